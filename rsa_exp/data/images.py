@@ -1,0 +1,93 @@
+"""Restricting a study to some of its images: a source of BOLD5000, or a list in a file."""
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsa_exp.data.alignment import MIN_IMAGES, stem
+from rsa_exp.errors import InputError, listing, suggestion
+
+__all__ = ["choose_images", "source_of"]
+
+
+def source_of(label: str, sources: Mapping[str, str]) -> str | None:
+    """Return the first source whose pattern fits an image's label; None if none does.
+
+    Parameters
+    ----------
+    label : str
+        Image label.
+    sources : mapping of str to str
+        Source name to file-name pattern (``COCO_*``), tried in order.
+    """
+    return next((name for name, glob in sources.items() if fnmatchcase(label, glob)), None)
+
+
+def choose_images(
+    images: str, keys: Sequence[str], how: str, sources: Mapping[str, str]
+) -> tuple[NDArray[np.bool_], str | None]:
+    """Decide which of the common images to use.
+
+    Parameters
+    ----------
+    images : str
+        ``all``, the name of a source, or the path of a file with one image name a line.
+    keys : sequence of str
+        The common images.
+    how : {'stem', 'exact'}
+        How names are matched, here those in the file.
+    sources : mapping of str to str
+        Source name to file-name pattern.
+
+    Returns
+    -------
+    keep : ndarray of bool, shape (n_common,)
+        True for the images to use.
+    warning : str or None
+        How many names of the list no file has.
+
+    Raises
+    ------
+    InputError
+        If `images` is none of these, or fewer than three images are left.
+    """
+    warning = None
+    if images == "all":
+        return np.ones(len(keys), dtype=bool), None
+    if images in sources:
+        keep = np.array([source_of(key, sources) == images for key in keys])
+    else:
+        wanted = _read_names(images, sources)
+        if how == "stem":
+            wanted = {stem(name) for name in wanted}
+        keep = np.array([key in wanted for key in keys])
+        unknown = sorted(wanted.difference(keys))
+        if unknown:
+            warning = (
+                f"{len(unknown)} of {len(wanted)} names in {images} are not common images: "
+                f"{listing(unknown, 3)}"
+            )
+    if keep.sum() < MIN_IMAGES:
+        raise InputError(
+            f"images={images} leaves {int(keep.sum())} of {len(keys)} common images; at least "
+            f"{MIN_IMAGES} are needed"
+        )
+    return keep, warning
+
+
+def _read_names(images: str, sources: Mapping[str, str]) -> set[str]:
+    choices = ["all", *sources]
+    path = Path(images)
+    if not path.is_file():
+        raise InputError(
+            f"images={images} is neither {' nor '.join(choices)} nor a file with one image name a "
+            f"line{suggestion(images, choices)}"
+        )
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"images={images} cannot be read as a text file: {error}") from error
+    return {line.strip() for line in lines if line.strip()}

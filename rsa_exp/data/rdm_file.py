@@ -1,0 +1,256 @@
+"""rsatoolbox's HDF5 files of RDMs, read one row at a time.
+
+Layout (``rsatoolbox.rdm.RDMs.save(..., file_type='hdf5')``): ``/dissimilarities`` of shape
+(n_rdm, n_pairs), and the groups ``rdm_descriptors`` (one value a row) and ``pattern_descriptors``
+(one value an image). A row of 4916 images takes 97 MB, so rows are read and files are not.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+
+import h5py
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from rsa_exp.errors import InputError, listing, suggestion
+
+__all__ = ["FloatArray", "RdmFile"]
+
+FloatArray = NDArray[np.float64]
+
+_HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+
+
+class RdmFile:
+    """An RDM file opened for reading; a context manager.
+
+    Parameters
+    ----------
+    path : Path
+        An HDF5 file as rsatoolbox writes it.
+    image_key : str
+        Pattern descriptor that names images; if the file has none of that name, its only string
+        descriptor is used.
+    row_key : str
+        Descriptor that names RDMs (an ROI, a layer), with the same rule.
+    row_kind : str
+        What a row is, for messages: ``ROI`` or ``layer``.
+    hint : str
+        Where the file can be had, added to the message when it is missing.
+
+    Attributes
+    ----------
+    images : list of str
+        Image labels in the order of the file, length n_cond.
+    row_names : list of str
+        Name of each row, length n_rdm; names may repeat.
+    names : list of str
+        The distinct row names in order of appearance.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, no HDF5 file, a pickle, truncated, or not laid out as above.
+    """
+
+    def __init__(
+        self, path: Path, *, image_key: str, row_key: str, row_kind: str, hint: str = ""
+    ) -> None:
+        self.path = path
+        self.row_kind = row_kind
+        self._digests: dict[int, str] = {}
+        self._file = _open(path, hint)
+        try:
+            self._dissimilarities = _dissimilarities(self._file, path)
+            n_rdm, n_pairs = self._dissimilarities.shape
+            self.images = self._labels("pattern_descriptors", image_key, "image")
+            self.n_cond = len(self.images)
+            if n_pairs != self.n_cond * (self.n_cond - 1) // 2:
+                raise InputError(
+                    f"{path.name}: rows have {n_pairs} dissimilarities but the file names "
+                    f"{self.n_cond} images, which make {self.n_cond * (self.n_cond - 1) // 2} "
+                    "pairs; write the file again with rsatoolbox"
+                )
+            self.row_names = self._labels("rdm_descriptors", row_key, row_kind)
+            if len(self.row_names) != n_rdm:
+                raise InputError(
+                    f"{path.name}: {n_rdm} RDMs but {len(self.row_names)} {row_kind} names"
+                )
+            self.names = list(dict.fromkeys(self.row_names))
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> RdmFile:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; reading after this is an error."""
+        self._file.close()
+
+    def rows_of(self, name: str) -> list[int]:
+        """Rows that carry `name`.
+
+        Raises
+        ------
+        InputError
+            If no row does.
+        """
+        rows = [i for i, row_name in enumerate(self.row_names) if row_name == name]
+        if not rows:
+            raise InputError(
+                f"{self.path.name} has no {self.row_kind} '{name}' (it has {listing(self.names)})"
+                f"{suggestion(name, self.names)}"
+            )
+        return rows
+
+    def read_row(self, row: int) -> FloatArray:
+        """One RDM as it stands in the file, in the file's image order.
+
+        Parameters
+        ----------
+        row : int
+            Row number.
+
+        Returns
+        -------
+        ndarray of shape (n_pairs,)
+            Dissimilarities in float64; NaN marks a missing pair.
+
+        Raises
+        ------
+        InputError
+            If the row cannot be read (a truncated file) or holds infinities.
+        """
+        values = np.empty(self._dissimilarities.shape[1])
+        try:
+            self._dissimilarities.read_direct(values, source_sel=np.s_[row, :])
+        except OSError as error:
+            raise InputError(
+                f"{self.path} cannot be read to its end: it is truncated or damaged; copy it again"
+            ) from error
+        if np.isinf(values).any():
+            raise InputError(
+                f"{self.path.name}: {self.row_kind} '{self.row_names[row]}' holds infinite "
+                "dissimilarities; mark missing pairs with NaN"
+            )
+        self._digests[row] = xxhash.xxh3_128_hexdigest(values.astype("<f8", copy=False).data)
+        return values
+
+    def row_digests(self) -> dict[str, str]:
+        """Content digests (xxh3_128) of the rows read so far, keyed ``name`` or ``name#row``."""
+        return {
+            name if self.row_names.count(name) == 1 else f"{name}#{row}": digest
+            for row, digest in sorted(self._digests.items())
+            for name in (self.row_names[row],)
+        }
+
+    def digest(self) -> str:
+        """Content digest (xxh3_128, 32 hex digits) of the image names and of the rows read."""
+        state = xxhash.xxh3_128("\0".join(self.images).encode())
+        for name, digest in self.row_digests().items():
+            state.update(f"\0{name}\0{digest}".encode())
+        return state.hexdigest()
+
+    def _labels(self, group_name: str, key: str, what: str) -> list[str]:
+        """Labels under `key`, or under the group's only string descriptor."""
+        group = self._file.get(group_name)
+        if not isinstance(group, h5py.Group):
+            raise InputError(
+                f"{self.path.name} has no group '{group_name}' that would say which {what} is "
+                "which; write it with rsatoolbox's RDMs.save(..., file_type='hdf5')"
+            )
+        named = {name: labels for name in group if (labels := _column(group, name)) is not None}
+        for name, value in group.attrs.items():
+            if isinstance(value, np.ndarray) and value.ndim == 1:
+                named[name] = list(value)
+        if key in named:
+            return _texts(named[key], self.path, key)
+        strings = {n: v for n, v in named.items() if v and isinstance(v[0], str | bytes)}
+        if len(strings) == 1:
+            name, values = strings.popitem()
+            return _texts(values, self.path, name)
+        setting = {"image": "data.image_key", "ROI": "data.roi_key"}.get(what, "data.layer_key")
+        found = (
+            f"several descriptors could name the {what}s ({listing(strings)})"
+            if strings
+            else f"no descriptor names the {what}s (it has {listing(named)})"
+        )
+        raise InputError(
+            f"{self.path.name}: {found} and none is called '{key}'; say which with {setting}=NAME"
+        )
+
+
+def _open(path: Path, hint: str) -> h5py.File:
+    """Open an HDF5 file, or say in one line why it cannot be."""
+    tail = f"; {hint}" if hint else ""
+    if not path.exists():
+        raise InputError(f"no file {path.name} in {path.parent.absolute()}{tail}")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder, not an HDF5 file of RDMs{tail}")
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(len(_HDF5_MAGIC))
+    except OSError as error:
+        raise InputError(f"{path} cannot be opened: {error.strerror}") from error
+    if start != _HDF5_MAGIC:
+        pickle = path.suffix in {".pkl", ".pickle", ".p"} or start[:1] == b"\x80"
+        raise InputError(
+            f"{path.name} is a pickle, which runs code when it is loaded; save it with "
+            "rsatoolbox's RDMs.save(..., file_type='hdf5') and use that"
+            if pickle
+            else f"{path} is not an HDF5 file; expected one written by rsatoolbox's "
+            "RDMs.save(..., file_type='hdf5')"
+        )
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        raise InputError(f"{path} is a damaged or truncated HDF5 file; copy it again") from error
+
+
+def _dissimilarities(file: h5py.File, path: Path) -> h5py.Dataset:
+    """Return the data set of RDMs, which must lie in this very file and be a table of numbers."""
+    link = file.get("dissimilarities", getlink=True)
+    if link is None:
+        raise InputError(
+            f"{path.name} has no 'dissimilarities' (it has {listing(file)}); expected a file "
+            "written by rsatoolbox's RDMs.save(..., file_type='hdf5')"
+        )
+    values = file["dissimilarities"] if isinstance(link, h5py.HardLink) else None
+    if not isinstance(values, h5py.Dataset) or values.is_virtual or values.external:
+        raise InputError(f"{path.name}: 'dissimilarities' is not a data set within the file itself")
+    if values.ndim != 2 or values.dtype.kind not in "fiu" or 0 in values.shape:
+        raise InputError(
+            f"{path.name}: 'dissimilarities' has shape {values.shape} and type {values.dtype}; "
+            "expected numbers of shape (n_rdm, n_pairs)"
+        )
+    return values
+
+
+def _column(group: h5py.Group, name: str) -> list[object] | None:
+    """Values of a one-dimensional descriptor; None for anything else."""
+    item = group[name] if isinstance(group.get(name, getlink=True), h5py.HardLink) else None
+    if not isinstance(item, h5py.Dataset) or item.shape is None or item.ndim != 1:
+        return None
+    if item.is_virtual or item.external:
+        return None
+    return list(item[()])
+
+
+def _texts(values: list[object], path: Path, key: str) -> list[str]:
+    """Labels as text; HDF5 holds them as fixed-length bytes, as variable-length bytes or as str."""
+    try:
+        return [value.decode() if isinstance(value, bytes) else str(value) for value in values]
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path.name}: descriptor '{key}' is not UTF-8 text") from error

@@ -1,0 +1,331 @@
+"""The files of one question, opened and aligned: every RDM comes out over the same images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from rsa_exp.data.alignment import Alignment, LabelledFile, PairGather, align
+from rsa_exp.data.images import choose_images
+from rsa_exp.data.rdm_file import FloatArray, RdmFile
+from rsa_exp.errors import InputError, listing, suggestion
+
+__all__ = ["InputRecord", "Study", "choose_names"]
+
+
+@dataclass(frozen=True)
+class InputRecord:
+    """What was read from one file.
+
+    Attributes
+    ----------
+    role : str
+        ``brain`` or ``model``.
+    name, path : str
+        File name and absolute path.
+    digest : str
+        xxh3_128 of the image names and of the rows used, 32 hex digits.
+    rows : dict of str to str
+        xxh3_128 of each row used.
+    n_images, n_rdms : int
+        Images and RDMs in the whole file.
+    """
+
+    role: str
+    name: str
+    path: str
+    digest: str
+    rows: dict[str, str]
+    n_images: int
+    n_rdms: int
+
+
+def choose_names(
+    wanted: str | Sequence[str], available: Sequence[str], kind: str, where: str
+) -> list[str]:
+    """Resolve what a user asked for among the names there are.
+
+    Parameters
+    ----------
+    wanted : str or sequence of str
+        ``all``, a name, a shell pattern (``LH*``), or several of these.
+    available : sequence of str
+        The names there are, whose order is kept.
+    kind : str
+        ``ROI`` or ``layer``, for the message.
+    where : str
+        Whose names they are, for the message.
+
+    Returns
+    -------
+    list of str
+        Names in the order of `available`, each once.
+
+    Raises
+    ------
+    InputError
+        If something that was asked for fits no name.
+    """
+    patterns = [wanted] if isinstance(wanted, str) else list(wanted)
+    chosen: set[str] = set()
+    for pattern in patterns:
+        if pattern == "all":
+            fits = set(available)
+        elif pattern in available:
+            fits = {pattern}
+        else:
+            fits = {name for name in available if fnmatchcase(name, pattern)}
+        if not fits:
+            raise InputError(
+                f"{where} has no {kind} '{pattern}' (it has {listing(available)})"
+                f"{suggestion(pattern, available)}"
+            )
+        chosen |= fits
+    if not chosen:
+        raise InputError(f"no {kind} was asked for; {where} has {listing(available)}")
+    return [name for name in available if name in chosen]
+
+
+class Study:
+    """Brain files of several subjects and a model file, over their common images.
+
+    Which images are common is decided over all subjects given here and the model, so that every
+    run of a sweep scores the same images whichever subject it is about. A context manager: files
+    stay open inside it.
+
+    Parameters
+    ----------
+    brain : mapping of str to Path
+        Subject to RDM file.
+    model : Path
+        The model's RDM file.
+    how : {'stem', 'exact'}
+        How image names are matched.
+    images : str
+        ``all``, a source, or a file with one name a line.
+    sources : mapping of str to str
+        Source name to pattern of image names.
+    image_key, roi_key, layer_key : str
+        Descriptors that name images, ROIs and layers (see `RdmFile`).
+    layers : sequence of str or None
+        The model's layers in depth order; None takes the rows of the file in order.
+    hint : str
+        Where missing files can be had.
+
+    Attributes
+    ----------
+    alignment : Alignment
+        The images in use.
+    layers : list of str
+        Layers in depth order.
+    notices : list of str
+        What was done that the user may not expect: rows averaged.
+    warnings : list of str
+        What was lost: images that a subject or a way of matching costs, ROIs, names of a list.
+
+    Raises
+    ------
+    InputError
+        If a file, a name or the alignment cannot be used.
+    """
+
+    def __init__(
+        self,
+        brain: Mapping[str, Path],
+        model: Path,
+        *,
+        how: str,
+        images: str,
+        sources: Mapping[str, str],
+        image_key: str,
+        roi_key: str,
+        layer_key: str,
+        layers: Sequence[str] | None = None,
+        hint: str = "",
+    ) -> None:
+        self.notices: list[str] = []
+        self.warnings: list[str] = []
+        self._gather: tuple[bytes, PairGather] | None = None
+        with ExitStack() as stack:
+            self._brain = {
+                subject: stack.enter_context(
+                    RdmFile(path, image_key=image_key, row_key=roi_key, row_kind="ROI", hint=hint)
+                )
+                for subject, path in brain.items()
+            }
+            self._model = stack.enter_context(
+                RdmFile(model, image_key=image_key, row_key=layer_key, row_kind="layer", hint=hint)
+            )
+            self.layers = self._check_layers(layers)
+            self.alignment = self._align(how, images, sources)
+            self._files = stack.pop_all()
+
+    def __enter__(self) -> Study:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._files.close()
+
+    @property
+    def n_images(self) -> int:
+        """Images in use."""
+        return len(self.alignment.keys)
+
+    def rois(self, subjects: Sequence[str], wanted: str | Sequence[str]) -> list[str]:
+        """ROIs to score: those asked for, which every one of `subjects` must have.
+
+        Parameters
+        ----------
+        subjects : sequence of str
+            Whose ROIs.
+        wanted : str or sequence of str
+            ``all``, a name, a pattern, or several.
+        """
+        files = [self._brain[subject] for subject in subjects]
+        shared = [name for name in files[0].names if all(name in f.names for f in files)]
+        partial = sorted(set().union(*(f.names for f in files)).difference(shared))
+        if partial:
+            self._warn(f"left out, because not all subjects have them: {listing(partial)}")
+        where = files[0].path.name if len(files) == 1 else f"subjects {listing(subjects)}"
+        return choose_names(wanted, shared, "ROI", where)
+
+    def brain_rdm(self, subject: str, roi: str) -> FloatArray:
+        """Return a subject's RDM of an ROI over the common images.
+
+        Several rows of one name (sessions) are averaged over the rows that have the pair.
+
+        Parameters
+        ----------
+        subject, roi : str
+            Which.
+
+        Returns
+        -------
+        ndarray of shape (n_pairs,)
+            NaN where no row has the pair.
+        """
+        file = self._brain[subject]
+        rows = file.rows_of(roi)
+        if len(rows) > 1:
+            notice = f"{file.path.name}: ROI '{roi}' has {len(rows)} RDMs, averaged"
+            if notice not in self.notices:
+                self.notices.append(notice)
+        return _mean([self._read(file, row) for row in rows])
+
+    def mean_rdm(self, subjects: Sequence[str], roi: str) -> FloatArray:
+        """Mean over subjects of an ROI's RDM, over the subjects that have the pair.
+
+        Returns
+        -------
+        ndarray of shape (n_pairs,)
+            NaN where no subject has the pair.
+        """
+        return _mean([self.brain_rdm(subject, roi) for subject in subjects])
+
+    def model_rdms(self, layers: Sequence[str]) -> FloatArray:
+        """Return the RDMs of layers over the common images.
+
+        Returns
+        -------
+        ndarray of shape (n_layer, n_pairs)
+            NaN marks a missing pair.
+        """
+        n_pairs = self.n_images * (self.n_images - 1) // 2
+        rdms = np.empty((len(layers), n_pairs))
+        for rdm, layer in zip(rdms, layers, strict=True):
+            rdm[:] = self._read(self._model, self._model.rows_of(layer)[0])
+        self._gather = None  # brain files have another order; 8 bytes a pair are given back
+        return rdms
+
+    def inputs(self) -> list[InputRecord]:
+        """Return what has been read so far, file by file."""
+        return [
+            InputRecord(
+                role,
+                file.path.name,
+                str(file.path.absolute()),
+                file.digest(),
+                file.row_digests(),
+                file.n_cond,
+                len(file.row_names),
+            )
+            for role, files in (("brain", self._brain.values()), ("model", [self._model]))
+            for file in files
+            if file.row_digests()
+        ]
+
+    def _read(self, file: RdmFile, row: int) -> FloatArray:
+        positions = self.alignment.positions[str(file.path)]
+        mark = positions.tobytes() + file.n_cond.to_bytes(8, "little")
+        if self._gather is None or self._gather[0] != mark:
+            self._gather = (mark, PairGather(positions, file.n_cond))
+        return self._gather[1](file.read_row(row))
+
+    def _check_layers(self, layers: Sequence[str] | None) -> list[str]:
+        file = self._model
+        repeated = {name for name in file.names if file.row_names.count(name) > 1}
+        wanted = list(file.names if layers is None else layers)
+        if repeated.intersection(wanted):
+            raise InputError(
+                f"{file.path.name}: several RDMs are called layer '{min(repeated)}'; give each "
+                "layer one RDM, or name another descriptor with data.layer_key=NAME"
+            )
+        for layer in wanted:
+            file.rows_of(layer)
+        return wanted
+
+    def _align(self, how: str, images: str, sources: Mapping[str, str]) -> Alignment:
+        files = [
+            LabelledFile(str(file.path), file.images)
+            for file in (*self._brain.values(), self._model)
+        ]
+        alignment = align(files, how)
+        self.warnings += alignment.warnings
+        self._say_who_costs_images(files, how, len(alignment.keys))
+        keep, warning = choose_images(images, alignment.keys, how, sources)
+        if warning:
+            self._warn(warning)
+        return alignment.restrict(keep)
+
+    def _say_who_costs_images(self, files: list[LabelledFile], how: str, n_common: int) -> None:
+        """Name each subject without whom more than a tenth more images would be common."""
+        for subject, file in zip(self._brain, files, strict=False):
+            others = [other for other in files if other is not file]
+            if len(others) < 2:
+                return
+            matched = align(others, how)
+            gain = len(matched.keys) - n_common
+            if gain > n_common / 10:
+                self._warn(
+                    f"subject {subject} has {len(file.images)} images: with it {n_common} are "
+                    f"common, without it {len(matched.keys)}"
+                )
+
+    def _warn(self, text: str) -> None:
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+
+def _mean(rdms: list[FloatArray]) -> FloatArray:
+    """Mean of several RDMs, pair by pair over those that have it."""
+    if len(rdms) == 1:
+        return rdms[0]
+    total = np.zeros_like(rdms[0])
+    count = np.zeros(rdms[0].shape, dtype=np.int32)
+    for rdm in rdms:
+        present = ~np.isnan(rdm)
+        total[present] += rdm[present]
+        count += present
+    total[count == 0] = np.nan
+    return np.asarray(total / np.maximum(count, 1))

@@ -1,0 +1,89 @@
+"""Reading rsatoolbox's files, those it writes today included."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from conftest import IMAGES, random_rdms, write_rdms
+from rsatoolbox.rdm import RDMs
+
+from rsa_exp.data import RdmFile
+from rsa_exp.errors import InputError
+
+
+def open_file(path: Path, **keys: str) -> RdmFile:
+    settings = {"image_key": "image", "row_key": "roi", "row_kind": "ROI"} | keys
+    return RdmFile(path, **settings)
+
+
+@pytest.mark.parametrize("as_array", [True, False])
+def test_reads_what_rsatoolbox_writes(tmp_path: Path, as_array: bool) -> None:
+    values, rows = random_rdms(2), ["V1", "V2"]
+    wrap = np.array if as_array else list
+    path = tmp_path / "rdms.h5"
+    RDMs(
+        values,
+        dissimilarity_measure="correlation",
+        rdm_descriptors={"roi": wrap(rows)},
+        pattern_descriptors={"image": wrap(IMAGES)},
+    ).save(str(path), file_type="hdf5")
+    with open_file(path) as file:
+        assert (file.images, file.names) == (IMAGES, rows)
+        np.testing.assert_array_equal(file.read_row(1), values[1])
+
+
+def test_reads_variable_length_strings_single_precision_and_attributes(tmp_path: Path) -> None:
+    path = tmp_path / "rdms.h5"
+    values = random_rdms(2).astype("f4")
+    with h5py.File(path, "w") as out:
+        out["dissimilarities"] = values
+        out.create_dataset("pattern_descriptors/image", data=IMAGES, dtype=h5py.string_dtype())
+        out.create_group("rdm_descriptors").attrs["roi"] = ["linkes V1", "V2é"]
+    with open_file(path) as file:
+        assert file.images == IMAGES
+        assert file.names == ["linkes V1", "V2é"]
+        np.testing.assert_array_equal(file.read_row(0), values[0].astype(float))
+
+
+def test_a_descriptor_is_guessed_only_when_there_is_no_choice(tmp_path: Path) -> None:
+    path = write_rdms(tmp_path / "m.h5", random_rdms(2), ["x", "y"], row_key="model")
+    with open_file(path, row_key="layer", row_kind="layer") as file:
+        assert file.names == ["x", "y"]
+    with h5py.File(path, "a") as file:
+        file["rdm_descriptors/author"] = np.array(["p", "q"], dtype="S")
+    with pytest.raises(InputError, match=r"\(author, model\).*data.layer_key=NAME"):
+        open_file(path, row_key="layer", row_kind="layer")
+    with open_file(path, row_key="author", row_kind="layer") as file:
+        assert file.names == ["p", "q"]
+
+
+def test_digest_sees_one_changed_number_and_one_changed_name(tmp_path: Path) -> None:
+    def digest(values: np.ndarray, images: list[str]) -> tuple[str, dict[str, str]]:
+        path = write_rdms(tmp_path / "d.h5", values, ["V1", "V2"], images)
+        with open_file(path) as file:
+            file.read_row(1)
+            return file.digest(), file.row_digests()
+
+    values = random_rdms(2)
+    first, rows = digest(values, IMAGES)
+    assert len(first) == 32
+    assert list(rows) == ["V2"]
+    assert digest(values, IMAGES)[0] == first
+    assert digest(values, ["other.jpg", *IMAGES[1:]])[0] != first
+    values[0, 0] += 1e-12  # a row that was not read
+    assert digest(values, IMAGES)[0] == first
+    values[1, 5] += 1e-12
+    assert digest(values, IMAGES)[1] != rows
+
+
+def test_only_the_file_itself_is_read(tmp_path: Path) -> None:
+    secret = write_rdms(tmp_path / "secret.h5", random_rdms(1), ["V1"])
+    path = write_rdms(tmp_path / "link.h5", random_rdms(1), ["V1"])
+    with h5py.File(path, "a") as file:
+        del file["dissimilarities"]
+        file["dissimilarities"] = h5py.ExternalLink(secret.name, "dissimilarities")
+    with pytest.raises(InputError, match="not a data set within the file"):
+        open_file(path)
