@@ -1,0 +1,224 @@
+"""Grouped bars: one group a region, one bar a layer, each replication shown as a marker."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+
+from rsa_exp.figures.grid import Array, RegionScores, ScoreGrid, mean_sem
+from rsa_exp.figures.page import MARGIN, AxisNames, Legend, Page
+from rsa_exp.figures.score_scale import ScoreScale, say_undefined
+from rsa_exp.figures.style import (
+    DOUBLE_COLUMN,
+    HEMISPHERE_MARKERS,
+    INK,
+    SINGLE_COLUMN,
+    layer_colours,
+    styled,
+    subject_markers,
+)
+from rsa_exp.figures.text import FigureText
+
+_GROUP = 0.82  # of the distance between groups that bars fill
+_NARROWEST_BAR, _WIDEST_BAR = 0.036, 0.24  # inches
+_HEIGHT = 1.9  # inches of axes in a figure of one row
+_ROW_GAP = 0.12
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no one truth value
+class _Markers:
+    """Values shown as markers on the bars, and what each of them is.
+
+    Attributes
+    ----------
+    scores : ndarray of shape (n_marker, n_region, n_layer)
+    names : tuple of str, length n_marker
+        Empty for one that the legend does not name.
+    shapes : tuple of str, length n_marker
+    """
+
+    scores: Array
+    names: tuple[str, ...]
+    shapes: tuple[str, ...]
+
+
+@styled
+def bars_figure(table: pd.DataFrame, text: FigureText) -> Figure:
+    """Draw scores by region, a bar for each layer.
+
+    A bar is the mean over hemispheres. With one subject each hemisphere is a marker and there
+    are no error bars: two hemispheres of one brain are not replications. With several, the bar
+    is the mean over subjects of that, with its SEM, and each subject is a marker.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row per subject, ROI and layer.
+    text : FigureText
+        Title, note, and how to read the score.
+    """
+    grid = ScoreGrid.of(table)
+    regions = grid.by_region()
+    mean, sem = mean_sem(regions.over_hemispheres)
+    markers = _markers(grid, regions)
+    bounds = [
+        mean,
+        np.where(np.isnan(sem), mean, mean - sem),
+        np.where(np.isnan(sem), mean, mean + sem),
+    ]
+    scale = ScoreScale.of(np.concatenate([*bounds, *markers.scores]), text)
+
+    n_region, n_layer = mean.shape
+    left = scale.left_margin(_HEIGHT) + 0.1
+    room = DOUBLE_COLUMN - left - 0.1
+    per_row = max(1, min(n_region, int(room / (n_layer * _NARROWEST_BAR / _GROUP))))
+    n_row = -(-n_region // per_row)
+    per_row = -(-n_region // n_row)
+    pitch = min(room / per_row, max(n_layer * _WIDEST_BAR / _GROUP, 0.9))
+    bar_width = min(_GROUP / n_layer, _WIDEST_BAR / pitch)
+    names = AxisNames.fit(regions.names, pitch)
+    left = max(left, names.overhang - pitch / 2)
+    width = max(SINGLE_COLUMN, left + per_row * pitch + MARGIN)
+    pitch = (width - left - MARGIN) / per_row
+
+    legends = Legend.stack(_entries(grid, markers, mean), width - 2 * MARGIN)
+    height = _HEIGHT if n_row == 1 else 1.2
+    row_height = height + names.height + _ROW_GAP
+    body = n_row * row_height
+    page = Page(text, _captions(grid, regions, markers, mean, text), width, body, legends)
+    for row in range(n_row):
+        members = slice(row * per_row, (row + 1) * per_row)
+        bottom = (n_row - 1 - row) * row_height + names.height
+        ax = page.axes(left, bottom, per_row * pitch, height)
+        scale.on_y(ax)
+        ax.set_xlim(-0.5, per_row - 0.5)
+        _draw_bars(ax, mean[members], sem[members], scale, bar_width, bar_width * pitch * 72)
+        _draw_markers(ax, markers, members, bar_width, bar_width * pitch * 72)
+        shown = names.part(members)
+        shown.draw(ax)
+        ax.tick_params(axis="x", length=0)
+    scale.label_y(page, left, names.height, body - names.height - _ROW_GAP)
+    return page.figure
+
+
+def _markers(grid: ScoreGrid, regions: RegionScores) -> _Markers:
+    """Choose what the markers are: subjects, else hemispheres if there are two, else nothing."""
+    if grid.several:
+        return _Markers(regions.over_hemispheres, *subject_markers(grid.subjects))
+    if not regions.bilateral:
+        return _Markers(np.empty((0, *regions.scores.shape[1::2])), (), ())
+    return _Markers(
+        np.moveaxis(regions.scores[0], 1, 0),
+        tuple(side or "hemisphere unknown" for side in regions.hemispheres),
+        tuple(HEMISPHERE_MARKERS.get(side, "o") for side in regions.hemispheres),
+    )
+
+
+def _entries(grid: ScoreGrid, markers: _Markers, mean: Array) -> list[list[tuple[Artist, str]]]:
+    colours = layer_colours(len(grid.layers))
+    layers: list[tuple[Artist, str]] = [
+        (Patch(color=colour), layer) for colour, layer in zip(colours, grid.layers, strict=True)
+    ]
+    others: list[tuple[Artist, str]] = [
+        (_marker(shape, 4.0), name)
+        for name, shape in zip(markers.names, markers.shapes, strict=True)
+        if name
+    ]
+    if np.isnan(mean).any():
+        others.append((Patch(fc="white", ec="#a6a6a6", hatch="//////", lw=0.4), "n/a"))
+    return [layers, others]
+
+
+def _marker(shape: str, size: float) -> Line2D:
+    return Line2D([], [], ls="", marker=shape, ms=size, mfc="white", mec=INK, mew=0.6)
+
+
+def _draw_bars(
+    ax: Axes, mean: Array, sem: Array, scale: ScoreScale, width: float, points: float
+) -> None:
+    n_layer = mean.shape[1]
+    groups = np.arange(len(mean))
+    for layer, colour in enumerate(layer_colours(n_layer)):
+        x = groups + (layer - (n_layer - 1) / 2) * width
+        values = mean[:, layer]
+        there = np.isfinite(values)
+        if scale.anchored:
+            ax.bar(x[there], values[there], width * 0.94, color=colour, lw=0)
+        else:
+            half = width * 0.47
+            ax.hlines(values[there], x[there] - half, x[there] + half, color=colour, lw=3.0)
+        spread = there & np.isfinite(sem[:, layer])
+        if spread.any():
+            ax.errorbar(
+                x[spread],
+                values[spread],
+                sem[spread, layer],
+                fmt="none",
+                ecolor=INK,
+                elinewidth=0.8,
+                capsize=min(1.5, points / 4),
+                capthick=0.8,
+                zorder=3,
+            )
+        for centre in x[~there]:
+            ax.add_patch(
+                Rectangle(
+                    (centre - width * 0.47, 0.0),
+                    width * 0.94,
+                    1.0,
+                    transform=ax.get_xaxis_transform(),
+                    fc="white",
+                    ec="#a6a6a6",
+                    hatch="//////",
+                    lw=0.4,
+                    gid="undefined",
+                )
+            )
+
+
+def _draw_markers(ax: Axes, markers: _Markers, members: slice, width: float, points: float) -> None:
+    n_marker = len(markers.names)
+    n_layer = markers.scores.shape[2]
+    size = float(np.clip(points / max(n_marker, 2) * 0.75, 1.6, 4.0))
+    for i, shape in enumerate(markers.shapes):
+        values = markers.scores[i, members]
+        x = np.arange(len(values))[:, None] + (np.arange(n_layer) - (n_layer - 1) / 2) * width
+        dodge = ((i + 0.5) / n_marker - 0.5) * width * 0.8
+        ax.plot(
+            (x + dodge).ravel(),
+            values.ravel(),
+            ls="",
+            marker=shape,
+            ms=size,
+            mfc="white",
+            mec=INK,
+            mew=0.6,
+            zorder=4,
+        )
+
+
+def _captions(
+    grid: ScoreGrid, regions: RegionScores, markers: _Markers, mean: Array, text: FigureText
+) -> list[str]:
+    shape = "bars" if text.signed else "thick lines"
+    what = "mean over hemispheres" if regions.bilateral else "score of each ROI"
+    if grid.several:
+        captions = [
+            f"{shape}: mean over {len(grid.subjects)} subjects"
+            + (" of the mean over hemispheres" if regions.bilateral else ""),
+            "error bars: SEM over subjects",
+            "markers: each subject",
+        ]
+    else:
+        captions = [f"{shape}: {what}"]
+        if markers.names:
+            captions.append("markers: each hemisphere")
+    if not text.signed:
+        captions.append("the axis does not start at zero, so no bars are drawn")
+    means = grid.several or regions.bilateral
+    return captions + say_undefined(mean, "hatched", grid.scores if means else None)

@@ -1,0 +1,208 @@
+"""A tidy score table as arrays over subjects, ROIs and layers, and what is averaged over them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from rsa_exp.figures.text import printable
+
+Array = NDArray[np.float64]
+
+_REQUIRED = ("subject", "roi", "layer", "depth", "metric", "model", "score")
+_POOLED = ("joint", "group")  # subjects that are made of others: never replications of them
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no one truth value
+class ScoreGrid:
+    """One model's scores under one metric, subject x ROI x layer.
+
+    Attributes
+    ----------
+    subjects, rois, layers : tuple of str
+        ROIs and subjects in the order in which the table names them, layers by depth.
+    hemispheres, regions, levels : tuple of str, length n_roi
+        Annotation of each ROI, empty where the table has none.
+    """
+
+    subjects: tuple[str, ...]
+    rois: tuple[str, ...]
+    layers: tuple[str, ...]
+    hemispheres: tuple[str, ...]
+    regions: tuple[str, ...]
+    levels: tuple[str, ...]
+    _table: pd.DataFrame
+    _place: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
+
+    @classmethod
+    def of(cls, table: pd.DataFrame) -> "ScoreGrid":
+        """Lay a tidy table (one row per subject, ROI and layer) out as a grid.
+
+        Raises
+        ------
+        ValueError
+            If the table has no rows, lacks a column, holds two metrics, models or scores for
+            one cell, or mixes subjects with a mean of them.
+        """
+        _check(table)
+        subjects = table["subject"].astype(str)
+        rois, layers = table["roi"].astype(str), table["layer"].astype(str)
+        by_depth = np.argsort(table["depth"].to_numpy(dtype=float), kind="stable")
+        subject_names = tuple(dict.fromkeys(subjects))
+        roi_names = tuple(dict.fromkeys(rois))
+        layer_names = tuple(dict.fromkeys(layers.iloc[by_depth]))
+        first = ~rois.duplicated().to_numpy()
+        return cls(
+            tuple(map(printable, subject_names)),
+            tuple(map(printable, roi_names)),
+            tuple(map(printable, layer_names)),
+            _annotation(table, "hemisphere", first),
+            _annotation(table, "region", first),
+            _annotation(table, "level", first),
+            table,
+            (
+                _positions(subjects, subject_names),
+                _positions(rois, roi_names),
+                _positions(layers, layer_names),
+            ),
+        )
+
+    def column(self, name: str) -> Array:
+        """Return a numeric column, array of shape (n_subject, n_roi, n_layer), NaN where absent.
+
+        ``score`` today; the bounds of confidence intervals and noise ceilings are read the
+        same way once tables have them.
+        """
+        values = np.full((len(self.subjects), len(self.rois), len(self.layers)), np.nan)
+        values[self._place] = self._table[name].to_numpy(dtype=float, na_value=np.nan)
+        return np.where(np.isfinite(values), values, np.nan)
+
+    @cached_property
+    def scores(self) -> Array:
+        """Scores, array of shape (n_subject, n_roi, n_layer); NaN means undefined."""
+        return self.column("score")
+
+    @cached_property
+    def mean_scores(self) -> Array:
+        """Mean over subjects, array of shape (n_roi, n_layer)."""
+        return mean_sem(self.scores)[0]
+
+    @property
+    def several(self) -> bool:
+        """Whether there are subjects to average over (and so an SEM)."""
+        return len(self.subjects) > 1
+
+    @property
+    def regions_or_rois(self) -> tuple[str, ...]:
+        """Region of each ROI, or the ROI's own name where it has no region."""
+        return tuple(region or roi for region, roi in zip(self.regions, self.rois, strict=True))
+
+    def by_region(self) -> "RegionScores":
+        """Average the ROIs of each region and hemisphere."""
+        names = tuple(dict.fromkeys(self.regions_or_rois))
+        sides = tuple(dict.fromkeys(self.hemispheres))
+        shape = (len(self.subjects), len(names), len(sides), len(self.layers))
+        scores = np.full(shape, np.nan)
+        for i, name in enumerate(names):
+            for j, side in enumerate(sides):
+                pairs = zip(self.regions_or_rois, self.hemispheres, strict=True)
+                members = [k for k, pair in enumerate(pairs) if pair == (name, side)]
+                if members:
+                    scores[:, i, j] = mean_sem(self.scores[:, members], axis=1)[0]
+        return RegionScores(names, sides, scores)
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no one truth value
+class RegionScores:
+    """Scores by region and hemisphere.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Regions (ROIs where they have no region), in the table's order.
+    hemispheres : tuple of str
+        ``"LH"``, ``"RH"``, or ``""`` where it is not known.
+    scores : ndarray of shape (n_subject, n_region, n_hemisphere, n_layer)
+        NaN where undefined, or where a region has no ROI in a hemisphere.
+    """
+
+    names: tuple[str, ...]
+    hemispheres: tuple[str, ...]
+    scores: Array
+
+    @property
+    def bilateral(self) -> bool:
+        """Whether some region has scores from two hemispheres."""
+        known = [i for i, side in enumerate(self.hemispheres) if side]
+        sides = np.isfinite(self.scores[:, :, known]).any(axis=(0, 3)).sum(axis=1)
+        return bool((sides > 1).any())
+
+    @property
+    def over_hemispheres(self) -> Array:
+        """Mean over hemispheres, array of shape (n_subject, n_region, n_layer)."""
+        return mean_sem(self.scores, axis=2)[0]
+
+
+def mean_sem(values: Array, axis: int = 0) -> tuple[Array, Array]:
+    """Mean and standard error (ddof=1) over an axis, of the values that are defined.
+
+    Returns
+    -------
+    mean, sem : ndarray
+        Without `axis`. The mean is NaN where nothing is defined, the SEM where fewer than two
+        values are.
+    """
+    defined = np.isfinite(values)
+    n = defined.sum(axis=axis, keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.where(defined, values, 0.0).sum(axis=axis, keepdims=True) / n
+        squares = np.where(defined, (values - mean) ** 2, 0.0).sum(axis=axis, keepdims=True)
+        sem = np.where(n > 1, np.sqrt(squares / (n - 1) / n), np.nan)
+    return mean.squeeze(axis), sem.squeeze(axis)
+
+
+def _check(table: pd.DataFrame) -> None:
+    missing = [name for name in _REQUIRED if name not in table]
+    if missing:
+        raise ValueError(
+            f"the score table lacks the columns {', '.join(missing)} (it has "
+            f"{', '.join(map(str, table.columns))})"
+        )
+    if table.empty:
+        raise ValueError("the score table has no rows: there is nothing to draw")
+    for name in ("metric", "model"):
+        found = table[name].astype(str).unique()
+        if len(found) > 1:
+            raise ValueError(
+                f"a figure shows one {name}, the table has {', '.join(found)}: draw them one "
+                f"at a time"
+            )
+    repeated = table.duplicated(["subject", "roi", "layer"])
+    if repeated.any():
+        subject, roi, layer = table.loc[repeated, ["subject", "roi", "layer"]].iloc[0]
+        raise ValueError(
+            f"the table has more than one score for subject {subject}, ROI {roi!r}, layer "
+            f"{layer!r}: pass one row for each"
+        )
+    subjects = set(table["subject"].astype(str))
+    pooled = sorted(subjects & set(_POOLED))
+    if pooled and len(subjects) > 1:
+        raise ValueError(
+            f"the table mixes {pooled[0]!r}, a mean over subjects, with subjects "
+            f"{', '.join(sorted(subjects - set(pooled)))}: its SEM would count data twice; "
+            f"draw them in separate figures"
+        )
+
+
+def _annotation(table: pd.DataFrame, name: str, rows: NDArray[np.bool_]) -> tuple[str, ...]:
+    if name not in table:
+        return ("",) * int(rows.sum())
+    return tuple("" if pd.isna(value) else printable(str(value)) for value in table.loc[rows, name])
+
+
+def _positions(values: Iterable[str], names: Sequence[str]) -> NDArray[np.intp]:
+    index = {name: i for i, name in enumerate(names)}
+    return np.array([index[value] for value in values], dtype=np.intp)

@@ -1,0 +1,213 @@
+"""Layer profiles: how the score runs through the network, by level of the visual hierarchy."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from rsa_exp.figures.grid import Array, ScoreGrid, mean_sem
+from rsa_exp.figures.line_names import LEADER, name_lines
+from rsa_exp.figures.page import MARGIN, AxisNames, Legend, Page
+from rsa_exp.figures.score_scale import ScoreScale, say_undefined
+from rsa_exp.figures.style import (
+    DOUBLE_COLUMN,
+    GREY,
+    NAME_LIMIT,
+    SINGLE_COLUMN,
+    SMALL_SIZE,
+    RoiLook,
+    mean_colour,
+    roi_looks,
+    styled,
+    subject_markers,
+)
+from rsa_exp.figures.text import (
+    FigureText,
+    line_height,
+    shorten,
+    widest,
+)
+
+_LEVELS = ("early", "mid", "high")  # of the visual hierarchy, in the order of processing
+_NARROWEST_PANEL, _WIDEST_PANEL = 1.05, 4.5  # inches
+_LOWEST_PANEL = 1.9
+_PANEL_GAP = 0.15
+_TITLE = 0.2  # inches above a panel for its name
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """One level: its heading and the positions of its ROIs in the grid."""
+
+    title: str
+    rois: tuple[int, ...]
+
+
+@styled
+def profiles_figure(table: pd.DataFrame, text: FigureText) -> Figure:
+    """Draw scores over layers, a panel for each level of the visual hierarchy.
+
+    With one subject every ROI is a line with its name at the end, and nothing is averaged.
+    With several, a thin line is a subject's mean over the panel's ROIs, the bold one the mean
+    over subjects with its SEM.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row per subject, ROI and layer.
+    text : FigureText
+        Title, note, and how to read the score.
+    """
+    grid = ScoreGrid.of(table)
+    panels = _panels(grid)
+    by_panel = [mean_sem(grid.scores[:, panel.rois], axis=1)[0] for panel in panels]
+    if grid.several:
+        spreads = [mean_sem(scores) for scores in by_panel]
+        drawn = [*by_panel, *(m - s for m, s in spreads), *(m + s for m, s in spreads)]
+        scale = ScoreScale.of(np.vstack(drawn), text)
+    else:
+        scale = ScoreScale.of(grid.scores, text)
+
+    rois = shorten(grid.rois, NAME_LIMIT)
+    margins = [0.1 if grid.several else _name_margin(grid, panel) for panel in panels]
+    most_lines = 1 if grid.several else max(len(panel.rois) for panel in panels)
+    height = max(_LOWEST_PANEL, most_lines * line_height(SMALL_SIZE) + 0.1)
+    left = scale.left_margin(height) + MARGIN
+    columns, panel_width = _columns(len(panels), left, max(margins))
+    names = AxisNames.fit(grid.layers, panel_width / len(grid.layers))
+    left = max(left, names.overhang + 0.05)
+    columns, panel_width = _columns(len(panels), left, max(margins))
+
+    n_row = -(-len(panels) // columns)
+    pitch = panel_width + max(margins) + _PANEL_GAP
+    width = max(SINGLE_COLUMN, left + columns * pitch - _PANEL_GAP + MARGIN)
+    title = _TITLE if any(panel.title for panel in panels) else 0.08
+    row_height = title + height + names.height + 0.1
+    legends = [Legend(_subject_entries(grid), width - 2 * MARGIN)] if grid.several else []
+    page = Page(text, _captions(grid), width, n_row * row_height, legends)
+    looks = roi_looks(grid.regions_or_rois, grid.hemispheres)
+    for i, panel in enumerate(panels):
+        row, column = divmod(i, columns)
+        bottom = (n_row - 1 - row) * row_height + names.height + 0.05
+        ax = page.axes(left + column * pitch, bottom, panel_width, height)
+        scale.on_y(ax, labelled=column == 0)
+        ax.set_xlim(-0.5, len(grid.layers) - 0.5)
+        names.draw(ax)
+        if panel.title:
+            page.text(left + column * pitch, bottom + height + 0.1, panel.title, size=8.0)
+        if column == 0:
+            scale.label_y(page, left, bottom, height)
+        if grid.several:
+            _draw_subjects(ax, by_panel[i], grid)
+        else:
+            _draw_rois(ax, grid.scores[0, panel.rois], [looks[j] for j in panel.rois])
+            shown = [rois[j] for j in panel.rois]
+            name_lines(
+                ax,
+                grid.scores[0, panel.rois],
+                shown,
+                [looks[j] for j in panel.rois],
+                (panel_width, height),
+            )
+    return page.figure
+
+
+def _panels(grid: ScoreGrid) -> list[_Panel]:
+    found = dict.fromkeys(grid.levels)
+    order = [level for level in _LEVELS if level in found]
+    order += [level for level in found if level not in order and level]
+    order += [""] if "" in found else []
+    panels = []
+    for level in order:
+        rois = tuple(i for i, name in enumerate(grid.levels) if name == level)
+        title = level or ("" if len(order) == 1 else "no level")
+        if grid.several and title:
+            title += f" ({len(rois)} {'ROI' if len(rois) == 1 else 'ROIs'})"
+        panels.append(_Panel(title, rois))
+    return panels
+
+
+def _name_margin(grid: ScoreGrid, panel: _Panel) -> float:
+    names = shorten(grid.rois, NAME_LIMIT)
+    undefined = np.isnan(grid.scores[0]).all(axis=1)
+    return LEADER + widest(
+        [names[i] + (" n/a" if undefined[i] else "") for i in panel.rois], SMALL_SIZE
+    )
+
+
+def _columns(n_panel: int, left: float, margin: float) -> tuple[int, float]:
+    """How many panels stand side by side, and how wide each is in inches."""
+    for columns in range(min(n_panel, 4), 0, -1):
+        room = DOUBLE_COLUMN - left - MARGIN + _PANEL_GAP
+        width = room / columns - _PANEL_GAP - margin
+        if width >= _NARROWEST_PANEL:
+            break
+    return columns, min(max(width, _NARROWEST_PANEL), _WIDEST_PANEL)
+
+
+def _draw_rois(ax: Axes, scores: Array, looks: Sequence[RoiLook]) -> None:
+    for values, look in zip(scores, looks, strict=True):
+        ax.plot(
+            values,
+            color=look.colour,
+            ls=look.line,
+            lw=0.9,
+            marker=look.marker,
+            ms=3.5,
+            mfc=look.face,
+            mec=look.colour,
+            mew=0.7,
+        )
+
+
+def _draw_subjects(ax: Axes, scores: Array, grid: ScoreGrid) -> None:
+    _, markers = subject_markers(grid.subjects)
+    for values, marker in zip(scores, markers, strict=True):
+        ax.plot(values, color=GREY, lw=0.6, marker=marker, ms=3.0, mfc="white", mew=0.6)
+    mean, sem = mean_sem(scores)
+    layers = np.arange(len(mean))
+    ax.fill_between(
+        layers, mean - sem, mean + sem, color=mean_colour(), alpha=0.25, lw=0, gid="sem"
+    )
+    alone = _without_neighbours(sem)
+    if alone.any():  # where a band has no width
+        ax.errorbar(layers[alone], mean[alone], sem[alone], fmt="none", ecolor=mean_colour())
+    ax.plot(mean, color=mean_colour(), lw=2.0, marker="o", ms=4.0, zorder=3, gid="mean")
+
+
+def _without_neighbours(values: Array) -> NDArray[np.bool_]:
+    """Mark defined values between undefined ones, array of the values' shape."""
+    there = np.isfinite(values)
+    beside = np.pad(there, 1)
+    return np.array(there & ~beside[:-2] & ~beside[2:])
+
+
+def _subject_entries(grid: ScoreGrid) -> list[tuple[Artist, str]]:
+    entries: list[tuple[Artist, str]] = [
+        (Line2D([], [], color=mean_colour(), lw=2.0, marker="o", ms=4.0), "mean ± SEM")
+    ]
+    for name, marker in zip(*subject_markers(grid.subjects), strict=True):
+        if name:
+            line = Line2D([], [], color=GREY, lw=0.6, marker=marker, ms=3.0, mfc="white", mew=0.6)
+            entries.append((line, name))
+    return entries
+
+
+def _captions(grid: ScoreGrid) -> list[str]:
+    if grid.several:
+        undefined = say_undefined(grid.mean_scores, "gaps", grid.scores)
+        return [
+            "thin: a subject's mean over the ROIs of the panel",
+            f"bold: mean ± SEM over {len(grid.subjects)} subjects",
+            *undefined,
+        ]
+    captions = ["each line is one ROI; nothing is averaged"]
+    if "RH" in grid.hemispheres and "LH" in grid.hemispheres:
+        captions.append("solid: LH, dashed: RH")
+    return captions + say_undefined(grid.scores, "gaps")

@@ -1,0 +1,152 @@
+"""Scatter: the scores of the ROIs that the model explains best, layer by layer."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from rsa_exp.figures.grid import Array, ScoreGrid, mean_sem
+from rsa_exp.figures.page import MARGIN, AxisNames, Legend, Page
+from rsa_exp.figures.score_scale import ScoreScale, say_undefined
+from rsa_exp.figures.style import (
+    DOUBLE_COLUMN,
+    GRID,
+    SINGLE_COLUMN,
+    RoiLook,
+    distinct_looks,
+    styled,
+)
+from rsa_exp.figures.text import FigureText
+
+MOST_ROIS = 8  # as many as there are markers and colours that are told apart with ease
+
+_HEIGHT = 2.3  # inches of axes
+_WIDEST_SLOT = 1.1  # inches a layer takes at most
+_DODGE = 0.7  # of a layer's slot that its ROIs are spread over
+
+
+@styled
+def scatter_figure(table: pd.DataFrame, text: FigureText) -> Figure:
+    """Draw score against layer for the (at most eight) ROIs with the best scores.
+
+    With one subject a marker is that subject's score. With several, small markers are subjects
+    and large ones their mean with its SEM.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row per subject, ROI and layer.
+    text : FigureText
+        Title, note, and how to read the score.
+    """
+    grid = ScoreGrid.of(table)
+    chosen = best_rois(grid.mean_scores, MOST_ROIS, greater_is_better=text.greater_is_better)
+    scores = grid.scores[:, chosen]
+    mean, sem = mean_sem(scores)
+    around = np.nan_to_num(sem)
+    scale = ScoreScale.of(np.stack([*scores, mean - around, mean + around]), text)
+
+    n_layer = len(grid.layers)
+    left = scale.left_margin(_HEIGHT) + MARGIN
+    slot = min((DOUBLE_COLUMN - left - MARGIN) / n_layer, _WIDEST_SLOT)
+    names = AxisNames.fit(grid.layers, slot)
+    left = max(left, names.overhang - slot / 2 + 0.05)
+    width = max(SINGLE_COLUMN, left + n_layer * slot + MARGIN)
+    looks = distinct_looks(
+        [grid.regions_or_rois[i] for i in chosen], [grid.hemispheres[i] for i in chosen]
+    )
+    entries: list[tuple[Artist, str]] = [
+        (_marker(look), grid.rois[i] + ("" if np.isfinite(scores[:, k]).any() else " (n/a)"))
+        for k, (i, look) in enumerate(zip(chosen, looks, strict=True))
+    ]
+    legend = Legend(entries, width - 2 * MARGIN)
+    page = Page(text, _captions(grid, chosen, text), width, names.height + _HEIGHT, [legend])
+    ax = page.axes(left, names.height, width - left - MARGIN, _HEIGHT)
+    scale.on_y(ax)
+    scale.label_y(page, left, names.height, _HEIGHT)
+    ax.set_xlim(-0.5, n_layer - 0.5)
+    names.draw(ax)
+    ax.vlines(np.arange(n_layer - 1) + 0.5, scale.low, scale.high, color=GRID, lw=0.5, zorder=0)
+    _draw_rois(ax, scores, looks)
+    return page.figure
+
+
+def best_rois(mean: Array, most: int, *, greater_is_better: bool) -> list[int]:
+    """Positions of the ROIs with the best score of any layer, in the table's order.
+
+    Parameters
+    ----------
+    mean : ndarray of shape (n_roi, n_layer)
+        ROIs without any defined score come last.
+    most : int
+        How many to choose.
+    greater_is_better : bool
+        False for distances.
+    """
+    merit = np.where(np.isnan(mean), -np.inf, mean if greater_is_better else -mean).max(axis=1)
+    return sorted(np.argsort(-merit, kind="stable")[:most].tolist())
+
+
+def _draw_rois(ax: Axes, scores: Array, looks: list[RoiLook]) -> None:
+    n_subject, n_roi, n_layer = scores.shape
+    mean, sem = mean_sem(scores)
+    for i, look in enumerate(looks):
+        x = np.arange(n_layer) + _DODGE * ((i + 0.5) / n_roi - 0.5)
+        ax.plot(x, mean[i], color=look.colour, lw=0.5, alpha=0.7, zorder=1.9)
+        if n_subject > 1:
+            for values in scores[:, i]:
+                ax.plot(
+                    x,
+                    values,
+                    ls="",
+                    marker=look.marker,
+                    ms=2.4,
+                    color=look.colour,
+                    alpha=0.6,
+                    mew=0,
+                )
+            there = np.isfinite(sem[i])
+            if there.any():
+                ax.errorbar(
+                    x[there],
+                    mean[i, there],
+                    sem[i, there],
+                    fmt="none",
+                    ecolor=look.colour,
+                    elinewidth=0.8,
+                    zorder=2.1,
+                )
+        (points,) = ax.plot(x, mean[i], ls="", zorder=2.2, gid=f"roi-{i}")
+        _set_marker(points, look)
+
+
+def _marker(look: RoiLook) -> Line2D:
+    line = Line2D([], [], color=look.colour, lw=0.5)
+    _set_marker(line, look)
+    return line
+
+
+def _set_marker(line: Line2D, look: RoiLook) -> None:
+    line.set(marker=look.marker, markersize=4.5, markeredgewidth=0.9)
+    line.set(markerfacecolor=look.face, markeredgecolor=look.colour)
+
+
+def _captions(grid: ScoreGrid, chosen: list[int], text: FigureText) -> list[str]:
+    captions = []
+    if len(chosen) < len(grid.rois):
+        best = "highest" if text.greater_is_better else "lowest"
+        captions.append(
+            f"the {len(chosen)} of {len(grid.rois)} ROIs with the {best} best-layer score"
+        )
+    else:
+        captions.append("all ROIs" if len(chosen) > 1 else "the only ROI")
+    if grid.several:
+        captions += [
+            "small markers: each subject",
+            f"large markers: mean ± SEM over {len(grid.subjects)} subjects",
+        ]
+    return captions + say_undefined(
+        grid.mean_scores[chosen], "gaps", grid.scores[:, chosen] if grid.several else None
+    )
