@@ -1,0 +1,100 @@
+"""What ``python -m rsa_exp`` and ``rsa-exp`` start: the Hydra application, or a command.
+
+Nothing heavy is imported here: ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from rsa_exp.arguments import normalise
+from rsa_exp.errors import InputError
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run what the command line asks for and exit with its status."""
+    try:
+        status = _dispatch(sys.argv[1:])
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        status = 1
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        status = 130
+    sys.exit(status)
+
+
+def _dispatch(arguments: list[str]) -> int:
+    command = arguments[0] if arguments else ""
+    if command == "reproduce":
+        return _reproduce(arguments[1:])
+    if command == "ui":
+        return _ui(arguments[1:])
+    if "--help" in arguments or "-h" in arguments:
+        from rsa_exp.help import help_text
+
+        print(help_text())
+        return 0
+    if "--version" in arguments:
+        from rsa_exp import __version__
+
+        print(f"rsa_exp {__version__}")
+        return 0
+    normalised = normalise(arguments)
+    from rsa_exp.app import launch
+
+    return launch(normalised)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, with exit status 1."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise InputError(f"{self.prog}: {message} (see {self.prog} --help)")
+
+
+def _parser(command: str, description: str) -> _Parser:
+    parser = _Parser(prog=f"python -m rsa_exp {command}", description=description)
+    parser.add_argument(
+        "--store",
+        type=Path,
+        default=Path("mlruns"),
+        help="folder of the local store (default: mlruns); MLFLOW_TRACKING_URI wins",
+    )
+    return parser
+
+
+def _reproduce(arguments: list[str]) -> int:
+    parser = _parser(
+        "reproduce",
+        "Rerun a tracked run from its logged config alone and compare every score. "
+        "Exit status 0 when all agree, 1 when they differ.",
+    )
+    parser.add_argument("run", help="the run's id, or its first six digits or more")
+    parser.add_argument(
+        "--output-dir",
+        type=Path,
+        default=Path("outputs"),
+        help="folder under which the new run lands (default: outputs)",
+    )
+    given = parser.parse_args(arguments)
+    from rsa_exp.reproduce import reproduce
+
+    return reproduce(given.run, given.store, given.output_dir)
+
+
+def _ui(arguments: list[str]) -> int:
+    parser = _parser("ui", "Show the runs in MLflow's UI, on this machine only.")
+    parser.add_argument("--port", type=int, default=5000, help="port (default: 5000)")
+    given = parser.parse_args(arguments)
+    from rsa_exp.tracking import serve
+
+    return serve(given.store, given.port)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,189 @@
+"""The Hydra application: one job per run, one parent per multirun, one line per error."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import (
+    ConfigCompositionException,
+    HydraException,
+    MissingConfigException,
+    OverrideParseException,
+)
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from rsa_exp import config as settings
+from rsa_exp.errors import InputError, listing, suggestion
+from rsa_exp.job import JobSpec, execute
+from rsa_exp.sweep import Sweep, parent_of_this_job, run_name
+
+__all__ = ["explain", "launch"]
+
+log = logging.getLogger("rsa_exp")
+
+# What jobs of this process ended with, told to the user when it happened.
+_failures: list[InputError] = []
+
+
+def launch(arguments: list[str]) -> int:
+    """Start Hydra with command-line arguments and return the exit status.
+
+    Parameters
+    ----------
+    arguments : list of str
+        Flags first, then overrides, as `rsa_exp.arguments.normalise` puts them.
+
+    Returns
+    -------
+    int
+        0, or 1 after an error that was explained in one line, or 130 after Ctrl-C.
+    """
+    wants_traceback = "HYDRA_FULL_ERROR" in os.environ
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what it would print
+    sys.argv[1:] = arguments
+    signal.signal(signal.SIGTERM, _terminate)
+    settings.register()
+    _failures.clear()
+    start = hydra.main(
+        version_base="1.3", config_path=str(settings.conf_dir()), config_name="config"
+    )(_job)
+    failure: BaseException | None = None
+    try:
+        start()
+    except BaseException as error:
+        failure = error
+    if Sweep.current is not None:
+        Sweep.current.finish(failure or next(iter(_failures), None))
+    if failure is None:
+        return 1 if _failures else 0
+    if isinstance(failure, KeyboardInterrupt):
+        print("\ninterrupted; finished runs are kept", file=sys.stderr)
+        return 130
+    line = None if wants_traceback else explain(failure)
+    if line is None:
+        raise failure
+    print(f"error: {line}", file=sys.stderr)
+    return 1
+
+
+def _job(composed: DictConfig) -> None:
+    """Do one run: what Hydra calls, once or for every combination of a multirun."""
+    hydra_config = HydraConfig.get()
+    overrides = list(hydra_config.overrides.task)
+    multirun = hydra_config.mode == RunMode.MULTIRUN
+    parent, keys = parent_of_this_job()
+    name = ""
+    try:
+        config = settings.from_hydra(composed)
+        if isinstance(config.data, settings.FilesData) and _sets_model(overrides):
+            raise InputError(
+                "data=files does not use the model group; set data.model=/path/to/RDMs.h5"
+            )
+        name = run_name(config, overrides, keys)
+        spec = JobSpec(Path(hydra_config.runtime.output_dir), name, overrides, parent)
+        outcome = execute(config, spec)
+    except InputError as error:
+        _failures.append(error)
+        log.error(f"{name}: {error}" if name and multirun else str(error))  # noqa: TRY400
+        if multirun and Sweep.current is None:  # in a launcher's own process: it must know
+            raise
+        return  # raised here, Hydra would print a line of its own before ours
+    log.info("results: %s", outcome.folder)
+    if outcome.address and not multirun:
+        log.info("compare it with other runs: python -m rsa_exp ui")
+        log.info(outcome.address)
+
+
+def _sets_model(overrides: list[str]) -> bool:
+    return any(text.startswith(("model=", "model.")) for text in overrides)
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
+    """Make SIGTERM end runs as Ctrl-C does, closing what is open."""
+    raise SystemExit(128 + number)
+
+
+def explain(error: BaseException) -> str | None:
+    """Say in one line what is wrong with the user's input.
+
+    Parameters
+    ----------
+    error : BaseException
+        What ended the program.
+
+    Returns
+    -------
+    str or None
+        None when the error is not the user's: then its traceback is wanted.
+    """
+    text = str(error)
+    if isinstance(error, InputError):
+        return text
+    if isinstance(error, MissingConfigException):
+        return _explain_missing(text)
+    if isinstance(error, OverrideParseException):
+        return _explain_override(str(error.override))
+    if isinstance(error, ConfigCompositionException):
+        return _explain_composition(text, error.__cause__)
+    if isinstance(error, OmegaConfBaseException):
+        return settings.first_line(error)
+    if isinstance(error, HydraException):
+        return " ".join(text.split())
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename} cannot be used: {error.strerror}"
+    return None
+
+
+def _explain_missing(text: str) -> str:
+    found = re.search(r"Could not find '([^']+)/([^'/]+)'", text)
+    if found is None:
+        return text.split("\n")[0]
+    group, name = found.groups()
+    options = sorted(path.stem for path in (settings.conf_dir() / group).glob("*.yaml"))
+    return f"{group}={name} is not one of {listing(options)}{suggestion(name, options)}"
+
+
+def _explain_override(override: str) -> str:
+    if "=" not in override:
+        return (
+            f"'{override}' is neither KEY=VALUE nor a command (reproduce, ui)"
+            f"{suggestion(override, ['reproduce', 'ui'])}"
+        )
+    key, _, value = override.partition("=")
+    if "{subject}" in value:
+        return f"{key} has braces, which need two pairs of quotes: \"{key}='{value}'\""
+    return (
+        f"{override} cannot be read; put values with spaces or special characters in two pairs of "
+        f"quotes: \"{key}='{value}'\""
+    )
+
+
+def _explain_composition(text: str, cause: BaseException | None) -> str:
+    if found := re.match(r"Could not override '([^']+)'", text):
+        key = found.group(1)
+        return f"there is no key '{key}'{suggestion(key, settings.known_keys())} (see --help)"
+    if found := re.match(r"Error merging override (\S+)", text):
+        reason = str(cause).splitlines()[0] if cause is not None else "it does not fit the schema"
+        key = found.group(1).lstrip("+").split("=", 1)[0]
+        known = settings.known_keys()
+        return f"{found.group(1)}: {reason}{'' if key in known else suggestion(key, known)}"
+    if found := re.match(r"Ambiguous value for argument '([^=]+)=([^']*)'", text):
+        key, values = found.groups()
+        return (
+            f"{key}={values} has several values: add --multirun for one run each, or write "
+            f"'{key}=[{values}]' for one run over all"
+        )
+    if found := re.match(r"Sweep parameters '(.+)' requires --multirun", text):
+        return f"{found.group(1)} has several values: add --multirun for one run each"
+    return " ".join(text.split())

@@ -1,0 +1,93 @@
+"""The command line before Hydra sees it: flags in any place, ids as they are written."""
+
+from __future__ import annotations
+
+import re
+
+from rsa_exp.errors import InputError, listing, suggestion
+
+__all__ = ["normalise"]
+
+_FLAGS = {
+    "--multirun": False, "-m": False, "--run": False, "-r": False, "--resolve": False,
+    "--hydra-help": False, "--version": False, "--help": False, "-h": False,
+    "--cfg": True, "-c": True, "--package": True, "-p": True, "--info": True, "-i": True,
+    "--config-path": True, "-cp": True, "--config-name": True, "-cn": True, "--config-dir": True,
+    "-cd": True, "--shell-completion": False, "-sc": False,
+}  # fmt: skip
+# Their values are names: 1_2 is not the number 12, 01 not 1.
+_NAMES = re.compile(r"^(subject|roi|layer|data\.subjects|data\.layers)=(.*)$", re.DOTALL)
+_PLAIN = re.compile(r"0|[1-9][0-9]*")
+_NUMBER = re.compile(
+    r"[+-]?[0-9][0-9_]*(\.[0-9_]*)?([eE][+-]?[0-9_]+)?|true|false|null|nan|inf", re.IGNORECASE
+)
+# Tables that a user adds entries to; Hydra would refuse a new entry without the plus signs.
+_OPEN = re.compile(r"^data\.(rois|sources)[.=]")
+_GLOB = re.compile(r"^(subject|roi|layer|images|metric|align|data\.\w+)=glob\(")
+
+
+def normalise(arguments: list[str]) -> list[str]:
+    """Put flags before overrides and quote what Hydra would misread.
+
+    Parameters
+    ----------
+    arguments : list of str
+        As typed.
+
+    Returns
+    -------
+    list of str
+        Flags, then overrides.
+
+    Raises
+    ------
+    InputError
+        If a flag is unknown, lacks its value, or an override asks for what Hydra silently ignores.
+    """
+    flags: list[str] = []
+    overrides: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        if not argument.startswith("-"):
+            overrides.append(_override(argument))
+            continue
+        name, equals, _ = argument.partition("=")
+        if name not in _FLAGS:
+            raise InputError(
+                f"unknown flag {name} (there are {listing(f for f in _FLAGS if len(f) > 3)})"
+                f"{suggestion(name, _FLAGS)}"
+            )
+        flags.append(argument)
+        if _FLAGS[name] and not equals:
+            value = next(rest, None)
+            if value is None:
+                raise InputError(f"{name} needs a value, for example --cfg job")
+            flags.append(value)
+    return flags + overrides
+
+
+def _override(text: str) -> str:
+    if _GLOB.match(text):
+        key = text.split("=", 1)[0]
+        raise InputError(
+            f"{text}: glob() chooses among config files, not among names, and would run nothing; "
+            f"for one run over all that fit write {key}='PATTERN'"
+        )
+    if _OPEN.match(text):
+        return f"++{text}"
+    found = _NAMES.match(text)
+    if found is None:
+        return text
+    key, value = found.groups()
+    inner = value[1:-1] if value.startswith("[") and value.endswith("]") else None
+    if inner is not None and not any(sign in inner for sign in "[]'\"()"):
+        return f"{key}=[{_quoted(inner)}]"
+    return text if any(sign in value for sign in "[]'\"()") else f"{key}={_quoted(value)}"
+
+
+def _quoted(values: str) -> str:
+    """Quote those of several comma-separated values that would not stay as they are."""
+    return ",".join(
+        f"'{value}'" if _NUMBER.fullmatch(value) and not _PLAIN.fullmatch(value) else value
+        for value in values.split(",")
+    )

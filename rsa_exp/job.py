@@ -1,0 +1,247 @@
+"""One run from config to folder and store: what Hydra's job and `reproduce` both do."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rsa_exp import output
+from rsa_exp.config import Config, FilesData, to_yaml
+from rsa_exp.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from rsa_exp.pipeline import RunResult
+    from rsa_exp.tracking import Store, TrackedRun
+
+__all__ = ["JobSpec", "Outcome", "execute"]
+
+log = logging.getLogger("rsa_exp")
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """How a run is filed.
+
+    Attributes
+    ----------
+    folder : Path
+        Where its files go.
+    name : str
+        What the store calls it.
+    overrides : list of str
+        Hydra overrides it was made with.
+    parent : str or None
+        Id of the sweep's run in the store.
+    tags : dict of str to str
+        Further tags.
+    """
+
+    folder: Path
+    name: str
+    overrides: list[str]
+    parent: str | None = None
+    tags: dict[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished run.
+
+    Attributes
+    ----------
+    scores : DataFrame
+        Its score table.
+    folder : Path
+        Where its files are.
+    run_id, address : str or None
+        Its place in the store, when it was tracked.
+    inputs : dict of str to str
+        Row digests of each file read, keyed ``role/file/row``.
+    """
+
+    scores: pd.DataFrame
+    folder: Path
+    run_id: str | None
+    address: str | None
+    inputs: dict[str, str]
+
+
+def execute(config: Config, spec: JobSpec) -> Outcome:
+    """Run, write, draw and record.
+
+    Results are on disk before they are tracked. A tracked run never stays RUNNING: it ends as
+    FINISHED, as FAILED with the reason, or as KILLED when it was interrupted.
+
+    Raises
+    ------
+    InputError
+        If the input, the output folder or the store cannot be used.
+    """
+    output.prepare_folder(spec.folder)
+    store = _store(config)
+    tracked = None
+    if store is not None:
+        tracked = store.start(spec.name, _params(config), _tags(config, spec), spec.parent)
+    try:
+        return _execute(config, spec, tracked)
+    except BaseException as error:
+        if tracked is not None:
+            _end(tracked, error)
+        raise
+
+
+def _execute(config: Config, spec: JobSpec, tracked: TrackedRun | None) -> Outcome:
+    from rsa_exp import pipeline
+    from rsa_exp.figures import save
+    from rsa_exp.provenance import provenance
+    from rsa_exp.stats import METRICS
+    from rsa_exp.terminal import score_table
+
+    output.write_text(spec.folder / "config.yaml", to_yaml(config))
+    result = pipeline.run(config)
+    for notice in result.notices:
+        log.info("note: %s", notice)
+    for warning in result.warnings:
+        log.warning(warning)
+    greater = METRICS[config.metric].greater_is_better
+    log.info(_heading(result))
+    log.info(score_table(result.scores, greater_is_better=greater))
+
+    output.write_scores(spec.folder / "scores.csv", result.scores)
+    if result.subject_scores is not None:
+        output.write_scores(spec.folder / "subject_scores.csv", result.subject_scores)
+    output.write_json(spec.folder / "alignment.json", result.alignment)
+    start = time.perf_counter()
+    for name, figure in pipeline.draw(result, config.figures.names):
+        save(figure, output.prepare_folder(spec.folder / "figures"), name)
+    seconds = result.seconds | {"draw": time.perf_counter() - start}
+    record = provenance(result.inputs, spec.overrides, config.seed) | {"seconds": seconds}
+    record |= {"notices": result.notices, "warnings": result.warnings}
+    output.write_json(spec.folder / "provenance.json", record)
+
+    if tracked is not None:
+        start = time.perf_counter()
+        tracked.record(_record(config, result, record, spec.folder, greater))
+        log.debug("tracking took %.2f s", time.perf_counter() - start)
+    return Outcome(
+        result.scores,
+        spec.folder,
+        tracked.run_id if tracked else None,
+        tracked.address if tracked else None,
+        {
+            f"{item.role}/{item.name}/{row}": digest
+            for item in result.inputs
+            for row, digest in item.rows.items()
+        },
+    )
+
+
+def _store(config: Config) -> Store | None:
+    if not config.tracking.enabled:
+        return None
+    from rsa_exp.tracking import Store
+
+    return Store(Path(config.tracking.folder), config.tracking.experiment)
+
+
+def _end(tracked: TrackedRun, error: BaseException) -> None:
+    """Close the run of a failed job; that this fails too must not hide the first failure."""
+    known = isinstance(error, InputError)
+    killed = isinstance(error, KeyboardInterrupt | SystemExit)
+    reason = str(error) if known else f"{type(error).__name__}: {error}"
+    try:
+        tracked.end("KILLED" if killed else "FAILED", "interrupted" if killed else reason)
+    except Exception as second:
+        log.warning("run %s could not be marked as failed: %s", tracked.run_id, second)
+
+
+def _params(config: Config) -> dict[str, object]:
+    """Return what the UI's columns show of a config."""
+    data = config.data
+    params: dict[str, object] = {
+        "subject": config.subject,
+        "roi": _joined(config.roi),
+        "layer": _joined(config.layer),
+        "images": config.images,
+        "metric": config.metric,
+        "align": config.align,
+        "seed": config.seed,
+        "data": data.kind,
+        "data.name": config.study_name,
+        "data.subjects": ",".join(data.subjects),
+        "model": config.model_name,
+    }
+    for key in ("n_images", "seed", "atlas"):
+        if hasattr(data, key):
+            params[f"data.{key}"] = getattr(data, key)
+    if isinstance(data, FilesData):
+        params |= {"data.brain": data.brain, "data.model": data.model}
+    return params
+
+
+def _joined(value: str | list[str]) -> str:
+    return value if isinstance(value, str) else ",".join(value)
+
+
+def _tags(config: Config, spec: JobSpec) -> dict[str, str]:
+    from rsa_exp.provenance import git_state
+
+    commit, dirty = git_state()
+    tags = {"simulated": str(config.simulated).lower(), "folder": str(spec.folder)}
+    if commit is not None:
+        tags |= {"mlflow.source.git.commit": commit, "git_dirty": str(dirty).lower()}
+    return tags | (spec.tags or {})
+
+
+def _record(
+    config: Config, result: RunResult, record: dict[str, Any], folder: Path, greater: bool
+) -> dict[str, Any]:
+    """Return what the store gets of a finished run."""
+    from rsa_exp.tracking import metric_name
+
+    scores = result.scores
+    metrics: list[tuple[str, float, int]] = []
+    tags = {"content_digest": record["content_digest"]}
+    tags |= {f"version.{name}": str(version) for name, version in record["packages"].items()}
+    tags["mlflow.note.content"] = _note(result)
+    for roi, rows in scores.groupby("roi", sort=False):
+        for row in rows.itertuples():
+            metrics.append((metric_name("score", str(roi), row.layer), row.score, 0))
+            metrics.append((metric_name("profile", str(roi)), row.score, row.depth))
+        if rows["score"].notna().any():
+            best = rows.loc[rows["score"].idxmax() if greater else rows["score"].idxmin()]
+            metrics.append((metric_name("best", str(roi)), best["score"], 0))
+            tags[metric_name("best", str(roi))] = best["layer"]
+    if len(scores) == 1:
+        metrics.append(("score", scores["score"].iloc[0], 0))
+    metrics.append(("n_images", float(scores["n_images"].max()), 0))
+    prefix = "simulated " if config.simulated else ""
+    inputs = [
+        {
+            "role": item.role,
+            "name": prefix + item.name,
+            "digest": item.digest,
+            "path": item.path,
+            "profile": {"n_images": item.n_images, "n_rdms": item.n_rdms, "used": len(item.rows)},
+        }
+        for item in result.inputs
+    ]
+    return {"metrics": metrics, "tags": tags, "inputs": inputs, "folder": folder}
+
+
+def _heading(result: RunResult) -> str:
+    text = result.text
+    return f"\n{text.title}: {text.score_label} ({text.note})"
+
+
+def _note(result: RunResult) -> str:
+    """Return the run's description in the UI, in Markdown."""
+    lines = [f"**{result.text.title}**", "", f"{result.text.score_label}; {result.text.note}"]
+    said = [*result.warnings, *result.notices]
+    lines += ["", *(f"- {text}" for text in said)] if said else []
+    return "\n".join(lines)

@@ -1,0 +1,94 @@
+"""What the terminal shows: messages, warnings, and score tables in short."""
+
+from __future__ import annotations
+
+import logging
+import math
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["ConsoleHandler", "score_table"]
+
+
+class ConsoleHandler(logging.Handler):
+    """Messages to standard output, warnings and errors to standard error, around progress bars."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one record, with its level when it is a warning or worse."""
+        text = self.format(record)
+        if record.levelno >= logging.WARNING:
+            text = f"{record.levelname.lower()}: {text}"
+        stream = sys.stderr if record.levelno >= logging.WARNING else sys.stdout
+        tqdm.write(text, file=stream)
+        stream.flush()
+
+
+def score_table(scores: pd.DataFrame, *, greater_is_better: bool) -> str:
+    """Scores of one run as text: ROIs down, layers across, ``*`` at each ROI's best layer.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        Columns roi, layer, depth, score of one subject and metric.
+    greater_is_better : bool
+        Which layer is best.
+
+    Returns
+    -------
+    str
+        Lines; layers down where they do not fit across, and where neither fits the terminal only
+        each ROI's best layer.
+    """
+    rois, layers = list(dict.fromkeys(scores["roi"])), list(dict.fromkeys(scores["layer"]))
+    values = {(row.roi, row.layer): row.score for row in scores.itertuples()}
+    best = {roi: _best(roi, layers, values, greater_is_better) for roi in rois}
+    cells = {
+        (roi, layer): ("-" if math.isnan(value) else f"{value:.3f}")
+        + ("*" if best[roi] == layer else " ")
+        for (roi, layer), value in values.items()
+    }
+    across = _grid(rois, layers, [[cells[roi, layer] for layer in layers] for roi in rois])
+    down = _grid(layers, rois, [[cells[roi, layer] for roi in rois] for layer in layers])
+    columns = shutil.get_terminal_size((100, 24)).columns
+    for lines in (across, down):
+        if max(len(line) for line in lines) <= columns:
+            return "\n".join(lines)
+    width = max(len(roi) for roi in rois)
+    return "\n".join(
+        f"{roi:<{width}}  best {layer} {values[roi, layer]:.3f}" if layer else f"{roi}  undefined"
+        for roi, layer in best.items()
+    )
+
+
+def _best(
+    roi: str,
+    layers: list[str],
+    values: dict[tuple[str, str], float],
+    greater_is_better: bool,
+) -> str | None:
+    """Return the best layer of an ROI; None when no score is defined."""
+    defined = [layer for layer in layers if not math.isnan(values[roi, layer])]
+    choose = max if greater_is_better else min
+    return choose(defined, key=lambda layer: values[roi, layer]) if defined else None
+
+
+def _grid(rows: list[str], columns: list[str], cells: list[list[str]]) -> list[str]:
+    """Lines of a table with row and column names, numbers aligned on the right."""
+    first = max(len(row) for row in rows)
+    widths = [
+        max(len(column) + 1, *(len(line[j]) for line in cells)) for j, column in enumerate(columns)
+    ]
+    head = "".join(
+        f"  {column + ' ':>{width}}" for column, width in zip(columns, widths, strict=True)
+    )
+    lines = [" " * first + head]
+    for row, line in zip(rows, cells, strict=True):
+        text = "".join(f"  {cell:>{width}}" for cell, width in zip(line, widths, strict=True))
+        lines.append(f"{row:<{first}}{text}")
+    return [line.rstrip() for line in lines]

@@ -1,0 +1,209 @@
+"""The main job as a user types it: a sweep of real processes, tracked, read back, reproduced."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+SMALL = ["data.n_images=80", "figures.names=[heatmap,rdms]"]
+
+
+def start(folder: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW")} | variables
+    return subprocess.Popen(
+        [sys.executable, "-m", "rsa_exp", *arguments],
+        cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def finish(process: subprocess.Popen[str], status: int = 0) -> tuple[str, str]:
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == status, out + err
+    return out, err
+
+
+def client(folder: Path) -> MlflowClient:
+    return MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
+
+
+def runs(folder: Path) -> list[Run]:
+    store = client(folder)
+    experiment = store.get_experiment_by_name("rsa_exp")
+    assert experiment is not None
+    return list(store.search_runs([experiment.experiment_id], order_by=["start_time ASC"]))
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+    folder = tmp_path_factory.mktemp("sweep")
+    out, err = finish(start(folder, "subject=1,2,3", "--multirun", *SMALL))
+    return folder, out, err
+
+
+def test_three_runs_under_one_sweep(sweep: tuple[Path, str, str]) -> None:
+    folder, out, err = sweep
+    parent, *children = runs(folder)
+    assert err == ""
+    assert [run.info.status for run in (parent, *children)] == ["FINISHED"] * 4
+    assert [run.info.run_name for run in children] == ["sub-1 corr", "sub-2 corr", "sub-3 corr"]
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
+    assert parent.info.run_id in out.splitlines()[-1]
+    assert "3 of 3 runs finished" in out
+    experiment = client(folder).get_experiment_by_name("rsa_exp")
+    assert experiment is not None
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+
+
+def test_runs_hold_what_the_files_hold(sweep: tuple[Path, str, str]) -> None:
+    folder, _, _ = sweep
+    store = client(folder)
+    for run in runs(folder)[1:]:
+        results = Path(run.data.tags["folder"])
+        scores = pd.read_csv(results / "scores.csv", dtype={"subject": str})
+        assert len(scores) == 50
+        assert set(scores["study"]) == {"simulated BOLD5000"}
+        logged = run.data.metrics
+        for row in scores.itertuples():
+            assert logged[f"score/{row.roi}/{row.layer}"] == row.score
+        profile = store.get_metric_history(run.info.run_id, "profile/LHLOC")
+        expected = scores[scores["roi"] == "LHLOC"]
+        assert [(m.step, m.value) for m in profile] == list(
+            zip(expected["depth"], expected["score"], strict=True)
+        )
+        best = expected.loc[expected["score"].idxmax()]
+        assert logged["best/LHLOC"] == best["score"]
+        assert run.data.tags["best/LHLOC"] == best["layer"]
+        assert run.data.params["subject"] == scores["subject"].iloc[0]
+        assert run.data.tags["simulated"] == "true"
+        inputs = {i.dataset.name: i.dataset.digest for i in run.inputs.dataset_inputs}
+        record = json.loads((results / "provenance.json").read_text())
+        assert inputs == {f"simulated {i['name']}": i["digest"] for i in record["inputs"]}
+        artifacts = {item.path for item in store.list_artifacts(run.info.run_id)}
+        assert artifacts >= {"config.yaml", "scores.csv", "alignment.json", "provenance.json"}
+        figures = {item.path for item in store.list_artifacts(run.info.run_id, "figures")}
+        names = [f"figures/{n}.{e}" for n in ("heatmap", "rdms") for e in ("png", "svg")]
+        assert figures == set(names)
+    joined = pd.read_csv(runs(folder)[1].data.tags["folder"] + "/../scores.csv")
+    assert len(joined) == 150
+
+
+def test_reproduce_from_the_record_alone_then_after_one_number_changed(
+    sweep: tuple[Path, str, str],
+) -> None:
+    folder, _, _ = sweep
+    old = runs(folder)[2]
+    out, _ = finish(start(folder, "reproduce", old.info.run_id[:10]))
+    assert out.splitlines()[-1] == "identical: all 50 scores to the last bit"
+    new = runs(folder)[-1]
+    assert new.data.tags["reproduces"] == old.info.run_id
+    assert new.data.metrics == old.data.metrics
+
+    (brain,) = folder.glob("outputs/simulated/*/CSI2_*.h5")
+    with h5py.File(brain, "a") as file:
+        row = list(file["rdm_descriptors/roi"]).index(b"LHOPA")
+        file["dissimilarities"][row, 100] += 0.5
+    try:
+        out, err = finish(start(folder, "reproduce", old.info.run_id), status=1)
+    finally:
+        with h5py.File(brain, "a") as file:
+            file["dissimilarities"][row, 100] -= 0.5
+    assert "the input has changed since: CSI2_BOLD5000_CORR_RDMs.h5 LHOPA" in err
+    assert "different: 5 of 50 scores differ, the most by" in out
+    assert "LHOPA x" in out.splitlines()[-1]
+
+
+def test_a_failed_run_is_recorded_as_failed_with_the_reason(sweep: tuple[Path, str, str]) -> None:
+    folder, _, _ = sweep
+    _, err = finish(start(folder, "roi=LHLCO", *SMALL), status=1)
+    failed = runs(folder)[-1]
+    assert failed.info.status == "FAILED"
+    assert failed.data.tags["error"] == err.strip().removeprefix("error: ")
+    assert "did you mean 'LHLOC'" in failed.data.tags["error"]
+    _, err = finish(start(folder, "reproduce", failed.info.run_id), status=1)
+    assert "cannot be reproduced" in err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_sweep_leaves_no_run_running(tmp_path: Path, number: int) -> None:
+    process = start(tmp_path, "subject=1,2,3", "-m", "metric=tau-a", "data.n_images=500")
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("outputs/*/*/0/config.yaml")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode in {130, 143}
+    assert "Traceback" not in err
+    assert {run.info.status for run in runs(tmp_path)} == {"KILLED"}
+
+
+def test_fresh_store_made_by_several_processes_at_once(tmp_path: Path) -> None:
+    small = ["data.n_images=40", "figures=none"]
+    for process in [start(tmp_path, f"subject={s}", *small) for s in (1, 2, 3)]:
+        finish(process)
+    assert [run.info.status for run in runs(tmp_path)] == ["FINISHED"] * 3
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """An MLflow server with its own store, on loopback."""
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{tmp_path}/server.db"]
+    command += ["--artifacts-destination", str(tmp_path / "artifacts")]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}, start_new_session=True,
+    )  # fmt: skip
+    import urllib.request
+
+    address = f"http://127.0.0.1:{port}"
+    for _ in range(300):
+        try:
+            with urllib.request.urlopen(f"{address}/health", timeout=1):
+                break
+        except OSError:
+            time.sleep(0.2)
+    yield address
+    os.killpg(process.pid, signal.SIGTERM)
+    process.wait(timeout=30)
+
+
+def test_any_tracking_server_works(tmp_path: Path, server: str) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    small = ["data.n_images=40", "figures=none", "roi=LHLOC", "layer=layer3"]
+    out, _ = finish(start(work, *small, MLFLOW_TRACKING_URI=server))
+    address = out.splitlines()[-1]
+    assert address.startswith(f"{server}/#/experiments/")
+    assert not (work / "mlruns").exists()
+    run_id = address.split("/runs/")[1].split("?")[0]
+    run = MlflowClient(server).get_run(run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["score"] == run.data.metrics["score/LHLOC/layer3"]
+    out, _ = finish(start(work, "reproduce", run_id, MLFLOW_TRACKING_URI=server))
+    assert out.splitlines()[-1] == "identical: all 1 scores to the last bit"
+
+
+def test_tracking_none_leaves_files_only(tmp_path: Path) -> None:
+    out, _ = finish(start(tmp_path, "tracking=none", "figures=none", "data.n_images=40"))
+    assert not (tmp_path / "mlruns").exists()
+    (folder,) = (Path(line.split(": ")[1]) for line in out.splitlines() if "results: " in line)
+    assert (folder / "scores.csv").is_file()
