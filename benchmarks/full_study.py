@@ -1,0 +1,140 @@
+"""The main job at the published size: time and memory of the sweep, the planted truth, rsatoolbox.
+
+    python benchmarks/full_study.py [--folder FOLDER]
+
+Simulates the study with 4916 images (3.4 GB, kept in FOLDER for the next time), runs
+``subject=1,2,3 --multirun align=exact`` on it as a user would, says where the time went, how far
+the scores are from the planted ones, and how far from rsatoolbox's on the same files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from mlflow import MlflowClient
+
+from rsa_exp.data.simulated import LAYERS, ROIS, SUBJECTS, published_scores, simulate_study
+from rsa_exp.output import read_scores
+
+N_IMAGES = 4916
+
+RSATOOLBOX = """
+import sys
+from rsatoolbox.inference import eval_fixed
+from rsatoolbox.model import ModelFixed
+from rsatoolbox.rdm import load_rdm
+
+def aligned(rdms, names):
+    rdms = rdms.subset_pattern("image", names)
+    rdms.sort_by(image="alpha")
+    return rdms
+
+model = load_rdm(sys.argv[1])
+for subject, path in zip("123", sys.argv[2:]):
+    brain = load_rdm(path)
+    names = [set(rdms.pattern_descriptors["image"]) for rdms in (brain, model)]
+    common = sorted(names[0] & names[1])
+    brain, layers = aligned(brain, common), aligned(model, common)
+    labels = layers.rdm_descriptors["layer"]
+    fixed = [ModelFixed(label, layers.subset("layer", label)) for label in labels]
+    for roi in brain.rdm_descriptors["roi"]:
+        result = eval_fixed(fixed, brain.subset("roi", roi), method="corr")
+        for label, score in zip(labels, result.evaluations[0, :, 0]):
+            print(subject, roi, label, repr(float(score)))
+"""
+
+
+def measure(command: list[str], folder: Path) -> tuple[str, float, float]:
+    """Output, seconds and peak memory in GB of a command."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, cwd=folder, text=True, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    text = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{' '.join(command)} failed")
+    return text, time.perf_counter() - start, usage.ru_maxrss / 1e6
+
+
+def warm(folder: Path) -> None:
+    """Bring the files into the page cache."""
+    for path in folder.glob("*.h5"):
+        with path.open("rb") as stream:
+            while stream.read(1 << 24):
+                pass
+
+
+def report_sweep(folder: Path, seconds: float, memory: float) -> pd.DataFrame:
+    """Print where a sweep's time went; return its scores."""
+    records = [json.loads(path.read_text()) for path in sorted(folder.glob("*/provenance.json"))]
+    stages = pd.DataFrame([record["seconds"] for record in records]).sum()
+    stages["track"] = in_store(folder) - stages.sum()
+    print(f"subject=1,2,3 --multirun align=exact: {seconds:.1f} s, peak {memory:.2f} GB")
+    for stage, spent in stages.items():
+        print(f"  {stage:<10}{spent:6.2f} s  {100 * spent / seconds:4.0f} %")
+    rest = seconds - stages.sum()
+    print(f"  {'rest':<10}{rest:6.2f} s  {100 * rest / seconds:4.0f} %  (imports, store, Hydra)")
+    return read_scores(folder / "scores.csv")
+
+
+def in_store(folder: Path) -> float:
+    """Seconds between the start and the end of all runs of a sweep, as the store has them."""
+    store = MlflowClient(f"sqlite:///{folder.parents[2]}/mlruns/mlflow.db")
+    experiments = [item.experiment_id for item in store.search_experiments()]
+    runs = store.search_runs(experiments, "tags.simulated = 'true'")
+    return float(sum(run.info.end_time - run.info.start_time for run in runs)) / 1000
+
+
+def report_truth(scores: pd.DataFrame) -> None:
+    """Print how far the scores are from the planted ones."""
+    truth = published_scores()
+    for subject in SUBJECTS:
+        mine = scores[scores["subject"] == subject].pivot_table(
+            index="roi", columns="layer", values="score", sort=False
+        )
+        table = mine.loc[list(ROIS), list(LAYERS)].to_numpy()
+        planted = np.array([truth[subject, roi] for roi in ROIS])
+        rmse = np.sqrt(((table - planted) ** 2).mean())
+        r = np.corrcoef(table.ravel(), planted.ravel())[0, 1]
+        best = int((table.argmax(axis=1) == LAYERS.index("layer3")).sum())
+        print(f"  subject {subject}: RMSE {rmse:.5f}, r {r:.4f}, layer3 best in {best} of 10 ROIs")
+
+
+def main() -> None:
+    """Run everything and print it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument(
+        "--folder", type=Path, default=Path(tempfile.gettempdir()) / "rsa_exp_bench"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    study = simulate_study(given.folder, N_IMAGES, given.seed)
+    warm(study)
+    with tempfile.TemporaryDirectory() as work:
+        command = [sys.executable, "-m", "rsa_exp", "subject=1,2,3", "--multirun", "align=exact"]
+        command += [f"data.n_images={N_IMAGES}", f"data.seed={given.seed}"]
+        _, seconds, memory = measure([*command, f"data.root={given.folder}"], Path(work))
+        (summary,) = Path(work).glob("outputs/*/*/scores.csv")
+        scores = report_sweep(summary.parent, seconds, memory)
+    report_truth(scores)
+    brain = [str(study / f"CSI{s}_BOLD5000_CORR_RDMs.h5") for s in SUBJECTS]
+    files = [str(study / "ResNet50_CORR_RDMs.h5"), *brain]
+    text, seconds, memory = measure([sys.executable, "-c", RSATOOLBOX, *files], given.folder)
+    print(f"rsatoolbox, load_rdm + subset_pattern + eval_fixed: {seconds:.1f} s, {memory:.2f} GB")
+    found = {(row.subject, row.roi, row.layer): row.score for row in scores.itertuples()}
+    rows = [line.split() for line in text.splitlines()]
+    largest = max(abs(found[s, roi, layer] - float(score)) for s, roi, layer, score in rows)
+    print(f"  largest difference of {len(rows)} scores: {largest:.2g}")
+
+
+if __name__ == "__main__":
+    main()

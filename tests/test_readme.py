@@ -1,0 +1,94 @@
+"""Every command of the README does what the README says, in the order it is written there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rsa_exp.data import simulate_study
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line.split("  #")[0].strip()
+    for block in re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)
+    for line in block.splitlines()
+]
+# .ci/run runs these two, word for word, in a clean clone.
+BY_CI = [
+    "pip install -e . && python -m rsa_exp subject=1,2,3 --multirun",
+    'pip install -e ".[test]" && pytest',
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working folder with the files that the README's examples name."""
+    work = tmp_path_factory.mktemp("readme")
+    study = simulate_study(work / "made", 60, 0)
+    study.rename(work / "bold5000")
+    (work / "my").mkdir()
+    for number, name in enumerate(("BE", "KO"), start=1):
+        source = work / "bold5000" / f"CSI{number}_BOLD5000_CORR_RDMs.h5"
+        shutil.copy(source, work / "my" / f"{name}_RDMs.h5")
+    shutil.copy(work / "bold5000" / "ResNet50_CORR_RDMs.h5", work / "my" / "models.h5")
+    return work
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Find ``python`` where these tests run, wherever the shell would look."""
+    (folder / "bin").mkdir(exist_ok=True)
+    link = folder / "bin" / "python"
+    if not link.exists():
+        link.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+        link.chmod(0o755)
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW", "HYDRA"))}
+    return clean | {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}"}
+
+
+def test_the_two_commands_come_first_and_ci_runs_them() -> None:
+    assert COMMANDS[:2] == BY_CI
+    assert "awk '/^```bash/ {getline; print}' README.md | head -n 2" in (
+        (ROOT / ".ci" / "run").read_text()
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS[2:])
+def test_command(command: str, folder: Path) -> None:
+    if "RUN_ID" in command:
+        (config, *_) = sorted(folder.glob("mlruns/artifacts/*/artifacts/config.yaml"))
+        command = command.replace("RUN_ID", config.parent.parent.name)
+    if command.endswith(" ui"):
+        check_ui(f"{command} --port 5791", folder)
+        return
+    finished = subprocess.run(
+        command, shell=True, cwd=folder, env=environment(folder), text=True, capture_output=True
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert "Traceback" not in finished.stderr
+
+
+def check_ui(command: str, folder: Path) -> None:
+    """The UI comes up, on loopback, and goes down when it is told to."""
+    process = subprocess.Popen(
+        command, shell=True, cwd=folder, env=environment(folder), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        seen = ""
+        for line in process.stdout:
+            seen += line
+            if "Uvicorn running on" in line:
+                break
+        assert "Uvicorn running on http://127.0.0.1:5791" in seen
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=30)
