@@ -8,8 +8,6 @@ import re
 import signal
 import sys
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -24,6 +22,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from rsa_exp import config as settings
+from rsa_exp import interrupts
 from rsa_exp.errors import InputError, listing, suggestion
 from rsa_exp.job import JobSpec, execute
 from rsa_exp.sweep import Sweep, parent_of_this_job, run_name
@@ -52,7 +51,7 @@ def launch(arguments: list[str]) -> int:
     wants_traceback = "HYDRA_FULL_ERROR" in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what it would print
     sys.argv[1:] = arguments
-    signal.signal(signal.SIGTERM, _terminate)
+    interrupts.install()
     settings.register()
     _failures.clear()
     start = hydra.main(
@@ -64,12 +63,15 @@ def launch(arguments: list[str]) -> int:
     except BaseException as error:
         failure = error
     if Sweep.current is not None:
-        Sweep.current.finish(failure or next(iter(_failures), None))
+        with interrupts.shield(closing=True):
+            Sweep.current.finish(failure or next(iter(_failures), None))
     if failure is None:
         return 1 if _failures else 0
-    if isinstance(failure, KeyboardInterrupt):
+    if isinstance(failure, KeyboardInterrupt | SystemExit):
+        if isinstance(failure, SystemExit) and failure.code != 128 + signal.SIGTERM:
+            raise failure  # argparse, or a flag of Hydra's that prints and ends
         print("\ninterrupted; finished runs are kept", file=sys.stderr)
-        return 130
+        return 130 if isinstance(failure, KeyboardInterrupt) else 143
     line = None if wants_traceback else explain(failure)
     if line is None:
         raise failure
@@ -84,6 +86,7 @@ def _job(composed: DictConfig) -> None:
     multirun = hydra_config.mode == RunMode.MULTIRUN
     parent, keys = parent_of_this_job()
     name = ""
+    interrupts.checkpoint()
     try:
         config = settings.from_hydra(composed)
         if isinstance(config.data, settings.FilesData) and _sets_model(overrides):
@@ -107,11 +110,6 @@ def _job(composed: DictConfig) -> None:
 
 def _sets_model(overrides: list[str]) -> bool:
     return any(text.startswith(("model=", "model.")) for text in overrides)
-
-
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
-    """Make SIGTERM end runs as Ctrl-C does, closing what is open."""
-    raise SystemExit(128 + number)
 
 
 def explain(error: BaseException) -> str | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rsa_exp import output
+from rsa_exp import interrupts, output
 from rsa_exp.config import Config, FilesData, to_yaml
 from rsa_exp.errors import InputError
 
@@ -85,13 +85,15 @@ def execute(config: Config, spec: JobSpec) -> Outcome:
     output.prepare_folder(spec.folder)
     store = _store(config)
     tracked = None
-    if store is not None:
-        tracked = store.start(spec.name, _params(config), _tags(config, spec), spec.parent)
     try:
+        if store is not None:
+            with interrupts.shield():
+                tracked = store.start(spec.name, _params(config), _tags(config, spec), spec.parent)
         return _execute(config, spec, tracked)
     except BaseException as error:
         if tracked is not None:
-            _end(tracked, error)
+            with interrupts.shield(closing=True):
+                _end(tracked, error)
         raise
 
 
@@ -118,6 +120,7 @@ def _execute(config: Config, spec: JobSpec, tracked: TrackedRun | None) -> Outco
     output.write_json(spec.folder / "alignment.json", result.alignment)
     start = time.perf_counter()
     for name, figure in pipeline.draw(result, config.figures.names):
+        interrupts.checkpoint()
         save(figure, output.prepare_folder(spec.folder / "figures"), name)
     seconds = result.seconds | {"draw": time.perf_counter() - start}
     record = provenance(result.inputs, spec.overrides, config.seed) | {"seconds": seconds}

@@ -17,6 +17,7 @@ import pandas as pd
 from scipy.spatial.distance import squareform
 from tqdm import tqdm
 
+from rsa_exp import interrupts
 from rsa_exp.config import Bold5000Data, Config, FilesData, SimulatedData
 from rsa_exp.data.alignment import PairGather
 from rsa_exp.data.simulated import SUBJECTS, simulate_study
@@ -226,6 +227,7 @@ def _score(
         for roi in rois:
             shown = []
             for name, members in per_roi:
+                interrupts.checkpoint()
                 with clock("read"):
                     rdm = study.mean_rdm(members, roi)
                 with clock("score"):

@@ -9,7 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import IMAGES, Files, Finished, random_rdms, write_rdms
+from studies import IMAGES, Files, Finished, random_rdms, write_rdms
 
 Change = Callable[[Files], None]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Files, random_rdms, write_rdms
 from rsatoolbox.rdm import compare, load_rdm
+from studies import Files, random_rdms, write_rdms
 
 from rsa_exp import pipeline
 from rsa_exp.config import Config, FiguresConfig, FilesData, ModelConfig, TrackingConfig

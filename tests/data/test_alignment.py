@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import random_rdms, write_rdms
 from scipy.spatial.distance import squareform
+from studies import random_rdms, write_rdms
 
 from rsa_exp.data import LabelledFile, Study, align
 from rsa_exp.data.alignment import PairGather, stem

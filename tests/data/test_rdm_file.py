@@ -7,8 +7,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import IMAGES, random_rdms, write_rdms
 from rsatoolbox.rdm import RDMs
+from studies import IMAGES, random_rdms, write_rdms
 
 from rsa_exp.data import RdmFile
 from rsa_exp.errors import InputError

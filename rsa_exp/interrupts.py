@@ -1,0 +1,60 @@
+"""Ctrl-C and SIGTERM: heard even where Python drops the exception, held off where they would harm.
+
+An exception raised by a signal handler inside a destructor or a weak-reference callback is printed
+and forgotten. So a signal is also remembered, and `checkpoint` raises it again. `shield` holds it
+off while a run is being opened or closed in the store.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+__all__ = ["checkpoint", "install", "shield"]
+
+_received: int | None = None
+_shields = 0
+
+
+def install() -> None:
+    """Hear SIGINT and SIGTERM from now on; for the main thread of a process."""
+    global _received, _shields
+    _received, _shields = None, 0
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _hear)
+
+
+def checkpoint() -> None:
+    """Raise the signal that was heard, if one was: KeyboardInterrupt, or SystemExit for SIGTERM."""
+    if _received is None or _shields:
+        return
+    if _received == signal.SIGINT:
+        raise KeyboardInterrupt
+    raise SystemExit(128 + _received)
+
+
+@contextmanager
+def shield(*, closing: bool = False) -> Iterator[None]:
+    """Hold signals off inside the block, and raise what was heard when it is left.
+
+    Parameters
+    ----------
+    closing : bool
+        Raise nothing afterwards: the block ends something that is being left anyway.
+    """
+    global _shields
+    _shields += 1
+    try:
+        yield
+    finally:
+        _shields -= 1
+    if not closing:
+        checkpoint()
+
+
+def _hear(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    global _received
+    _received = number
+    checkpoint()
