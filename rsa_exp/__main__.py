@@ -91,7 +91,7 @@ def _ui(arguments: list[str]) -> int:
     parser = _parser("ui", "Show the runs in MLflow's UI, on this machine only.")
     parser.add_argument("--port", type=int, default=5000, help="port (default: 5000)")
     given = parser.parse_args(arguments)
-    from rsa_exp.tracking import serve
+    from rsa_exp.ui import serve
 
     return serve(given.store, given.port)
 

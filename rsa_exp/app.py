@@ -25,6 +25,7 @@ from rsa_exp import config as settings
 from rsa_exp import interrupts
 from rsa_exp.errors import InputError, listing, suggestion
 from rsa_exp.job import JobSpec, execute
+from rsa_exp.schema import FilesData, known_keys
 from rsa_exp.sweep import Sweep, parent_of_this_job, run_name
 
 __all__ = ["explain", "launch"]
@@ -89,7 +90,7 @@ def _job(composed: DictConfig) -> None:
     interrupts.checkpoint()
     try:
         config = settings.from_hydra(composed)
-        if isinstance(config.data, settings.FilesData) and _sets_model(overrides):
+        if isinstance(config.data, FilesData) and _sets_model(overrides):
             raise InputError(
                 "data=files does not use the model group; set data.model=/path/to/RDMs.h5"
             )
@@ -170,11 +171,11 @@ def _explain_override(override: str) -> str:
 def _explain_composition(text: str, cause: BaseException | None) -> str:
     if found := re.match(r"Could not override '([^']+)'", text):
         key = found.group(1)
-        return f"there is no key '{key}'{suggestion(key, settings.known_keys())} (see --help)"
+        return f"there is no key '{key}'{suggestion(key, known_keys())} (see --help)"
     if found := re.match(r"Error merging override (\S+)", text):
         reason = str(cause).splitlines()[0] if cause is not None else "it does not fit the schema"
         key = found.group(1).lstrip("+").split("=", 1)[0]
-        known = settings.known_keys()
+        known = known_keys()
         return f"{found.group(1)}: {reason}{'' if key in known else suggestion(key, known)}"
     if found := re.match(r"Ambiguous value for argument '([^=]+)=([^']*)'", text):
         key, values = found.groups()

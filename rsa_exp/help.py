@@ -8,7 +8,8 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from rsa_exp import config as settings
+from rsa_exp import schema
+from rsa_exp.config import conf_dir
 
 __all__ = ["help_text"]
 
@@ -37,27 +38,27 @@ eval "$(rsa-exp --shell-completion install=bash)" (or zsh, fish)."""
 
 def help_text() -> str:
     """Every key with its meaning and default, and every option of the config groups."""
-    sections = [_HEAD, "Settings, as KEY=VALUE (default in brackets):", _keys(settings.Config, "")]
+    sections = [_HEAD, "Settings, as KEY=VALUE (default in brackets):", _keys(schema.Config, "")]
     sections.append("Groups, as GROUP=OPTION (the first is the default):")
     for group in _GROUPS:
         sections.append(_options(group))
-    data: dict[str, list[tuple[str, str, Any]]] = {"": list(settings.keys_of(settings.DataConfig))}
+    data: dict[str, list[tuple[str, str, Any]]] = {"": list(schema.keys_of(schema.DataConfig))}
     common = {name for name, _, _ in data[""]}
     sections.append("Settings of every data=...:")
-    sections.append(_keys(settings.DataConfig, "data.", skip={"kind"}))
-    for kind, schema in settings.DATA_KINDS.items():
-        text = _keys(schema, "data.", skip=common)
+    sections.append(_keys(schema.DataConfig, "data.", skip={"kind"}))
+    for kind, section in schema.DATA_KINDS.items():
+        text = _keys(section, "data.", skip=common)
         if text:
             sections.append(f"Settings of data={kind} alone:")
             sections.append(text)
     sections.append("Settings of the other groups:")
     sections.append(
         "\n".join(
-            _keys(schema, f"{group}.")
-            for group, schema in (
-                ("model", settings.ModelConfig),
-                ("figures", settings.FiguresConfig),
-                ("tracking", settings.TrackingConfig),
+            _keys(section, f"{group}.")
+            for group, section in (
+                ("model", schema.ModelConfig),
+                ("figures", schema.FiguresConfig),
+                ("tracking", schema.TrackingConfig),
             )
         )
     )
@@ -65,10 +66,10 @@ def help_text() -> str:
     return "\n\n".join(sections)
 
 
-def _keys(schema: type, prefix: str, skip: set[str] | frozenset[str] = frozenset()) -> str:
+def _keys(section: type, prefix: str, skip: set[str] | frozenset[str] = frozenset()) -> str:
     return "\n".join(
         _entry(f"{prefix}{name}", explanation + _default(default))
-        for name, explanation, default in settings.keys_of(schema)
+        for name, explanation, default in schema.keys_of(section)
         if name not in skip
     )
 
@@ -90,7 +91,7 @@ def _entry(name: str, explanation: str) -> str:
 def _options(group: str) -> str:
     default = {"data": "simulated", "model": "resnet50", "figures": "default", "tracking": "local"}
     files = sorted(
-        (settings.conf_dir() / group).glob("*.yaml"),
+        (conf_dir() / group).glob("*.yaml"),
         key=lambda path: (path.stem != default[group], path.stem),
     )
     return "\n".join(_entry(f"{group}={path.stem}", _first_comment(path)) for path in files)

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rsa_exp import interrupts, output
-from rsa_exp.config import Config, FilesData, to_yaml
+from rsa_exp.config import to_yaml
 from rsa_exp.errors import InputError
+from rsa_exp.schema import Config, FilesData
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -173,6 +174,7 @@ def _params(config: Config) -> dict[str, object]:
         "images": config.images,
         "metric": config.metric,
         "align": config.align,
+        "precision": config.precision,
         "seed": config.seed,
         "data": data.kind,
         "data.name": config.study_name,

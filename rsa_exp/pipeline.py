@@ -5,36 +5,28 @@ Reads files and writes none but the simulated study: what comes out is returned.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 from scipy.spatial.distance import squareform
-from tqdm import tqdm
 
-from rsa_exp import interrupts
-from rsa_exp.config import Bold5000Data, Config, FilesData, SimulatedData
-from rsa_exp.data.alignment import PairGather
 from rsa_exp.data.simulated import SUBJECTS, simulate_study
 from rsa_exp.data.study import InputRecord, Study, choose_names
 from rsa_exp.errors import InputError, listing
 from rsa_exp.figures import FIGURES, FigureText, RdmPair, rdm_figure
-from rsa_exp.stats.condensed import FloatArray
+from rsa_exp.schema import Bold5000Data, Config, FilesData, SimulatedData
+from rsa_exp.scoring import Scored, mean_similarity, score_study
 from rsa_exp.stats.metrics import METRICS, Metric
-from rsa_exp.stats.similarity import MIN_PAIRS, ModelRDMs, Similarity
+from rsa_exp.stats.similarity import MIN_PAIRS, Similarity
+from rsa_exp.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["RunResult", "draw", "run"]
-
-# Images shown in the figure of RDMs: more cannot be told apart in print.
-_SHOWN_IMAGES = 200
 
 
 @dataclass(frozen=True)
@@ -75,22 +67,6 @@ class RunResult:
     seconds: dict[str, float]
 
 
-class _Clock:
-    """Seconds spent per stage."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            spent = time.perf_counter() - start
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
-
-
 def run(config: Config) -> RunResult:
     """Score a model's layers against brain regions as a config says.
 
@@ -109,22 +85,26 @@ def run(config: Config) -> RunResult:
     InputError
         If the input cannot be used, or no score is defined.
     """
-    clock, metric = _Clock(), METRICS[config.metric]
-    with clock("simulate"):
+    watch, metric = Stopwatch(), METRICS[config.metric]
+    with watch("simulate"):
         brain, model = _files(config)
-    with clock("align"):
+    with watch("align"):
         study = _open(config, brain, model)
     with study:
         _check_size(metric, study.n_images)
         subjects = config.scored_subjects()
         rois = study.rois(subjects, config.roi)
         layers = choose_names(config.layer, study.layers, "layer", model.name)
-        with clock("read"):
-            model_rdms = study.model_rdms(layers)
-        scored = _score(config, study, rois, ModelRDMs(model_rdms, metric.name), clock)
+        with watch.shared(("read", "score")):
+            scored = score_study(
+                study, _groups(config), rois, layers, metric.name, config.precision, watch
+            )
+        similarities = scored.similarities
+        if config.subject == "group":
+            similarities = {**similarities, "group": mean_similarity([*similarities.values()])}
         tables = {
             name: _table(config, study, name, rois, layers, similarity)
-            for name, similarity in scored.similarities.items()
+            for name, similarity in similarities.items()
         }
         scores = tables.pop(config.subject)
         warnings = [*study.warnings, *_score_warnings(scores, tables, study.n_images, metric)]
@@ -135,9 +115,9 @@ def run(config: Config) -> RunResult:
             inputs=study.inputs(),
             notices=study.notices,
             warnings=warnings,
-            rdms=_best_pair(scores, scored.thumbnails, model_rdms, layers, metric, study.n_images),
+            rdms=_best_pair(scores, scored, metric, study.n_images),
             text=_figure_text(config, metric, scores),
-            seconds=clock.seconds,
+            seconds=watch.seconds,
         )
 
 
@@ -202,55 +182,10 @@ def _open(config: Config, brain: dict[str, Path], model: Path) -> Study:
     )
 
 
-@dataclass(frozen=True)
-class _Scored:
-    """Scores per subject (or ``joint``), and each ROI's RDM thinned for drawing."""
-
-    similarities: dict[str, Similarity]
-    thumbnails: list[FloatArray]
-
-
-def _score(
-    config: Config, study: Study, rois: list[str], model: ModelRDMs, clock: _Clock
-) -> _Scored:
-    """Stream brain RDMs past the model's: one at a time is held, whatever the atlas."""
+def _groups(config: Config) -> dict[str, list[str]]:
+    """Return what is scored: each subject, or the mean RDM of all as ``joint``."""
     subjects = config.scored_subjects()
-    rows: dict[str, list[Similarity]] = {}
-    thumbnails: list[FloatArray] = []
-    thin = PairGather(_shown(study.n_images), study.n_images)
-    per_roi: list[tuple[str, list[str]]] = (
-        [("joint", subjects)] if config.subject == "joint" else [(s, [s]) for s in subjects]
-    )
-    with tqdm(
-        total=len(rois) * len(per_roi), desc="scoring", unit="ROI", disable=None, leave=False
-    ) as bar:
-        for roi in rois:
-            shown = []
-            for name, members in per_roi:
-                interrupts.checkpoint()
-                with clock("read"):
-                    rdm = study.mean_rdm(members, roi)
-                with clock("score"):
-                    rows.setdefault(name, []).append(model.compare(rdm[None]))
-                shown.append(thin(rdm))
-                bar.update()
-            thumbnails.append(np.asarray(np.mean(shown, axis=0)))
-    similarities = {
-        name: Similarity(
-            np.vstack([row.scores for row in roi_rows]),
-            np.vstack([row.n_pairs for row in roi_rows]),
-            np.vstack([row.n_images for row in roi_rows]),
-        )
-        for name, roi_rows in rows.items()
-    }
-    if config.subject == "group":
-        parts = list(similarities.values())
-        similarities["group"] = Similarity(
-            np.asarray(np.mean([part.scores for part in parts], axis=0)),
-            np.asarray(np.min([part.n_pairs for part in parts], axis=0)),
-            np.asarray(np.min([part.n_images for part in parts], axis=0)),
-        )
-    return _Scored(similarities, thumbnails)
+    return {"joint": subjects} if config.subject == "joint" else {s: [s] for s in subjects}
 
 
 def _table(
@@ -327,32 +262,19 @@ def _score_warnings(
     return warnings
 
 
-def _shown(n_images: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-    """Return evenly spaced images to show."""
-    count = min(n_images, _SHOWN_IMAGES)
-    return np.linspace(0, n_images - 1, count).round().astype(np.intp)
-
-
 def _best_pair(
-    scores: pd.DataFrame,
-    thumbnails: list[FloatArray],
-    model_rdms: FloatArray,
-    layers: list[str],
-    metric: Metric,
-    n_images: int,
+    scores: pd.DataFrame, scored: Scored, metric: Metric, n_images: int
 ) -> RdmPair | None:
     """Return the ROI and layer with the best score."""
     if scores["score"].isna().all():
         return None
     at = scores["score"].idxmax() if metric.greater_is_better else scores["score"].idxmin()
-    best = scores.loc[at]
-    rois = list(dict.fromkeys(scores["roi"]))
-    thin = PairGather(_shown(n_images), n_images)
+    roi, layer = scores.loc[at, "roi"], scores.loc[at, "layer"]
     return RdmPair(
-        brain=squareform(thumbnails[rois.index(best["roi"])], checks=False),
-        model=squareform(thin(model_rdms[layers.index(best["layer"])]), checks=False),
-        brain_name=best["roi"],
-        model_name=best["layer"],
+        brain=squareform(scored.rois[roi], checks=False),
+        model=squareform(scored.layers[layer], checks=False),
+        brain_name=roi,
+        model_name=layer,
         n_total=n_images,
     )
 

@@ -16,7 +16,7 @@ from rsa_exp import output
 from rsa_exp.errors import InputError
 
 if TYPE_CHECKING:
-    from rsa_exp.config import Config
+    from rsa_exp.schema import Config
     from rsa_exp.tracking import Store, TrackedRun
 
 __all__ = ["Sweep", "SweepCallback", "parent_of_this_job", "run_name", "swept_keys"]

@@ -12,9 +12,6 @@ import logging
 import math
 import os
 import re
-import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -53,7 +50,6 @@ __all__ = [
     "TrackedRun",
     "existing_store",
     "metric_name",
-    "serve",
     "store_uri",
 ]
 
@@ -88,51 +84,6 @@ def existing_store(folder: Path) -> Store:
             "folder with --store"
         )
     return Store(folder, EXPERIMENT)
-
-
-def serve(folder: Path, port: int) -> int:
-    """Run MLflow's UI on a local store, on the loopback interface, until it is stopped.
-
-    Parameters
-    ----------
-    folder : Path
-        Folder of the store.
-    port : int
-        TCP port.
-
-    Returns
-    -------
-    int
-        Exit status of the server.
-
-    Raises
-    ------
-    InputError
-        If there is no store, or the port is taken.
-    """
-    uri = store_uri(folder)
-    if uri.startswith("http"):
-        print(f"the store is a server with a UI of its own: {uri}")
-        return 0
-    existing_store(folder)
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except (OSError, OverflowError) as error:
-            raise InputError(f"port {port} cannot be used ({error}); choose one with --port") from (
-                error
-            )
-    print(f"MLflow's UI: http://127.0.0.1:{port} (stop it with Ctrl-C)", flush=True)
-    server = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
-    server += ["--port", str(port), "--workers", "1", "--backend-store-uri", uri]
-    process = subprocess.Popen(server)  # noqa: S603
-    try:
-        return process.wait()
-    except (KeyboardInterrupt, SystemExit):
-        process.terminate()
-        process.wait()
-        return 0
 
 
 def metric_name(*parts: str) -> str:

@@ -9,14 +9,16 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from rsa_exp import config as settings
+from rsa_exp import schema
 from rsa_exp.arguments import normalise
 from rsa_exp.data.alignment import ALIGNMENTS
 from rsa_exp.errors import InputError
 from rsa_exp.figures import FIGURE_NAMES
 from rsa_exp.help import help_text
+from rsa_exp.stats.metrics import METRICS, PRECISIONS
 
 
-def composed(*overrides: str) -> settings.Config:
+def composed(*overrides: str) -> schema.Config:
     settings.register()
     with initialize_config_dir(str(settings.conf_dir()), version_base="1.3"):
         return settings.from_hydra(compose("config", overrides=normalise(list(overrides))))
@@ -26,23 +28,25 @@ def test_defaults() -> None:
     config = composed()
     assert (config.subject, config.roi, config.layer, config.images) == ("1", "all", "all", "all")
     assert (config.metric, config.align, config.seed) == ("corr", "stem", 0)
-    assert isinstance(config.data, settings.SimulatedData)
+    assert isinstance(config.data, schema.SimulatedData)
     assert config.data.root == str(Path("outputs/simulated").absolute())
     assert config.model.layers == ["conv1", "layer1", "layer2", "layer3", "layer4"]
     assert len(config.data.rois) == 10
 
 
 def test_choices_are_those_of_the_registries() -> None:
-    assert settings.FIGURES == FIGURE_NAMES
-    assert settings.ALIGNMENTS == ALIGNMENTS
+    assert schema.FIGURES == FIGURE_NAMES
+    assert schema.ALIGNMENTS == ALIGNMENTS
+    assert tuple(PRECISIONS) == schema.PRECISIONS
+    assert tuple(n for n, m in METRICS.items() if m.single_precision) == schema.SINGLE
     groups = {p.stem for p in (settings.conf_dir() / "data").glob("*.yaml")}
-    assert groups == set(settings.DATA_KINDS)
+    assert groups == set(schema.DATA_KINDS)
 
 
 @pytest.mark.parametrize("override", ["seed=3", "data.seed=3"])
 def test_the_study_follows_the_seed(override: str) -> None:
     data = composed(override).data
-    assert isinstance(data, settings.SimulatedData)
+    assert isinstance(data, schema.SimulatedData)
     assert data.seed == 3
 
 
@@ -60,7 +64,7 @@ def test_rois_and_sources_can_be_added() -> None:
 
 def test_help_explains_every_key() -> None:
     text = help_text()
-    for key in settings.known_keys():
+    for key in schema.known_keys():
         if key not in {"data.kind", *("model", "figures", "tracking", "data")}:
             assert f"  {key} " in text, key
 

@@ -10,9 +10,9 @@ import pytest
 from rsatoolbox.rdm import compare, load_rdm
 from studies import Files, random_rdms, write_rdms
 
-from rsa_exp import pipeline
-from rsa_exp.config import Config, FiguresConfig, FilesData, ModelConfig, TrackingConfig
+from rsa_exp import pipeline, scoring
 from rsa_exp.errors import InputError
+from rsa_exp.schema import Config, FiguresConfig, FilesData, ModelConfig, TrackingConfig
 
 
 def config_of(files: Files, **settings: object) -> Config:
@@ -108,6 +108,16 @@ def test_gaps_and_constants_are_counted_and_said(files: Files) -> None:
         in (result.warnings[0])
     )
     assert "V1: 34 of 36 pairs remain" in result.warnings[1]
+
+
+def test_layers_that_do_not_fit_memory_are_taken_in_parts(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = pipeline.run(config_of(files, subject="group"))
+    monkeypatch.setattr(scoring, "MODEL_BYTES", 2 * 36 * 8)  # two of the three layers
+    parts = pipeline.run(config_of(files, subject="group"))
+    pd.testing.assert_frame_equal(parts.scores, whole.scores, check_exact=True)
+    assert parts.inputs == whole.inputs
 
 
 def test_patterns_lists_and_order_of_rois_and_layers(files: Files) -> None:

@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsa_exp.data.rdm_file import FloatArray
 from rsa_exp.errors import InputError, listing
 
-__all__ = ["ALIGNMENTS", "MIN_IMAGES", "Alignment", "LabelledFile", "PairGather", "align", "stem"]
+__all__ = ["ALIGNMENTS", "MIN_IMAGES", "Alignment", "LabelledFile", "align", "stem"]
 
 ALIGNMENTS = ("stem", "exact")
 # Three images make three pairs, the fewest on which a correlation is not always 1 or -1.
@@ -181,55 +180,3 @@ def _too_few(files: Sequence[LabelledFile], common: list[str], how: str, lost: i
         f"{len(common)} images are common to the {len(files)} files by align={how}, "
         f"at least {MIN_IMAGES} are needed: {have}; {advice}"
     )
-
-
-class PairGather:
-    """Takes the pairs of chosen images from a condensed row, in a chosen order.
-
-    The index of every pair is made once and serves all rows of a file; no square is built. Memory:
-    8 bytes a pair taken.
-
-    Parameters
-    ----------
-    positions : ndarray of int, shape (n_common,)
-        Where the row holds the chosen images.
-    n_cond : int
-        Images in the row.
-    """
-
-    def __init__(self, positions: NDArray[np.intp], n_cond: int) -> None:
-        self.n_common = len(positions)
-        identity = self.n_common == n_cond and bool((positions == np.arange(n_cond)).all())
-        self._index = None if identity else _pair_index(positions, n_cond)
-
-    def __call__(self, row: FloatArray) -> FloatArray:
-        """Gather one condensed row.
-
-        Parameters
-        ----------
-        row : ndarray of shape (n_pairs,)
-            A condensed RDM of n_cond images.
-
-        Returns
-        -------
-        ndarray of shape (n_common (n_common - 1) / 2,)
-            The condensed RDM of the chosen images in the chosen order; `row` itself when that is
-            all of them in the same order.
-        """
-        return row if self._index is None else row[self._index]
-
-
-def _pair_index(positions: NDArray[np.intp], n_cond: int) -> NDArray[np.intp]:
-    """Place of every chosen pair in the condensed row: pair (p < q) lies at base[p] + q."""
-    base = np.arange(n_cond, dtype=np.intp)
-    base = base * (2 * n_cond - base - 3) // 2 - 1
-    n_common = len(positions)
-    index = np.empty(n_common * (n_common - 1) // 2, dtype=np.intp)
-    start = 0
-    for i in range(n_common - 1):
-        stop = start + n_common - 1 - i
-        others = positions[i + 1 :]
-        index[start:stop] = base[np.minimum(others, positions[i])]
-        index[start:stop] += np.maximum(others, positions[i])
-        start = stop
-    return index

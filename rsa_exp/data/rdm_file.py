@@ -7,6 +7,8 @@ Layout (``rsatoolbox.rdm.RDMs.save(..., file_type='hdf5')``): ``/dissimilarities
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 from types import TracebackType
 
@@ -80,6 +82,8 @@ class RdmFile:
                     f"{path.name}: {n_rdm} RDMs but {len(self.row_names)} {row_kind} names"
                 )
             self.names = list(dict.fromkeys(self.row_names))
+            self._offset = _contiguous_offset(self._dissimilarities)
+            self._descriptor = os.open(path, os.O_RDONLY)
         except BaseException:
             self._file.close()
             raise
@@ -98,6 +102,7 @@ class RdmFile:
     def close(self) -> None:
         """Close the file; reading after this is an error."""
         self._file.close()
+        os.close(self._descriptor)
 
     def rows_of(self, name: str) -> list[int]:
         """Rows that carry `name`.
@@ -116,7 +121,10 @@ class RdmFile:
         return rows
 
     def read_row(self, row: int) -> FloatArray:
-        """One RDM as it stands in the file, in the file's image order.
+        """Read one RDM as it stands in the file, in the file's image order.
+
+        May be called from several threads. The array is this thread's buffer: its contents last
+        until the thread reads its next row of any file.
 
         Parameters
         ----------
@@ -131,22 +139,29 @@ class RdmFile:
         Raises
         ------
         InputError
-            If the row cannot be read (a truncated file) or holds infinities.
+            If the row cannot be read (a truncated file).
         """
-        values = np.empty(self._dissimilarities.shape[1])
+        values = _buffer(self._dissimilarities.shape[1])
         try:
-            self._dissimilarities.read_direct(values, source_sel=np.s_[row, :])
+            if self._offset is None:
+                self._dissimilarities.read_direct(values, source_sel=np.s_[row, :])
+            else:
+                self._read_contiguous(values, self._offset + row * values.nbytes)
         except OSError as error:
             raise InputError(
                 f"{self.path} cannot be read to its end: it is truncated or damaged; copy it again"
             ) from error
-        if np.isinf(values).any():
-            raise InputError(
-                f"{self.path.name}: {self.row_kind} '{self.row_names[row]}' holds infinite "
-                "dissimilarities; mark missing pairs with NaN"
-            )
-        self._digests[row] = xxhash.xxh3_128_hexdigest(values.astype("<f8", copy=False).data)
+        self._digests[row] = xxhash.xxh3_128_hexdigest(values.data)
         return values
+
+    def _read_contiguous(self, values: FloatArray, offset: int) -> None:
+        """Read a row past HDF5, whose library lets one thread in at a time."""
+        view = values.data.cast("B")
+        while len(view):
+            count = os.preadv(self._descriptor, [view], offset)
+            if count == 0:
+                raise OSError("end of file")
+            view, offset = view[count:], offset + count
 
     def row_digests(self) -> dict[str, str]:
         """Content digests (xxh3_128) of the rows read so far, keyed ``name`` or ``name#row``."""
@@ -236,6 +251,24 @@ def _dissimilarities(file: h5py.File, path: Path) -> h5py.Dataset:
             "expected numbers of shape (n_rdm, n_pairs)"
         )
     return values
+
+
+_memory = threading.local()
+
+
+def _buffer(n_pairs: int) -> FloatArray:
+    """One row's memory for each thread, for every file: new pages cost as much as reading."""
+    if getattr(_memory, "values", None) is None or len(_memory.values) != n_pairs:
+        _memory.values = np.empty(n_pairs)
+    values: FloatArray = _memory.values
+    return values
+
+
+def _contiguous_offset(values: h5py.Dataset) -> int | None:
+    """Where the rows begin in the file, if they lie there plainly as native float64."""
+    plain = values.chunks is None and values.dtype == np.dtype("<f8") == np.dtype(float)
+    offset = values.id.get_offset() if plain and hasattr(os, "preadv") else None
+    return None if offset is None else int(offset)
 
 
 def _column(group: h5py.Group, name: str) -> list[object] | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -11,7 +12,8 @@ from types import TracebackType
 
 import numpy as np
 
-from rsa_exp.data.alignment import Alignment, LabelledFile, PairGather, align
+from rsa_exp.data.alignment import Alignment, LabelledFile, align
+from rsa_exp.data.gather import PairGather
 from rsa_exp.data.images import choose_images
 from rsa_exp.data.rdm_file import FloatArray, RdmFile
 from rsa_exp.errors import InputError, listing, suggestion
@@ -151,7 +153,8 @@ class Study:
     ) -> None:
         self.notices: list[str] = []
         self.warnings: list[str] = []
-        self._gather: tuple[bytes, PairGather] | None = None
+        self._gathers: dict[bytes, PairGather] = {}
+        self._lock = threading.Lock()
         with ExitStack() as stack:
             self._brain = {
                 subject: stack.enter_context(
@@ -198,55 +201,47 @@ class Study:
         if partial:
             self._warn(f"left out, because not all subjects have them: {listing(partial)}")
         where = files[0].path.name if len(files) == 1 else f"subjects {listing(subjects)}"
-        return choose_names(wanted, shared, "ROI", where)
+        chosen = choose_names(wanted, shared, "ROI", where)
+        for file in files:
+            for roi in chosen:
+                if (count := file.row_names.count(roi)) > 1:
+                    self.notices.append(f"{file.path.name}: ROI '{roi}' has {count} RDMs, averaged")
+        return chosen
 
-    def brain_rdm(self, subject: str, roi: str) -> FloatArray:
-        """Return a subject's RDM of an ROI over the common images.
+    def brain_rdm(self, subjects: Sequence[str], roi: str) -> FloatArray:
+        """Return an ROI's RDM over the common images, the mean of several subjects' where asked.
 
-        Several rows of one name (sessions) are averaged over the rows that have the pair.
+        Several rows of one name (sessions) are averaged first. A mean is taken, pair by pair, over
+        the rows (then the subjects) that have the pair. May be called from several threads.
 
         Parameters
         ----------
-        subject, roi : str
+        subjects : sequence of str
+            One subject, or those whose mean is wanted.
+        roi : str
             Which.
 
         Returns
         -------
         ndarray of shape (n_pairs,)
-            NaN where no row has the pair.
+            In memory of its own; NaN where nobody has the pair.
         """
-        file = self._brain[subject]
-        rows = file.rows_of(roi)
-        if len(rows) > 1:
-            notice = f"{file.path.name}: ROI '{roi}' has {len(rows)} RDMs, averaged"
-            if notice not in self.notices:
-                self.notices.append(notice)
-        return _mean([self._read(file, row) for row in rows])
+        return _mean(
+            _mean(
+                self._read(self._brain[subject], row) for row in self._brain[subject].rows_of(roi)
+            )
+            for subject in subjects
+        )
 
-    def mean_rdm(self, subjects: Sequence[str], roi: str) -> FloatArray:
-        """Mean over subjects of an ROI's RDM, over the subjects that have the pair.
+    def model_rdm(self, layer: str) -> FloatArray:
+        """Return the RDM of a layer over the common images.
 
         Returns
         -------
         ndarray of shape (n_pairs,)
-            NaN where no subject has the pair.
+            In memory of its own; NaN marks a missing pair.
         """
-        return _mean([self.brain_rdm(subject, roi) for subject in subjects])
-
-    def model_rdms(self, layers: Sequence[str]) -> FloatArray:
-        """Return the RDMs of layers over the common images.
-
-        Returns
-        -------
-        ndarray of shape (n_layer, n_pairs)
-            NaN marks a missing pair.
-        """
-        n_pairs = self.n_images * (self.n_images - 1) // 2
-        rdms = np.empty((len(layers), n_pairs))
-        for rdm, layer in zip(rdms, layers, strict=True):
-            rdm[:] = self._read(self._model, self._model.rows_of(layer)[0])
-        self._gather = None  # brain files have another order; 8 bytes a pair are given back
-        return rdms
+        return self._read(self._model, self._model.rows_of(layer)[0])
 
     def inputs(self) -> list[InputRecord]:
         """Return what has been read so far, file by file."""
@@ -266,11 +261,22 @@ class Study:
         ]
 
     def _read(self, file: RdmFile, row: int) -> FloatArray:
+        values = self._gather_of(file)(file.read_row(row))
+        if np.isinf(values).any():
+            raise InputError(
+                f"{file.path.name}: {file.row_kind} '{file.row_names[row]}' holds infinite "
+                "dissimilarities; mark missing pairs with NaN"
+            )
+        return values
+
+    def _gather_of(self, file: RdmFile) -> PairGather:
+        """Return the index for a file's order of images; files of one order share it."""
         positions = self.alignment.positions[str(file.path)]
         mark = positions.tobytes() + file.n_cond.to_bytes(8, "little")
-        if self._gather is None or self._gather[0] != mark:
-            self._gather = (mark, PairGather(positions, file.n_cond))
-        return self._gather[1](file.read_row(row))
+        with self._lock:
+            if mark not in self._gathers:
+                self._gathers[mark] = PairGather(positions, file.n_cond)
+            return self._gathers[mark]
 
     def _check_layers(self, layers: Sequence[str] | None) -> list[str]:
         file = self._model
@@ -317,15 +323,20 @@ class Study:
             self.warnings.append(text)
 
 
-def _mean(rdms: list[FloatArray]) -> FloatArray:
-    """Mean of several RDMs, pair by pair over those that have it."""
-    if len(rdms) == 1:
-        return rdms[0]
-    total = np.zeros_like(rdms[0])
-    count = np.zeros(rdms[0].shape, dtype=np.int32)
-    for rdm in rdms:
-        present = ~np.isnan(rdm)
-        total[present] += rdm[present]
+def _mean(rdms: Iterable[FloatArray]) -> FloatArray:
+    """Mean of several RDMs, pair by pair over those that have it; the first is overwritten."""
+    rows = iter(rdms)
+    total, more = next(rows), next(rows, None)
+    if more is None:
+        return total
+    count = (~np.isnan(total)).astype(np.int32)
+    total[count == 0] = 0.0
+    while more is not None:
+        present = ~np.isnan(more)
         count += present
+        more[~present] = 0.0
+        total += more
+        more = next(rows, None)
     total[count == 0] = np.nan
-    return np.asarray(total / np.maximum(count, 1))
+    total /= np.maximum(count, 1)
+    return total

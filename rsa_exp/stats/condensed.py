@@ -1,16 +1,24 @@
 """The condensed form of an RDM: its upper triangle, row by row, without the diagonal."""
 
-from collections.abc import Iterator
+from __future__ import annotations
+
+from dataclasses import dataclass
 from math import isqrt
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BoolArray", "FloatArray", "count_pairs", "image_sums", "incident_pairs", "n_cond_of"]
+from rsa_exp.compiled import compiled
+
+__all__ = [
+    "BoolArray", "FloatArray", "IntArray", "Rdm", "complete_images", "count_pairs", "image_sums",
+    "images_touched", "kept_pairs", "n_cond_of",
+]  # fmt: skip
 
 FloatArray: TypeAlias = NDArray[np.float64]
 BoolArray: TypeAlias = NDArray[np.bool_]
+IntArray: TypeAlias = NDArray[np.int64]
 
 
 def count_pairs(n_cond: int) -> int:
@@ -32,51 +40,120 @@ def n_cond_of(n_pairs: int) -> int:
     return n_cond
 
 
-def _rows(n_cond: int) -> Iterator[tuple[int, int, int]]:
-    """Yield (image i, start, stop) of the entries (i, i+1), ..., (i, n-1) of a condensed vector."""
+@dataclass(frozen=True)
+class Rdm:
+    """One condensed RDM and which of its pairs are missing.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_pairs,)
+        Dissimilarities; NaN marks a missing pair.
+    missing : ndarray of int, shape (n_missing,)
+        Places of the missing pairs, ascending.
+    n_cond : int
+        Images.
+    """
+
+    values: FloatArray
+    missing: IntArray
+    n_cond: int
+
+    @classmethod
+    def of(cls, values: FloatArray) -> Rdm:
+        """Find the missing pairs of a condensed vector, which is kept, not copied."""
+        # A sum is NaN if any entry is: one pass without a mask for the usual, complete RDM.
+        gaps = np.isnan(values).nonzero()[0] if np.isnan(values.sum()) else np.empty(0, np.int64)
+        return cls(values, gaps, n_cond_of(len(values)))
+
+
+@compiled
+def _add_image_sums(values: FloatArray, sums: FloatArray) -> None:
+    n_cond = sums.shape[0]
     start = 0
     for i in range(n_cond - 1):
-        stop = start + n_cond - 1 - i
-        yield i, start, stop
-        start = stop
+        total = 0.0
+        for j in range(i + 1, n_cond):
+            value = values[start + j - i - 1]
+            total += value
+            sums[j] += value
+        sums[i] += total
+        start += n_cond - 1 - i
 
 
-def image_sums(rdms: FloatArray) -> FloatArray:
-    """Sum of each image's dissimilarities to all other images.
+def image_sums(values: FloatArray, n_cond: int) -> FloatArray:
+    """Sum of each image's dissimilarities to all other images, without building the square.
 
     Parameters
     ----------
-    rdms : ndarray of shape (n_rdm, n_pairs)
-        Condensed RDMs without NaN.
+    values : ndarray of shape (n_pairs,)
+        A condensed RDM without NaN.
+    n_cond : int
+        Images.
 
     Returns
     -------
-    ndarray of shape (n_rdm, n_cond)
-        Row sums of the square RDMs, without building the squares.
+    ndarray of shape (n_cond,)
+        Row sums of the square RDM.
     """
-    n_cond = n_cond_of(rdms.shape[1])
-    sums = np.zeros((len(rdms), n_cond))
-    for i, start, stop in _rows(n_cond):
-        block = rdms[:, start:stop]
-        sums[:, i] += block.sum(axis=1)
-        sums[:, i + 1 :] += block
+    sums = np.zeros(n_cond)
+    _add_image_sums(values, sums)
     return sums
 
 
-def incident_pairs(keep: BoolArray) -> BoolArray:
-    """Mask of the pairs whose two images are both kept.
+def pair_images(pairs: IntArray, n_cond: int) -> tuple[IntArray, IntArray]:
+    """Return the two images (i < j) of each pair, given by its place in the condensed vector."""
+    starts = np.arange(n_cond - 1, dtype=np.int64)
+    starts = starts * (2 * n_cond - starts - 1) // 2
+    first = np.searchsorted(starts, pairs, side="right") - 1
+    return first, pairs - starts[first] + first + 1
+
+
+def images_touched(missing: IntArray, n_cond: int) -> int:
+    """Images that have at least one pair left when the `missing` ones are taken away."""
+    if not len(missing):
+        return n_cond
+    counts = np.bincount(np.concatenate(pair_images(missing, n_cond)), minlength=n_cond)
+    return int((counts < n_cond - 1).sum())
+
+
+def complete_images(missing: IntArray, n_cond: int) -> BoolArray:
+    """Images left when the one with the most missing pairs is dropped until none is missing.
 
     Parameters
     ----------
-    keep : ndarray of bool, shape (n_cond,)
-        Images that stay.
+    missing : ndarray of int, shape (n_missing,)
+        Places of missing pairs.
+    n_cond : int
+        Images.
 
     Returns
     -------
-    ndarray of bool, shape (n_pairs,)
-        True where both images of the pair stay.
+    ndarray of bool, shape (n_cond,)
+        True for the images that stay.
     """
-    mask = np.empty(count_pairs(len(keep)), dtype=bool)
-    for i, start, stop in _rows(len(keep)):
+    keep = np.ones(n_cond, dtype=bool)
+    if not len(missing):
+        return keep
+    square = np.zeros((n_cond, n_cond), dtype=bool)
+    square[pair_images(missing, n_cond)] = True
+    square |= square.T
+    counts = square.sum(axis=1)
+    while counts.any():
+        worst = int(counts.argmax())
+        keep[worst] = False
+        counts -= square[worst]
+        counts[worst] = 0
+        square[:, worst] = False
+    return keep
+
+
+def kept_pairs(keep: BoolArray) -> BoolArray:
+    """Mask of shape (n_pairs,) of the pairs whose two images are both kept."""
+    n_cond = len(keep)
+    mask = np.empty(count_pairs(n_cond), dtype=bool)
+    start = 0
+    for i in range(n_cond - 1):
+        stop = start + n_cond - 1 - i
         mask[start:stop] = keep[i + 1 :] & keep[i]
+        start = stop
     return mask

@@ -1,17 +1,29 @@
 """Many brain RDMs against many model RDMs, with missing entries left out and counted."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.spatial.distance import squareform
 
-from rsa_exp.stats.condensed import BoolArray, FloatArray, incident_pairs, n_cond_of
-from rsa_exp.stats.metrics import METRICS, Metric, Prepared
+from rsa_exp.stats.condensed import (
+    FloatArray,
+    IntArray,
+    Rdm,
+    complete_images,
+    count_pairs,
+    images_touched,
+    n_cond_of,
+)
+from rsa_exp.stats.metrics import METRICS, PRECISIONS, Metric
+from rsa_exp.stats.parallel import in_order
 
 __all__ = ["MIN_PAIRS", "ModelRDMs", "Similarity", "similarity"]
 
-IntArray = NDArray[np.int64]
+# Fewer pairs than these carry no correlation: with two, every r is 1 or -1.
+MIN_PAIRS = 3
 
 
 @dataclass(frozen=True)
@@ -32,133 +44,108 @@ class Similarity:
     n_pairs: IntArray
     n_images: IntArray
 
+    @classmethod
+    def stack(cls, parts: Iterable[Similarity], axis: int = 0) -> Similarity:
+        """Join tables along ROIs (axis 0) or layers (axis 1)."""
+        tables = list(parts)
+        return cls(
+            np.concatenate([part.scores for part in tables], axis),
+            np.concatenate([part.n_pairs for part in tables], axis),
+            np.concatenate([part.n_images for part in tables], axis),
+        )
+
 
 class ModelRDMs:
     """Model RDMs prepared once, to be compared with any number of brain RDMs.
 
     Parameters
     ----------
-    rdms : ndarray of shape (n_layer, n_pairs)
-        Condensed model RDMs; NaN marks a missing pair. Not changed.
+    rdms : iterable of ndarray of shape (n_pairs,), or of functions that return one
+        Condensed model RDMs, read by the functions and prepared on all cores, and overwritten; NaN
+        marks a missing pair.
     method : str
         A key of `METRICS`.
+    precision : {'float64', 'float32'}
+        What prepared RDMs are kept in; float32 halves memory and time where the metric allows it,
+        with an error below 1e-6.
 
     Raises
     ------
     KeyError
         If `method` is not a key of `METRICS`.
     ValueError
-        If the number of pairs belongs to no number of images, or the metric does not go so far.
+        If the number of pairs belongs to no number of images, or the metric does not go so far or
+        not in that precision.
     """
 
-    def __init__(self, rdms: FloatArray, method: str) -> None:
+    def __init__(
+        self,
+        rdms: Iterable[FloatArray | Callable[[], FloatArray]],
+        method: str,
+        precision: str = "float64",
+    ) -> None:
         self.metric = METRICS[method]
-        self.rdms = rdms
-        self.n_cond = n_cond_of(rdms.shape[1])
-        if self.metric.max_images is not None and self.n_cond > self.metric.max_images:
-            raise ValueError(
-                f"{method} can be computed for at most {self.metric.max_images} images, "
-                f"not {self.n_cond}"
-            )
-        missing = np.isnan(rdms)
-        self._missing = missing if missing.any() else None
-        self._prepared: Prepared | None = None
+        self._dtype = PRECISIONS[precision]
+        if precision == "float32" and not self.metric.single_precision:
+            raise ValueError(f"{method} is computed in float64 only")
+        self._models: list[Any] = list(in_order(self._prepare, rdms))
 
-    def compare(self, brain: FloatArray) -> Similarity:
-        """Score brain RDMs against every model RDM.
+    def __len__(self) -> int:
+        return len(self._models)
+
+    def _prepare(self, source: FloatArray | Callable[[], FloatArray]) -> Any:
+        values = source() if callable(source) else source
+        n_cond = n_cond_of(len(values))
+        if self.metric.max_images is not None and n_cond > self.metric.max_images:
+            raise ValueError(
+                f"{self.metric.name} can be computed for at most {self.metric.max_images} images, "
+                f"not {n_cond}"
+            )
+        return self.metric.prepare(Rdm.of(values), self._dtype)
+
+    def compare(self, values: FloatArray) -> Similarity:
+        """Score one brain RDM against every model RDM, in the calling thread.
 
         Parameters
         ----------
-        brain : ndarray of shape (n_roi, n_pairs)
-            Condensed brain RDMs; NaN marks a missing pair. Not changed.
+        values : ndarray of shape (n_pairs,)
+            A condensed brain RDM, which is overwritten; NaN marks a missing pair.
 
         Returns
         -------
         Similarity
-            Scores of shape (n_roi, n_layer). Where entries are missing in either RDM, those pairs
-            (or, for matrix metrics, images) are left out for that ROI and layer alone.
+            Scores of shape (1, n_layer). Where entries are missing in either RDM, those pairs (or,
+            for matrix metrics, images) are left out for that layer alone.
         """
-        if brain.shape[1] != self.rdms.shape[1]:
+        brain = self._prepare(values)
+        if any(model.n_cond != brain.n_cond for model in self._models):
             raise ValueError(
-                f"brain RDMs have {brain.shape[1]} pairs, model RDMs {self.rdms.shape[1]}"
+                f"the brain RDM has {len(values)} pairs, the model RDMs have "
+                f"{count_pairs(self._models[0].n_cond)}"
             )
-        missing = np.isnan(brain)
-        if self._missing is None and not missing.any():
-            if self._prepared is None:
-                self._prepared = self.metric.prepare_models(self.rdms, None)
-            scores = self.metric.compare(self.metric.prepare(brain, None), self._prepared)
-            return Similarity(
-                scores,
-                np.full(scores.shape, self.rdms.shape[1]),
-                np.full(scores.shape, self.n_cond),
-            )
-        return self._compare_partial(brain, missing)
-
-    def _compare_partial(self, brain: FloatArray, missing: BoolArray) -> Similarity:
-        """Each brain RDM with the model RDMs that share its missing entries, group by group."""
-        shape = (len(brain), len(self.rdms))
-        scores = np.full(shape, np.nan)
-        n_pairs = np.zeros(shape, dtype=np.int64)
-        n_images = np.zeros(shape, dtype=np.int64)
-        groups = self._groups()
-        for i, (row, gaps) in enumerate(zip(brain, missing, strict=True)):
-            for layers in groups:
-                joint = gaps if self._missing is None else gaps | self._missing[layers[0]]
-                present, images = _present(joint, self.metric)
-                n_pairs[i, layers], n_images[i, layers] = present.sum(), images
-                if present.sum() < MIN_PAIRS:
-                    continue
-                whole = self.metric.missing == "images" or present.all()
-                mask = None if whole else present
-                scores[i, layers] = self.metric.compare(
-                    self.metric.prepare(row[None, present], mask),
-                    self.metric.prepare_models(self.rdms[layers][:, present], mask),
-                )[0]
-        return Similarity(scores, n_pairs, n_images)
-
-    def _groups(self) -> list[list[int]]:
-        """Layers with the same missing entries."""
-        if self._missing is None:
-            return [list(range(len(self.rdms)))]
-        groups: dict[bytes, list[int]] = {}
-        for layer, gaps in enumerate(self._missing):
-            groups.setdefault(np.packbits(gaps).tobytes(), []).append(layer)
-        return list(groups.values())
+        counts = [_count(brain, model, self.metric) for model in self._models]
+        scores = np.full(len(self._models), np.nan)
+        usable = [k for k, (pairs, _) in enumerate(counts) if pairs >= MIN_PAIRS]
+        scores[usable] = self.metric.compare(brain, [self._models[k] for k in usable])
+        table = np.array(counts, dtype=np.int64)[:, None]
+        return Similarity(scores[None], table[..., 0].T, table[..., 1].T)
 
 
-# Fewer pairs than these carry no correlation: with two, every r is 1 or -1.
-MIN_PAIRS = 3
-
-
-def _present(missing: BoolArray, metric: Metric) -> tuple[BoolArray, int]:
-    """Mask of the pairs to use, and how many images they touch."""
-    n_cond = n_cond_of(len(missing))
+def _count(brain: Any, model: Any, metric: Metric) -> tuple[int, int]:
+    """Pairs and images that two RDMs have in common."""
+    n_cond = brain.n_cond
+    if not (len(brain.missing) or len(model.missing)):
+        return count_pairs(n_cond), n_cond
+    gaps = np.union1d(brain.missing, model.missing)
     if metric.missing == "images":
-        keep = _complete_images(missing, n_cond)
-        return incident_pairs(keep), int(keep.sum())
-    if not missing.any():
-        return ~missing, n_cond
-    touched = squareform(~missing).any(axis=1)
-    return ~missing, int(touched.sum())
+        kept = int(complete_images(gaps, n_cond).sum())
+        return count_pairs(kept), kept
+    return count_pairs(n_cond) - len(gaps), images_touched(gaps, n_cond)
 
 
-def _complete_images(missing: BoolArray, n_cond: int) -> BoolArray:
-    """Images left when the one with the most missing pairs is dropped until none is missing."""
-    keep = np.ones(n_cond, dtype=bool)
-    if not missing.any():
-        return keep
-    square = squareform(missing)
-    counts = square.sum(axis=1)
-    while counts.any():
-        worst = int(counts.argmax())
-        keep[worst] = False
-        counts -= square[worst]
-        counts[worst] = 0
-        square[:, worst] = False
-    return keep
-
-
-def similarity(brain: FloatArray, model: FloatArray, method: str) -> Similarity:
+def similarity(
+    brain: FloatArray, model: FloatArray, method: str, precision: str = "float64"
+) -> Similarity:
     """Similarity of every brain RDM to every model RDM.
 
     Parameters
@@ -169,6 +156,8 @@ def similarity(brain: FloatArray, model: FloatArray, method: str) -> Similarity:
         Condensed model RDMs over the same images in the same order.
     method : str
         A key of `METRICS`.
+    precision : {'float64', 'float32'}
+        As in `ModelRDMs`.
 
     Returns
     -------
@@ -182,4 +171,6 @@ def similarity(brain: FloatArray, model: FloatArray, method: str) -> Similarity:
     ValueError
         If the RDMs differ in size, or are too large for the metric.
     """
-    return ModelRDMs(model, method).compare(brain)
+    models = ModelRDMs((row.astype(np.float64) for row in model), method, precision)
+    copies = (row.astype(np.float64) for row in brain)
+    return Similarity.stack(in_order(models.compare, copies))

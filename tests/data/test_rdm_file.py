@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -46,6 +48,36 @@ def test_reads_variable_length_strings_single_precision_and_attributes(tmp_path:
         assert file.images == IMAGES
         assert file.names == ["linkes V1", "V2é"]
         np.testing.assert_array_equal(file.read_row(0), values[0].astype(float))
+
+
+@pytest.mark.parametrize(
+    ("layout", "dtype"),
+    [
+        ({"chunks": (1, 36), "compression": "gzip"}, "<f8"),
+        ({"chunks": (2, 7)}, "<f8"),
+        ({}, ">f8"),
+        ({}, "<i4"),
+    ],
+)
+def test_every_layout_gives_the_same_rows(
+    tmp_path: Path, layout: dict[str, Any], dtype: str
+) -> None:
+    values = np.round(9 * random_rdms(2)).astype(dtype)
+    path = write_rdms(tmp_path / "plain.h5", values.astype(float), ["V1", "V2"])
+    with h5py.File(path, "a") as file:
+        del file["dissimilarities"]
+        file.create_dataset("dissimilarities", data=values, **layout)
+    with open_file(path) as file:
+        np.testing.assert_array_equal(file.read_row(1), values[1])
+
+
+def test_rows_are_read_from_several_threads(tmp_path: Path) -> None:
+    values = random_rdms(20, 40)
+    names = [f"R{i}" for i in range(20)]
+    path = write_rdms(tmp_path / "many.h5", values, names, [f"i{k}" for k in range(40)])
+    with open_file(path) as file, ThreadPoolExecutor(4) as pool:
+        sums = list(pool.map(lambda row: file.read_row(row).sum(), range(20)))
+    np.testing.assert_array_equal(sums, [row.sum() for row in values])
 
 
 def test_a_descriptor_is_guessed_only_when_there_is_no_choice(tmp_path: Path) -> None:

@@ -20,10 +20,10 @@ def score_tables(folder: Path, how: str) -> tuple[dict[str, np.ndarray], int]:
         brain, folder / "ResNet50_CORR_RDMs.h5",
         how=how, images="all", sources={}, image_key="image", roi_key="roi", layer_key="layer",
     ) as study:  # fmt: skip
-        model = ModelRDMs(study.model_rdms(LAYERS), "corr")
+        model = ModelRDMs([study.model_rdm(layer) for layer in LAYERS], "corr")
         groups = {s: [s] for s in SUBJECTS} | {"joint": list(SUBJECTS)}
         tables = {
-            name: np.vstack([model.compare(study.mean_rdm(who, r)[None]).scores for r in ROIS])
+            name: np.vstack([model.compare(study.brain_rdm(who, r)).scores for r in ROIS])
             for name, who in groups.items()
         }
         return tables, study.n_images

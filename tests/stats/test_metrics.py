@@ -7,8 +7,8 @@ import pytest
 from rsatoolbox.rdm import compare
 from scipy.spatial.distance import pdist, squareform
 
-from rsa_exp.config import METRICS as NAMES
-from rsa_exp.stats import METRICS, products, similarity
+from rsa_exp.schema import METRICS as NAMES
+from rsa_exp.stats import METRICS, linear, parallel, similarity
 
 # rsatoolbox computes these two by formulas that lose digits (design: 1e-6 and 1e-4 relative).
 RELATIVE = {"bures": 1e-6, "bures_metric": 1e-4, "neg_riem_dist": 1e-6}
@@ -127,14 +127,34 @@ def test_an_rdm_is_nearest_to_itself(name: str) -> None:
 def test_same_bits_for_any_number_of_threads(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     n_cond = 700  # more than one block of pairs
     brain, model = rdms("positive", 3, n_cond, 17), rdms("positive", 2, n_cond, 18)
-    assert brain.shape[1] > products.BLOCK
+    assert brain.shape[1] > linear.BLOCK
     scores = []
     for workers in (1, 2, 5):
-        monkeypatch.setattr(products, "n_workers", lambda n=workers: n)
+        monkeypatch.setattr(parallel, "n_workers", lambda n=workers: n)
         scores.append(similarity(brain, model, name).scores)
     np.testing.assert_array_equal(scores[0], scores[1])
     np.testing.assert_array_equal(scores[0], scores[2])
     np.testing.assert_allclose(scores[0], compare(brain, model, name), atol=1e-9)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_score_depends_on_its_two_rdms_alone(name: str) -> None:
+    brain, model = rdms("euclidean", 3, 30, 19), rdms("euclidean", 4, 30, 20)
+    whole = similarity(brain, model, name).scores
+    for i, j in ((0, 0), (2, 3)):
+        assert similarity(brain[i : i + 1], model[j : j + 1], name).scores[0, 0] == whole[i, j]
+
+
+@pytest.mark.parametrize("name", [n for n, m in METRICS.items() if m.single_precision])
+def test_single_precision_is_off_by_less_than_1e_6(name: str) -> None:
+    rng = np.random.default_rng(21)
+    patterns = rng.standard_normal((500, 40))
+    model = np.stack([1 - squareform(np.corrcoef(patterns), checks=False)] * 2)
+    brain = model + 3 * rng.standard_normal(model.shape)
+    scores = similarity(brain, model, name).scores
+    single = similarity(brain, model, name, "float32").scores
+    np.testing.assert_allclose(single, scores, atol=1e-6)
+    assert (single != scores).any()
 
 
 def test_registry_is_what_the_config_offers() -> None:
@@ -147,5 +167,7 @@ def test_sizes_must_fit() -> None:
         similarity(np.ones((1, 10)), np.ones((1, 15)), "corr")
     with pytest.raises(ValueError, match="11 is not a number of pairs"):
         similarity(np.ones((1, 11)), np.ones((1, 11)), "corr")
+    with pytest.raises(ValueError, match="float64 only"):
+        similarity(np.ones((1, 10)), np.ones((1, 10)), "spearman", "float32")
     with pytest.raises(ValueError, match="at most 200 images"):
         similarity(np.ones((1, 20301)), np.ones((1, 20301)), "neg_riem_dist")

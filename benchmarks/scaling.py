@@ -1,0 +1,114 @@
+"""How the engine's cost grows: with the number of images, and with ROIs x layers.
+
+    python benchmarks/scaling.py [--images 1000 2000 5000 10000] [--metrics corr spearman ...]
+
+Writes RDM files of random patterns (200 voxels, so of rank 199, as measured RDMs are), in the
+model file in another order of images, and runs the pipeline on them: files to scores, in a process
+of its own for each cell, so that peak memory is its own. Compilation is not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+N_VOXELS = 200
+SHAPES = ((2, 2), (10, 5), (33, 19))
+
+
+def write(path: Path, key: str, n_rdm: int, n_images: int, seed: int) -> None:
+    """Write an RDM file of correlation distances between random patterns."""
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(n_images)
+    with h5py.File(path, "w") as file:
+        file["pattern_descriptors/image"] = np.array([f"i{k}.jpg" for k in order], dtype="S")
+        file[f"rdm_descriptors/{key}"] = np.array([f"{key}{k}" for k in range(n_rdm)], dtype="S")
+        n_pairs = n_images * (n_images - 1) // 2
+        values = file.create_dataset("dissimilarities", (n_rdm, n_pairs), "<f8")
+        for row in range(n_rdm):
+            patterns = rng.standard_normal((n_images, N_VOXELS))
+            patterns -= patterns.mean(axis=1, keepdims=True)
+            patterns /= np.linalg.norm(patterns, axis=1, keepdims=True)
+            condensed = np.empty(n_pairs)
+            start = 0
+            for i in range(n_images - 1):
+                stop = start + n_images - 1 - i
+                condensed[start:stop] = 1 - patterns[i + 1 :] @ patterns[i]
+                start = stop
+            values[row] = condensed
+
+
+def measure(folder: Path, metric: str) -> dict[str, Any]:
+    """Seconds from files to scores."""
+    from rsa_exp import pipeline
+    from rsa_exp.data.gather import PairGather
+    from rsa_exp.schema import Config, FiguresConfig, FilesData, ModelConfig, TrackingConfig
+    from rsa_exp.stats import similarity
+
+    rng = np.random.default_rng(0)
+    PairGather(np.arange(3), 3)(rng.random(3))
+    similarity(rng.random((2, 45)).round(2), rng.random((2, 45)), metric)
+    data = FilesData(
+        brain=str(folder / "{subject}.h5"), model=str(folder / "model.h5"), subjects=["brain"]
+    )
+    config = Config(
+        subject="brain", metric=metric, data=data, model=ModelConfig(), figures=FiguresConfig(),
+        tracking=TrackingConfig(enabled=False),
+    )  # fmt: skip
+    start = time.perf_counter()
+    result = pipeline.run(config)
+    return {"all": time.perf_counter() - start, "read": result.seconds["read"]}
+
+
+def child(folder: Path, metric: str) -> str:
+    """Measure in a process of its own; one cell of the table."""
+    command = [sys.executable, __file__, "--child", str(folder), "--metrics", metric]
+    process = subprocess.Popen(command, text=True, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    text = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{' '.join(command)} failed")
+    result = json.loads(text.splitlines()[-1])
+    return f"{result['all']:.2f} s, {usage.ru_maxrss / 1e6:.2f} GB"
+
+
+def main() -> None:
+    """Print two Markdown tables."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--images", nargs="+", type=int, default=[1000, 2000, 5000, 10000])
+    metrics = ["corr", "spearman", "corr_cov", "tau-a", "bures"]
+    parser.add_argument("--metrics", nargs="+", default=metrics)
+    parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.child:
+        print(json.dumps(measure(given.child, given.metrics[0])))
+        return
+    tables = {
+        "2 ROIs x 2 layers": [(f"{n:,} images", n, 2, 2) for n in given.images],
+        f"{given.images[0]:,} images": [(f"{r} x {k}", given.images[0], r, k) for r, k in SHAPES],
+    }
+    for title, cells in tables.items():
+        print(f"\n| {title} | {' | '.join(f'`{metric}`' for metric in given.metrics)} |")
+        print("|---" * (len(given.metrics) + 1) + "|")
+        for name, n_images, n_roi, n_layer in cells:
+            with tempfile.TemporaryDirectory() as work:
+                folder = Path(work)
+                write(folder / "brain.h5", "roi", n_roi, n_images, 0)
+                write(folder / "model.h5", "layer", n_layer, n_images, 1)
+                row = [child(folder, metric) for metric in given.metrics]
+            print(f"| {name} | {' | '.join(row)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

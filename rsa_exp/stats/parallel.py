@@ -1,0 +1,58 @@
+"""Independent pieces of work on all cores, each with one BLAS thread, results in order."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from threadpoolctl import threadpool_limits
+
+__all__ = ["in_order", "n_workers"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def n_workers() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Apply `work` to items in threads and yield the results in the items' order.
+
+    BLAS sums in an order that depends on its number of threads, so it gets one; a result then
+    depends on its item alone and not on how many cores there are. As many items are under way as
+    there are workers, so that memory is bounded by that number.
+
+    Parameters
+    ----------
+    work : callable
+        Takes an item; spends its time in numpy, numba or files, which release the interpreter.
+    items : iterable
+        What to work on.
+
+    Yields
+    ------
+    object
+        ``work(item)`` for each item.
+    """
+    pending: deque[Future[Result]] = deque()
+    workers = n_workers()
+    with (
+        threadpool_limits(limits=1, user_api="blas"),
+        ThreadPoolExecutor(workers, thread_name_prefix="rsa_exp") as pool,
+    ):
+        try:
+            for item in items:
+                pending.append(pool.submit(work, item))
+                if len(pending) > workers:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
