@@ -9,14 +9,18 @@ import argparse
 import sys
 from pathlib import Path
 
+from rsa_exp import interrupts
 from rsa_exp.arguments import normalise
 from rsa_exp.errors import InputError
+from rsa_exp.terminal import tolerant_console
 
 __all__ = ["main"]
 
 
 def main() -> None:
     """Run what the command line asks for and exit with its status."""
+    tolerant_console()
+    interrupts.install()
     try:
         status = _dispatch(sys.argv[1:])
     except InputError as error:
@@ -25,6 +29,10 @@ def main() -> None:
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         status = 130
+    try:
+        sys.stdout.flush()
+    except (AttributeError, OSError):  # closed, or the reader of a pipe is gone
+        sys.stdout = None
     sys.exit(status)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
-import signal
 import sys
 from pathlib import Path
 
@@ -26,7 +26,8 @@ from rsa_exp import interrupts
 from rsa_exp.errors import InputError, listing, suggestion
 from rsa_exp.job import JobSpec, execute
 from rsa_exp.schema import FilesData, known_keys
-from rsa_exp.sweep import Sweep, parent_of_this_job, run_name
+from rsa_exp.sweep import Sweep, SweepAborted, membership, run_name
+from rsa_exp.terminal import ui_command
 
 __all__ = ["explain", "launch"]
 
@@ -52,7 +53,6 @@ def launch(arguments: list[str]) -> int:
     wants_traceback = "HYDRA_FULL_ERROR" in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what it would print
     sys.argv[1:] = arguments
-    interrupts.install()
     settings.register()
     _failures.clear()
     start = hydra.main(
@@ -61,6 +61,8 @@ def launch(arguments: list[str]) -> int:
     failure: BaseException | None = None
     try:
         start()
+    except SweepAborted as aborted:
+        failure = aborted.reason
     except BaseException as error:
         failure = error
     if Sweep.current is not None:
@@ -69,10 +71,10 @@ def launch(arguments: list[str]) -> int:
     if failure is None:
         return 1 if _failures else 0
     if isinstance(failure, KeyboardInterrupt | SystemExit):
-        if isinstance(failure, SystemExit) and failure.code != 128 + signal.SIGTERM:
+        if isinstance(failure, SystemExit) and failure.code not in interrupts.EXIT_CODES:
             raise failure  # argparse, or a flag of Hydra's that prints and ends
         print("\ninterrupted; finished runs are kept", file=sys.stderr)
-        return 130 if isinstance(failure, KeyboardInterrupt) else 143
+        return 130 if isinstance(failure, KeyboardInterrupt) else int(failure.code or 0)
     line = None if wants_traceback else explain(failure)
     if line is None:
         raise failure
@@ -85,7 +87,9 @@ def _job(composed: DictConfig) -> None:
     hydra_config = HydraConfig.get()
     overrides = list(hydra_config.overrides.task)
     multirun = hydra_config.mode == RunMode.MULTIRUN
-    parent, keys = parent_of_this_job()
+    sweep = membership()
+    if Sweep.current is not None:
+        Sweep.current.n_started += 1
     name = ""
     interrupts.checkpoint()
     try:
@@ -94,8 +98,9 @@ def _job(composed: DictConfig) -> None:
             raise InputError(
                 "data=files does not use the model group; set data.model=/path/to/RDMs.h5"
             )
-        name = run_name(config, overrides, keys)
-        spec = JobSpec(Path(hydra_config.runtime.output_dir), name, overrides, parent)
+        name = run_name(config, overrides, sweep.keys)
+        folder = Path(hydra_config.runtime.output_dir)
+        spec = JobSpec(folder, name, overrides, sweep.parent, sweep.mark)
         outcome = execute(config, spec)
     except InputError as error:
         _failures.append(error)
@@ -105,7 +110,7 @@ def _job(composed: DictConfig) -> None:
         return  # raised here, Hydra would print a line of its own before ours
     log.info("results: %s", outcome.folder)
     if outcome.address and not multirun:
-        log.info("compare it with other runs: python -m rsa_exp ui")
+        log.info("compare it with other runs: %s", ui_command(Path(config.tracking.folder)))
         log.info(outcome.address)
 
 
@@ -141,6 +146,10 @@ def explain(error: BaseException) -> str | None:
         return " ".join(text.split())
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename} cannot be used: {error.strerror}"
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EIO}:
+        return f"a file could not be written: {os.strerror(error.errno)}"
+    if isinstance(error, MemoryError):
+        return f"there is not enough memory ({text or 'allocation failed'}); choose fewer images"
     return None
 
 
@@ -149,7 +158,8 @@ def _explain_missing(text: str) -> str:
     if found is None:
         return text.split("\n")[0]
     group, name = found.groups()
-    options = sorted(path.stem for path in (settings.conf_dir() / group).glob("*.yaml"))
+    listed = text.partition("Available options in")[2].partition("Config search path")[0]
+    options = [line.strip() for line in listed.splitlines()[1:] if line.strip()]
     return f"{group}={name} is not one of {listing(options)}{suggestion(name, options)}"
 
 
@@ -162,9 +172,12 @@ def _explain_override(override: str) -> str:
     key, _, value = override.partition("=")
     if "{subject}" in value:
         return f"{key} has braces, which need two pairs of quotes: \"{key}='{value}'\""
+    if value.startswith("["):
+        return f"{override} cannot be read; a list is written \"{key}=['FIRST NAME',second]\""
+    escaped = value.replace("'", "\\'")
     return (
-        f"{override} cannot be read; put values with spaces or special characters in two pairs of "
-        f"quotes: \"{key}='{value}'\""
+        f"{override} cannot be read; put a value with special characters in two pairs of quotes: "
+        f"\"{key}='{escaped}'\""
     )
 
 

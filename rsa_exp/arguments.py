@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from rsa_exp.errors import InputError, listing, suggestion
 
@@ -15,6 +16,7 @@ _FLAGS = {
     "--config-path": True, "-cp": True, "--config-name": True, "-cn": True, "--config-dir": True,
     "-cd": True, "--shell-completion": False, "-sc": False,
 }  # fmt: skip
+_CHOICES = dict.fromkeys(("--cfg", "-c"), ("job", "hydra", "all"))
 # Their values are names: 1_2 is not the number 12, 01 not 1.
 _NAMES = re.compile(r"^(subject|roi|layer|data\.subjects|data\.layers)=(.*)$", re.DOTALL)
 _PLAIN = re.compile(r"0|[1-9][0-9]*")
@@ -63,10 +65,24 @@ def normalise(arguments: list[str]) -> list[str]:
             if value is None:
                 raise InputError(f"{name} needs a value, for example --cfg job")
             flags.append(value)
+        choices = _CHOICES.get(name)
+        chosen = flags[-1].rpartition("=")[2]
+        if choices is not None and chosen not in choices:
+            raise InputError(
+                f"{name} {chosen}: not one of {listing(choices)}{suggestion(chosen, choices)}"
+            )
     return flags + overrides
 
 
 def _override(text: str) -> str:
+    key, equals, value = text.partition("=")
+    if equals and not key:
+        raise InputError(f"'{text}' has no key: write KEY=VALUE")
+    if key in {"output_dir", "tracking.folder"}:
+        if not value:
+            raise InputError(f"{key} is empty; name a folder")
+        if value.startswith("~"):
+            text = f"{key}={Path(value).expanduser()}"
     if _GLOB.match(text):
         key = text.split("=", 1)[0]
         raise InputError(
@@ -77,7 +93,7 @@ def _override(text: str) -> str:
         return f"++{text}"
     found = _NAMES.match(text)
     if found is None:
-        return text
+        return f"{key}='{value}'" if _is_foreign(value) else text
     key, value = found.groups()
     inner = value[1:-1] if value.startswith("[") and value.endswith("]") else None
     if inner is not None and not any(sign in inner for sign in "[]'\"()"):
@@ -85,9 +101,16 @@ def _override(text: str) -> str:
     return text if any(sign in value for sign in "[]'\"()") else f"{key}={_quoted(value)}"
 
 
+def _is_foreign(value: str) -> bool:
+    """Whether Hydra's grammar, which knows ASCII, would refuse a value for its letters."""
+    return not value.isascii() and not any(sign in value for sign in "[]{}'\"(),")
+
+
 def _quoted(values: str) -> str:
     """Quote those of several comma-separated values that would not stay as they are."""
     return ",".join(
-        f"'{value}'" if _NUMBER.fullmatch(value) and not _PLAIN.fullmatch(value) else value
+        f"'{value}'"
+        if (_NUMBER.fullmatch(value) and not _PLAIN.fullmatch(value)) or _is_foreign(value)
+        else value
         for value in values.split(",")
     )

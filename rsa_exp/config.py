@@ -24,7 +24,10 @@ from rsa_exp.schema import (
     SINGLE,
     Bold5000Data,
     Config,
+    FiguresConfig,
     FilesData,
+    ModelConfig,
+    TrackingConfig,
     known_keys,
 )
 
@@ -102,6 +105,9 @@ def from_logged(text: str) -> Config:
     kind = plain["data"].get("kind")
     if kind not in DATA_KINDS:
         raise InputError(f"the logged config has data.kind={kind}; one of {listing(DATA_KINDS)}")
+    lacking = _lacking(plain, kind)
+    if lacking:
+        raise InputError(f"the logged config lacks {listing(lacking)}")
     try:
         schema = OmegaConf.structured(Config)
         schema.data = OmegaConf.structured(DATA_KINDS[kind])
@@ -120,6 +126,25 @@ def first_line(error: BaseException) -> str:
     text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     key = getattr(error, "full_key", None)
     return f"{key}: {text}" if key and key not in text else text
+
+
+def _lacking(plain: dict[Any, Any], kind: str) -> list[str]:
+    """Keys that a complete config has and this one has not, or has without a value."""
+    sections: dict[str, type] = {
+        "": Config,
+        "data": DATA_KINDS[kind],
+        "model": ModelConfig,
+        "figures": FiguresConfig,
+        "tracking": TrackingConfig,
+    }
+    lacking = []
+    for section, schema in sections.items():
+        values = plain.get(section, {}) if section else plain
+        for item in fields(schema):
+            value = values.get(item.name, "???") if isinstance(values, dict) else "???"
+            if value == "???" and not (section == "model" and kind == "files"):
+                lacking.append(f"{section}.{item.name}" if section else item.name)
+    return lacking
 
 
 def _leaves(node: Any, where: str = "") -> Iterator[tuple[str, Any]]:
@@ -204,7 +229,8 @@ def _names(key: str, value: Any) -> str | list[str]:
 
 
 def _check_roi(roi: str, facts: Any) -> None:
-    if not isinstance(facts, dict) or not set(facts) <= set(ROI_FIELDS):
+    known = isinstance(facts, dict) and set(facts) <= set(ROI_FIELDS)
+    if not known or not all(isinstance(fact, str) for fact in facts.values()):
         raise InputError(
             f"data.rois.{roi} must be like {{hemisphere:LH,region:LOC,level:mid}}, not {facts}"
         )

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: heard even where Python drops the exception, held off where they would harm.
+"""Ctrl-C, SIGTERM, SIGHUP: heard where Python drops them, held off where they would harm.
 
 An exception raised by a signal handler inside a destructor or a weak-reference callback is printed
 and forgotten. So a signal is also remembered, and `checkpoint` raises it again. `shield` holds it
@@ -12,22 +12,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["checkpoint", "install", "shield"]
+__all__ = ["EXIT_CODES", "checkpoint", "install", "shield"]
+
+_HEARD = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+# What a process exits with after these, but for Ctrl-C.
+EXIT_CODES = {128 + number for number in _HEARD}
 
 _received: int | None = None
 _shields = 0
 
 
 def install() -> None:
-    """Hear SIGINT and SIGTERM from now on; for the main thread of a process."""
+    """Hear SIGINT, SIGTERM and SIGHUP from now on; for the main thread of a process."""
     global _received, _shields
     _received, _shields = None, 0
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _hear)
+    for number in _HEARD:
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup
+            signal.signal(number, _hear)
 
 
 def checkpoint() -> None:
-    """Raise the signal that was heard, if one was: KeyboardInterrupt, or SystemExit for SIGTERM."""
+    """Raise what was heard, if anything: KeyboardInterrupt, or SystemExit for the others."""
     if _received is None or _shields:
         return
     if _received == signal.SIGINT:

@@ -38,6 +38,8 @@ class JobSpec:
         Hydra overrides it was made with.
     parent : str or None
         Id of the sweep's run in the store.
+    sweep : str or None
+        What marks the runs of one sweep on disk.
     tags : dict of str to str
         Further tags.
     """
@@ -46,6 +48,7 @@ class JobSpec:
     name: str
     overrides: list[str]
     parent: str | None = None
+    sweep: str | None = None
     tags: dict[str, str] | None = None
 
 
@@ -84,6 +87,10 @@ def execute(config: Config, spec: JobSpec) -> Outcome:
         If the input, the output folder or the store cannot be used.
     """
     output.prepare_folder(spec.folder)
+    if (spec.folder / "scores.csv").exists():
+        raise InputError(
+            f"{spec.folder} holds the results of another run; choose another folder or delete it"
+        )
     store = _store(config)
     tracked = None
     try:
@@ -103,35 +110,35 @@ def _execute(config: Config, spec: JobSpec, tracked: TrackedRun | None) -> Outco
     from rsa_exp.figures import save
     from rsa_exp.provenance import provenance
     from rsa_exp.stats import METRICS
-    from rsa_exp.terminal import score_table
 
-    output.write_text(spec.folder / "config.yaml", to_yaml(config))
+    files = [output.write_text(spec.folder / "config.yaml", to_yaml(config))]
+    if tracked is not None:
+        tracked.log(files=files)  # so that a failed run, too, says what it was
     result = pipeline.run(config)
-    for notice in result.notices:
-        log.info("note: %s", notice)
-    for warning in result.warnings:
-        log.warning(warning)
-    greater = METRICS[config.metric].greater_is_better
-    log.info(_heading(result))
-    log.info(score_table(result.scores, greater_is_better=greater))
 
-    output.write_scores(spec.folder / "scores.csv", result.scores)
+    def keep(path: Path) -> None:
+        files.append(path)
+
+    keep(output.write_scores(spec.folder / "scores.csv", result.scores))
     if result.subject_scores is not None:
-        output.write_scores(spec.folder / "subject_scores.csv", result.subject_scores)
-    output.write_json(spec.folder / "alignment.json", result.alignment)
+        keep(output.write_scores(spec.folder / "subject_scores.csv", result.subject_scores))
+    keep(output.write_json(spec.folder / "alignment.json", result.alignment))
+    keep(output.write_text(spec.folder / "images.txt", "\n".join(result.images) + "\n"))
+    greater = METRICS[config.metric].greater_is_better
+    _tell(result, greater)
+
     start = time.perf_counter()
     for name, figure in pipeline.draw(result, config.figures.names):
         interrupts.checkpoint()
-        save(figure, output.prepare_folder(spec.folder / "figures"), name)
+        files += save(figure, output.prepare_folder(spec.folder / "figures"), name)
     seconds = result.seconds | {"draw": time.perf_counter() - start}
-    record = provenance(result.inputs, spec.overrides, config.seed) | {"seconds": seconds}
-    record |= {"notices": result.notices, "warnings": result.warnings}
-    output.write_json(spec.folder / "provenance.json", record)
+    record = provenance(result.inputs, result.images, spec.overrides, config.seed)
+    record |= {"seconds": seconds, "notices": result.notices, "warnings": result.warnings}
+    record["sweep"] = spec.sweep
+    keep(output.write_json(spec.folder / "provenance.json", record))
 
     if tracked is not None:
-        start = time.perf_counter()
-        tracked.record(_record(config, result, record, spec.folder, greater))
-        log.debug("tracking took %.2f s", time.perf_counter() - start)
+        tracked.record(_record(config, result, record, files, greater))
     return Outcome(
         result.scores,
         spec.folder,
@@ -204,7 +211,7 @@ def _tags(config: Config, spec: JobSpec) -> dict[str, str]:
 
 
 def _record(
-    config: Config, result: RunResult, record: dict[str, Any], folder: Path, greater: bool
+    config: Config, result: RunResult, record: dict[str, Any], files: list[Path], greater: bool
 ) -> dict[str, Any]:
     """Return what the store gets of a finished run."""
     from rsa_exp.tracking import metric_name
@@ -236,12 +243,22 @@ def _record(
         }
         for item in result.inputs
     ]
-    return {"metrics": metrics, "tags": tags, "inputs": inputs, "folder": folder}
+    return {"metrics": metrics, "tags": tags, "inputs": inputs, "files": files}
 
 
-def _heading(result: RunResult) -> str:
-    text = result.text
-    return f"\n{text.title}: {text.score_label} ({text.note})"
+def _tell(result: RunResult, greater: bool) -> None:
+    """Show the run's notices and scores on the terminal."""
+    from rsa_exp.terminal import score_table
+
+    for notice in result.notices:
+        log.info("note: %s", notice)
+    for warning in result.warnings:
+        log.warning(warning)
+    report = result.alignment
+    each = ", ".join(f"{Path(file['file']).name} {file['n_images']}" for file in report["files"])
+    log.info("images: %s; %d common, %d used", each, report["n_common"], report["n_used"])
+    log.info("\n%s: %s (%s)", result.text.title, result.text.score_label, result.text.note)
+    log.info(score_table(result.scores, greater_is_better=greater))
 
 
 def _note(result: RunResult) -> str:

@@ -42,6 +42,8 @@ class RunResult:
         The same per subject, for ``subject=group``.
     alignment : dict
         What ``alignment.json`` holds.
+    images : list of str
+        Names of the images used, in the order of all RDMs.
     inputs : list of InputRecord
         Files read, with content digests.
     notices : list of str
@@ -59,6 +61,7 @@ class RunResult:
     scores: pd.DataFrame
     subject_scores: pd.DataFrame | None
     alignment: dict[str, Any]
+    images: list[str]
     inputs: list[InputRecord]
     notices: list[str]
     warnings: list[str]
@@ -111,7 +114,8 @@ def run(config: Config) -> RunResult:
         return RunResult(
             scores=scores,
             subject_scores=pd.concat(tables.values(), ignore_index=True) if tables else None,
-            alignment=study.alignment.report,
+            alignment=study.alignment.report | {"images": config.images},
+            images=study.images,
             inputs=study.inputs(),
             notices=study.notices,
             warnings=warnings,
@@ -136,12 +140,22 @@ def draw(result: RunResult, names: Sequence[str]) -> Iterator[tuple[str, Figure]
     tuple of str and Figure
         Name and figure; ``rdms`` is left out when no score is defined.
     """
-    table = result.scores if result.subject_scores is None else result.subject_scores
+    table = result.scores
+    if result.subject_scores is not None:
+        table = _without_undefined(result.subject_scores, result.scores)
     for name in names:
         if name in FIGURES:
             yield name, FIGURES[name](table, result.text)
         elif result.rdms is not None:
             yield name, rdm_figure(result.rdms, result.text)
+
+
+def _without_undefined(subjects: pd.DataFrame, group: pd.DataFrame) -> pd.DataFrame:
+    """Return subjects' scores, empty where the group's mean is: figures say what the table says."""
+    undefined = group[group["score"].isna()]
+    cells = set(zip(undefined["roi"], undefined["layer"], strict=True))
+    hidden = [cell in cells for cell in zip(subjects["roi"], subjects["layer"], strict=True)]
+    return subjects.assign(score=subjects["score"].mask(hidden))
 
 
 def _files(config: Config) -> tuple[dict[str, Path], Path]:
@@ -233,22 +247,30 @@ def _score_warnings(
     scores: pd.DataFrame, tables: dict[str, pd.DataFrame], n_images: int, metric: Metric
 ) -> list[str]:
     """Say which scores are undefined or rest on fewer pairs; none defined is an error."""
-    table = pd.concat([*tables.values()]) if tables else scores
+    table = pd.concat([*tables.values()], ignore_index=True) if tables else scores
     undefined = table[table["score"].isna()]
+    reasons = {
+        "too few pairs are left": undefined[undefined["n_pairs"] < MIN_PAIRS],
+        metric.undefined: undefined[undefined["n_pairs"] >= MIN_PAIRS],
+    }
     warnings = []
-    if len(undefined):
-        few = bool((undefined["n_pairs"] < MIN_PAIRS).any())
-        why = "too few pairs are left" if few else metric.undefined
-        cells = [f"{row.roi} x {row.layer}" for row in undefined.itertuples()]
-        if len(undefined) == len(table):
+    for why, rows in reasons.items():
+        if len(rows) == len(table):
             raise InputError(
                 f"no {metric.name} score is defined: in all {len(table)} of them {why}; "
                 "check the RDM files"
             )
-        warnings.append(
-            f"{len(undefined)} of {len(table)} scores are undefined and left empty, because {why}: "
-            f"{listing(cells, 4)}"
-        )
+        cells = [
+            f"{row.roi} x {row.layer}" + (f" of subject {row.subject}" if tables else "")
+            for row in rows.itertuples()
+        ]
+        if cells:
+            warnings.append(
+                f"{len(cells)} of {len(table)} scores are undefined and left empty, because "
+                f"{why}: {listing(cells, 4)}"
+            )
+    if len(undefined) == len(table):
+        raise InputError(f"no {metric.name} score is defined: {'; '.join(warnings)}")
     all_pairs = n_images * (n_images - 1) // 2
     partial = table[table["n_pairs"] < all_pairs]
     if len(partial):

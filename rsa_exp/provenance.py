@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from dataclasses import asdict
+from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -58,21 +59,25 @@ def _git(folder: Path, *arguments: str) -> str:
     ).stdout
 
 
-def combined_digest(inputs: list[InputRecord]) -> str:
-    """One xxh3_128 digest of all inputs of a run, 32 hex digits."""
-    state = xxhash.xxh3_128()
+def combined_digest(inputs: list[InputRecord], images: list[str]) -> str:
+    """One xxh3_128 digest of all inputs of a run and the images used, 32 hex digits."""
+    state = xxhash.xxh3_128("\n".join(images).encode())
     for item in sorted(inputs, key=lambda item: (item.role, item.name)):
         state.update(f"{item.role}\0{item.name}\0{item.digest}\0".encode())
     return state.hexdigest()
 
 
-def provenance(inputs: list[InputRecord], overrides: list[str], seed: int) -> dict[str, Any]:
+def provenance(
+    inputs: list[InputRecord], images: list[str], overrides: list[str], seed: int
+) -> dict[str, Any]:
     """Record what a run used.
 
     Parameters
     ----------
     inputs : list of InputRecord
         Files read.
+    images : list of str
+        Names of the images used.
     overrides : list of str
         Hydra overrides of the run; empty when there were none.
     seed : int
@@ -86,6 +91,8 @@ def provenance(inputs: list[InputRecord], overrides: list[str], seed: int) -> di
     commit, dirty = git_state()
     return {
         "rsa_exp": __version__,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "host": platform.node(),
         "command": shlex.join(sys.orig_argv),
         "overrides": overrides,
         "seed": seed,
@@ -101,7 +108,8 @@ def provenance(inputs: list[InputRecord], overrides: list[str], seed: int) -> di
             if lib.get("user_api") == "blas"
         ],
         "inputs": [asdict(item) for item in inputs],
-        "content_digest": combined_digest(inputs),
+        "images_digest": xxhash.xxh3_128_hexdigest("\n".join(images).encode()),
+        "content_digest": combined_digest(inputs, images),
     }
 
 

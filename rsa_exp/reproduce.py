@@ -8,7 +8,7 @@ import logging
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rsa_exp import output
 from rsa_exp.config import from_logged
@@ -19,10 +19,13 @@ from rsa_exp.terminal import ConsoleHandler
 if TYPE_CHECKING:
     import pandas as pd
 
+    from rsa_exp.tracking import RunRecord
+
 __all__ = ["Comparison", "compare_scores", "reproduce"]
 
 log = logging.getLogger("rsa_exp")
 
+_NEEDED = ("config.yaml", "scores.csv", "provenance.json")
 KEYS = ["subject", "roi", "layer", "metric"]
 
 
@@ -119,22 +122,27 @@ def reproduce(run: str, store_folder: Path, output_dir: Path) -> int:
     logging.basicConfig(level=logging.WARNING, handlers=[ConsoleHandler()], format="%(message)s")
     log.setLevel(logging.INFO)
     store = existing_store(store_folder)
-    record = store.read(run, ("config.yaml", "scores.csv", "provenance.json"))
-    lacking = {"config.yaml", "scores.csv", "provenance.json"}.difference(record.files)
+    record = store.read(run, (*_NEEDED, "images.txt"))
+    if record.tags.get("sweep") == "true":
+        raise InputError(f"run {record.run_id} is a sweep; give one of its runs")
+    lacking = set(_NEEDED).difference(record.files)
     if lacking:
         raise InputError(
-            f"run {record.run_id} ({record.status}) has no {listing(sorted(lacking))} and cannot "
-            "be reproduced; a sweep's own run has none either: give one of its runs"
+            f"run {record.run_id} ended as {record.status} without {listing(sorted(lacking))}: "
+            "there is nothing to compare with"
         )
     config = from_logged(record.files["config.yaml"])
+    before, old_scores = _parsed(record)
     config.tracking.enabled = True
     config.tracking.folder = str(store_folder.absolute())
     config.tracking.experiment = record.experiment
     stamp = datetime.now(UTC).astimezone().strftime("%Y-%m-%d/%H-%M-%S-%f")
     folder = output_dir.absolute() / "reproduced" / f"{stamp}-{record.run_id[:8]}"
     name = record.tags.get("mlflow.runName", record.run_id)
-    before = json.loads(record.files["provenance.json"])
     log.info("reproducing %s (%s)", name, record.run_id)
+    if config.images not in {"all", *config.data.sources}:  # a list, which may have changed since
+        listed = output.prepare_folder(folder) / "images_of_the_record.txt"
+        config.images = str(output.write_text(listed, record.files.get("images.txt", "")))
     spec = JobSpec(
         folder,
         f"{name} (reproduced)",
@@ -144,7 +152,7 @@ def reproduce(run: str, store_folder: Path, output_dir: Path) -> int:
     outcome = execute(config, spec)
 
     comparison = compare_scores(
-        output.read_scores(io.StringIO(record.files["scores.csv"])),
+        old_scores,
         output.read_scores(folder / "scores.csv"),
     )
     log.info("")
@@ -156,13 +164,30 @@ def reproduce(run: str, store_folder: Path, output_dir: Path) -> int:
     return 0 if comparison.identical else 1
 
 
-def _changes(before: dict[str, object], after: dict[str, object]) -> list[str]:
+def _parsed(record: RunRecord) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Provenance and scores of a record, which may have been damaged."""
+    try:
+        before = json.loads(record.files["provenance.json"])
+        scores = output.read_scores(io.StringIO(record.files["scores.csv"]))
+        complete = isinstance(before, dict) and set(KEYS) <= set(scores.columns)
+    except (ValueError, KeyError):
+        complete = False
+    if not complete:
+        raise InputError(
+            f"the record of run {record.run_id} is damaged: provenance.json or scores.csv"
+        )
+    return before, scores
+
+
+def _changes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     """Say what the two runs' numbers rest on that is not the same."""
     lines = []
     old_rows, new_rows = _rows(before), _rows(after)
     changed = [row for row in old_rows if row in new_rows and old_rows[row] != new_rows[row]]
     if changed:
         lines.append(f"the input has changed since: {listing(changed, 4)}")
+    elif before.get("images_digest") != after.get("images_digest"):
+        lines.append("other images are used than then")
     elif before.get("content_digest") != after.get("content_digest"):
         lines.append("the input has changed since: image names or the RDMs used")
     for key, what in (("git_commit", "code"), ("rsa_exp", "version of rsa_exp")):
@@ -178,7 +203,7 @@ def _changes(before: dict[str, object], after: dict[str, object]) -> list[str]:
     return lines
 
 
-def _rows(record: dict[str, object]) -> dict[str, str]:
+def _rows(record: dict[str, Any]) -> dict[str, str]:
     """Digest of every row that a run read, keyed by file and row."""
     inputs = record.get("inputs")
     if not isinstance(inputs, list):

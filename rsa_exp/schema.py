@@ -50,7 +50,9 @@ class DataConfig:
     image_key: str = _key("image", "pattern descriptor that names images")
     roi_key: str = _key("roi", "descriptor that names ROIs in the brain file")
     layer_key: str = _key("layer", "descriptor that names layers in the model file")
-    sources: dict[str, str] = _key({}, "sources of images: NAME=PATTERN of image names")
+    sources: dict[str, str] = _key(
+        {}, "sources of images: NAME=PATTERN of image names; * takes what fits no other"
+    )
     rois: dict[str, Any] = _key({}, "what an ROI is: NAME={hemisphere:LH,region:LOC,level:mid}")
     hint: str = _key("", "where missing files can be had")
 

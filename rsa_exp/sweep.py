@@ -5,21 +5,29 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from rsa_exp import output
+from rsa_exp import interrupts, output
+from rsa_exp.config import first_line
 from rsa_exp.errors import InputError
+from rsa_exp.terminal import ui_command
 
 if TYPE_CHECKING:
     from rsa_exp.schema import Config
     from rsa_exp.tracking import Store, TrackedRun
 
-__all__ = ["Sweep", "SweepCallback", "parent_of_this_job", "run_name", "swept_keys"]
+__all__ = [
+    "Membership", "Sweep", "SweepAborted", "SweepCallback", "membership", "run_name", "swept_keys",
+]  # fmt: skip
 
 log = logging.getLogger("rsa_exp")
 
@@ -35,9 +43,13 @@ class Sweep:
     Attributes
     ----------
     folder : Path
-        Where its runs' folders are.
+        Under which its runs' folders are.
     parent : TrackedRun or None
         The run in the store that its runs are children of.
+    mark : str
+        What its runs carry on disk, wherever under `folder` Hydra puts them.
+    n_started : int
+        Runs begun in this process.
     """
 
     current: Sweep | None = None
@@ -45,11 +57,14 @@ class Sweep:
     def __init__(self, folder: Path, keys: list[str], store: Store | None, name: str) -> None:
         self.folder = folder
         self.parent: TrackedRun | None = None
+        self.mark = uuid4().hex
+        self.n_started = 0
         if store is not None:
             tags = {"sweep": "true", "folder": str(folder)}
-            self.parent = store.start(name, {"swept": ", ".join(keys)}, tags)
-        record = {"parent": self.parent and self.parent.run_id, "keys": keys}
-        os.environ[_ENVIRONMENT] = json.dumps(record)
+            with interrupts.shield():
+                self.parent = store.start(name, {"swept": ", ".join(keys)}, tags)
+        parent = self.parent.run_id if self.parent else None
+        os.environ[_ENVIRONMENT] = json.dumps({"parent": parent, "keys": keys, "mark": self.mark})
         Sweep.current = self
 
     def finish(self, error: BaseException | None) -> None:
@@ -58,70 +73,109 @@ class Sweep:
         Parameters
         ----------
         error : BaseException or None
-            What ended the sweep early, if anything did.
+            What ended the sweep early, or the first run's failure.
         """
         Sweep.current = None
         os.environ.pop(_ENVIRONMENT, None)
-        finished = sorted(
-            (path.parent for path in self.folder.glob("*/provenance.json")),
-            key=lambda path: (len(path.name), path.name),
-        )
-        if finished:
-            import pandas as pd
-
-            tables = [output.read_scores(folder / "scores.csv") for folder in finished]
-            scores = pd.concat(tables, ignore_index=True)
-            path = output.write_scores(self.folder / "scores.csv", scores)
-            count = len(list(self.folder.glob("*/.hydra")))
-            log.info("\n%d of %d runs finished; all their scores: %s", len(finished), count, path)
-        if self.parent is not None:
-            self._end_parent(self.parent, finished, error)
-            if finished:
-                log.info("figures and files of each run are beside it; compare the runs with")
-                log.info("  python -m rsa_exp ui")
-                log.info(self.parent.store.address(self.parent.run_id, children=True))
-        elif finished:
-            log.info("results: %s", self.folder)
-
-    def _end_parent(
-        self, parent: TrackedRun, finished: list[Path], error: BaseException | None
-    ) -> None:
-        killed = isinstance(error, KeyboardInterrupt | SystemExit)
-        status = "KILLED" if killed else "FAILED" if error is not None else "FINISHED"
+        files: list[Path] = [self.folder / "multirun.yaml"]
+        finished: list[Path] = []
         try:
-            for name in ("scores.csv", "multirun.yaml"):
-                if (self.folder / name).is_file():
-                    parent.log_file(self.folder / name)
-            parent.log(metrics=[("n_finished", float(len(finished)), 0)])
-            parent.end(status, str(error) or type(error).__name__ if error is not None else None)
-        except Exception as second:
-            log.warning("the sweep's run %s could not be ended: %s", parent.run_id, second)
+            finished = self._finished()
+            if finished:
+                files.append(self._join(finished))
+                started = max(self.n_started, len(finished))
+                log.info(
+                    "\n%d of %d runs finished; all their scores: %s",
+                    len(finished), started, files[-1],
+                )  # fmt: skip
+        except OSError as second:
+            log.error("the sweep's table could not be written: %s", second)  # noqa: TRY400
+        if self.parent is not None:
+            _end_parent(self.parent, [path for path in files if path.is_file()], finished, error)
+            if finished:
+                log.info("compare the runs: %s", ui_command(Path(self.parent.store.folder or ".")))
+                log.info(self.parent.store.address(self.parent.run_id, children=True))
+
+    def _finished(self) -> list[Path]:
+        """Folders of the sweep's finished runs, in the order of their numbers."""
+        records = self.folder.rglob("provenance.json")
+        mine = [path.parent for path in records if _mark_of(path) == self.mark]
+        return sorted(mine, key=lambda path: (len(path.name), str(path)))
+
+    def _join(self, finished: list[Path]) -> Path:
+        import pandas as pd
+
+        tables = [output.read_scores(folder / "scores.csv") for folder in finished]
+        scores = pd.concat(tables, ignore_index=True)
+        return output.write_scores(self.folder / "scores.csv", scores)
+
+
+def _mark_of(path: Path) -> object:
+    try:
+        return json.loads(path.read_text(encoding="utf-8")).get("sweep")
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def _end_parent(
+    parent: TrackedRun, files: list[Path], finished: list[Path], error: BaseException | None
+) -> None:
+    killed = isinstance(error, KeyboardInterrupt | SystemExit)
+    status = "KILLED" if killed else "FAILED" if error is not None else "FINISHED"
+    reason = "interrupted" if killed else f"{error}" if error is not None else None
+    try:
+        parent.log(metrics=[("n_finished", float(len(finished)), 0)], files=files)
+        parent.end(status, reason)
+    except Exception as second:
+        log.warning("the sweep's run %s could not be ended: %s", parent.run_id, second)
+
+
+class SweepAborted(BaseException):
+    """Carries what is wrong with a sweep past Hydra, which makes warnings of callbacks' exceptions.
+
+    Attributes
+    ----------
+    reason : InputError
+        What to tell the user.
+    """
+
+    def __init__(self, reason: InputError) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
 
 
 class SweepCallback(Callback):
-    """Opens the parent run before Hydra fans out; `rsa_exp.__main__` finishes the sweep.
+    """Opens the parent run before Hydra fans out; `rsa_exp.app` finishes the sweep.
 
     Hydra does not call ``on_multirun_end`` when a job failed, so the end is not left to it.
     """
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:  # noqa: ARG002
         """Prepare the sweep's folder, the store and the parent run."""
-        from rsa_exp.config import first_line
-
-        overrides = list(config.hydra.overrides.task)
-        keys = swept_keys(overrides)
-        folder = output.prepare_folder(Path(config.hydra.sweep.dir).absolute())
-        store = None
         try:
-            tracking = OmegaConf.to_container(config.tracking, resolve=True)
-        except Exception as error:
-            raise InputError(first_line(error)) from error
-        if isinstance(tracking, dict) and tracking["enabled"]:
-            from rsa_exp.tracking import Store
+            _begin(config)
+        except InputError as error:
+            raise SweepAborted(error) from error
+        except OmegaConfBaseException as error:
+            raise SweepAborted(InputError(first_line(error))) from error
 
-            store = Store(Path(str(tracking["folder"])), str(tracking["experiment"]))
-        swept = [text for text in overrides if text.lstrip("+").split("=", 1)[0] in keys]
-        Sweep(folder, keys, store, "sweep " + " ".join(swept) if swept else "sweep")
+
+def _begin(config: DictConfig) -> None:
+    overrides = list(config.hydra.overrides.task)
+    keys = swept_keys(overrides)
+    tracking = OmegaConf.to_container(config.tracking, resolve=True)
+    folder = output.prepare_folder(Path(config.hydra.sweep.dir).absolute())
+    if (folder / "scores.csv").exists():
+        raise InputError(
+            f"{folder} holds the results of another sweep; choose another folder or delete it"
+        )
+    store = None
+    if isinstance(tracking, dict) and tracking["enabled"]:
+        from rsa_exp.tracking import Store
+
+        store = Store(Path(str(tracking["folder"])), str(tracking["experiment"]))
+    swept = [text for text in overrides if text.lstrip("+").split("=", 1)[0] in keys]
+    Sweep(folder, keys, store, "sweep " + " ".join(swept) if swept else "sweep")
 
 
 def swept_keys(overrides: list[str]) -> list[str]:
@@ -130,13 +184,22 @@ def swept_keys(overrides: list[str]) -> list[str]:
     return [item.key_or_group for item in parsed if item.is_sweep_override()]
 
 
-def parent_of_this_job() -> tuple[str | None, list[str]]:
-    """Return the parent run's id and the swept keys; (None, []) outside a multirun."""
+@dataclass(frozen=True)
+class Membership:
+    """What a job knows of the sweep it belongs to; nothing outside a multirun."""
+
+    parent: str | None = None
+    keys: tuple[str, ...] = ()
+    mark: str | None = None
+
+
+def membership() -> Membership:
+    """Return the sweep that this process's job belongs to, also in a launcher's own process."""
     record = json.loads(os.environ.get(_ENVIRONMENT, "{}"))
-    return record.get("parent"), record.get("keys", [])
+    return Membership(record.get("parent"), tuple(record.get("keys", ())), record.get("mark"))
 
 
-def run_name(config: Config, overrides: list[str], keys: list[str]) -> str:
+def run_name(config: Config, overrides: list[str], keys: Sequence[str]) -> str:
     """Name a run by what tells it from the others: subject, metric, and what else was swept.
 
     Parameters
@@ -145,7 +208,7 @@ def run_name(config: Config, overrides: list[str], keys: list[str]) -> str:
         The run's config.
     overrides : list of str
         The run's own overrides, ``key=value``.
-    keys : list of str
+    keys : sequence of str
         Keys that the sweep gave several values.
 
     Returns

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import math
+import shlex
 import shutil
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tqdm import tqdm
@@ -13,7 +16,7 @@ from tqdm import tqdm
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ConsoleHandler", "score_table"]
+__all__ = ["ConsoleHandler", "score_table", "tolerant_console", "ui_command"]
 
 
 class ConsoleHandler(logging.Handler):
@@ -25,8 +28,24 @@ class ConsoleHandler(logging.Handler):
         if record.levelno >= logging.WARNING:
             text = f"{record.levelname.lower()}: {text}"
         stream = sys.stderr if record.levelno >= logging.WARNING else sys.stdout
-        tqdm.write(text, file=stream)
-        stream.flush()
+        try:
+            tqdm.write(text, file=stream)
+            stream.flush()
+        except (AttributeError, OSError, ValueError):
+            pass  # closed, or nobody reads it any more: no reason to lose a run
+
+
+def tolerant_console() -> None:
+    """Let no character that the terminal cannot show, and no closed pipe, end the program."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def ui_command(store: Path) -> str:
+    """Return the command that shows a store's runs, as typed from this folder."""
+    default = store.absolute() == Path("mlruns").absolute()
+    return "python -m rsa_exp ui" + ("" if default else f" --store {shlex.quote(str(store))}")
 
 
 def score_table(scores: pd.DataFrame, *, greater_is_better: bool) -> str:

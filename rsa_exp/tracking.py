@@ -20,11 +20,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import xxhash
 from filelock import FileLock
 
 # Read by mlflow when it is imported.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+# A server that does not answer is given up after seconds, not after MLflow's four minutes.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 
 from mlflow import MlflowClient
 from mlflow.entities import (
@@ -41,7 +45,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from rsa_exp.errors import InputError
 
-for _name in ("mlflow", "alembic"):  # both announce the creation of a store line by line
+for _name in ("mlflow", "alembic", "urllib3"):  # stores line by line, every retry
     logging.getLogger(_name).setLevel(logging.ERROR)
 
 __all__ = [
@@ -54,14 +58,13 @@ __all__ = [
 ]
 
 UI_ADDRESS = "http://127.0.0.1:5000"
-EXPERIMENT = "rsa_exp"
 PARENT_TAG = "mlflow.parentRunId"
 _KIND_TAG = "mlflow.experimentKind"
 # The UI's view of training runs; it opens in that for language models unless told otherwise.
 _CLASSIC = "workflowType=machine_learning"
 _BATCH = 900  # MLflow takes at most 1000 metrics a request
 _MAX_PARAM = 6000
-_FAILURES = (MlflowException, SQLAlchemyError, OSError)
+_FAILURES = (MlflowException, SQLAlchemyError, OSError, ImportError)
 
 
 def store_uri(folder: Path) -> str:
@@ -78,20 +81,46 @@ def existing_store(folder: Path) -> Store:
         If there is no store in `folder`.
     """
     uri = store_uri(folder)
-    if uri.startswith("sqlite:") and not Path(uri.removeprefix("sqlite:///")).is_file():
+    if _local_folder(uri) is not None and not Path(uri.removeprefix("sqlite:///")).is_file():
         raise InputError(
             f"there is no tracking store in {folder.absolute()}; run something first, or name its "
             "folder with --store"
         )
-    return Store(folder, EXPERIMENT)
+    return Store(folder, None)
+
+
+def _local_folder(uri: str) -> Path | None:
+    """Folder of a SQLite store, where its artifacts and its lock are too; None for a server.
+
+    Raises
+    ------
+    InputError
+        If the path has characters that a database address gives another meaning.
+    """
+    if not uri.startswith("sqlite:///"):
+        return None
+    path = uri.removeprefix("sqlite:///")
+    if set("%?#") & set(path):
+        raise InputError(f"the tracking store's path must not contain %, ? or #: {path}")
+    return Path(path).absolute().parent
 
 
 def metric_name(*parts: str) -> str:
     """Join parts of a metric's name with ``/``, with what MLflow refuses replaced by ``_``.
 
-    MLflow takes letters, digits, ``_ - . :``, space and ``/``.
+    MLflow takes letters, digits, ``_ - . :``, space and ``/``. A part that had to be changed gets a
+    digest of what it was, so that two names never become one.
     """
-    return "/".join(re.sub(r"[^\w\-. :]|^\.+$", "_", part, flags=re.ASCII) or "_" for part in parts)
+    return "/".join(map(_escaped, parts))
+
+
+def _escaped(part: str) -> str:
+    plain = re.sub(r"[^\w\-. :]|^\.+$", "_", part, flags=re.ASCII)
+    return (
+        plain
+        if plain == part and part
+        else f"{plain}-{xxhash.xxh3_64_hexdigest(part.encode())[:6]}"
+    )
 
 
 @dataclass(frozen=True)
@@ -122,8 +151,8 @@ class Store:
     ----------
     folder : Path
         Folder of the local store; not used when ``MLFLOW_TRACKING_URI`` is set.
-    experiment : str
-        Created if it does not exist.
+    experiment : str or None
+        Created if it does not exist; None opens the store for reading.
 
     Raises
     ------
@@ -131,31 +160,35 @@ class Store:
         If the store cannot be opened or written to.
     """
 
-    def __init__(self, folder: Path, experiment: str) -> None:
+    def __init__(self, folder: Path, experiment: str | None) -> None:
         self.uri = store_uri(folder)
         self.experiment = experiment
+        self.experiment_id = ""
+        self.folder = local = _local_folder(self.uri)
         try:
-            if self.uri.startswith("sqlite:"):
-                folder.mkdir(parents=True, exist_ok=True)
-                # Two processes that create the tables of a fresh store at once both fail.
-                with FileLock(folder / ".creating.lock"):
-                    self._open(folder)
+            if local is None:
+                self._open(None)
             else:
-                self._open(folder)
+                local.mkdir(parents=True, exist_ok=True)
+                # Two processes that create the tables of a fresh store at once both fail.
+                with FileLock(local / ".creating.lock"):
+                    self._open(local)
         except _FAILURES as error:
             raise InputError(
                 f"the tracking store {self.uri} cannot be used ({_reason(error)}); set "
                 "tracking.folder or MLFLOW_TRACKING_URI, or run with tracking=none"
             ) from error
 
-    def _open(self, folder: Path) -> None:
+    def _open(self, local: Path | None) -> None:
         self.client = MlflowClient(self.uri)
+        if self.experiment is None:
+            self.client.search_experiments(max_results=1)
+            return
         found = self.client.get_experiment_by_name(self.experiment)
         if found is None:
-            local = self.uri.startswith("sqlite:")
             self.experiment_id = self.client.create_experiment(
                 self.experiment,
-                artifact_location=(folder.absolute() / "artifacts").as_uri() if local else None,
+                artifact_location=(local / "artifacts").as_uri() if local else None,
                 # Without it MLflow 3 opens the experiment in its view for language models.
                 tags={_KIND_TAG: "custom_model_development"},
             )
@@ -232,6 +265,12 @@ class Store:
         """
         try:
             run = self.client.get_run(self._whole_id(run_id))
+            place = str(run.info.artifact_uri).removeprefix("file://")
+            if place.startswith("/") and not Path(place).is_dir():
+                raise InputError(
+                    f"the files of run {run.info.run_id} are not in {place}: the store was moved, "
+                    "or they were deleted"
+                )
             present = {item.path for item in self.client.list_artifacts(run.info.run_id)}
             files = {}
             with tempfile.TemporaryDirectory() as folder:
@@ -292,9 +331,11 @@ class TrackedRun:
         *,
         metrics: Sequence[tuple[str, float, int]] = (),
         tags: Mapping[str, str] | None = None,
-        folder: Path | None = None,
+        files: Sequence[Path] = (),
     ) -> None:
-        """Record metrics as (name, value, step), tags, and a folder's files as artifacts.
+        """Record metrics as (name, value, step), tags, and files as artifacts.
+
+        Files in a folder called ``figures`` become artifacts under ``figures/``.
 
         Values that are not finite are left out: MLflow would store them as 0.
         """
@@ -305,17 +346,9 @@ class TrackedRun:
         for start in range(0, max(len(finite), 1), _BATCH):
             batch = finite[start : start + _BATCH]
             client.log_batch(self.run_id, metrics=batch, tags=listed if start == 0 else [])
-        for item in sorted(folder.iterdir()) if folder is not None else ():
-            if item.name.startswith("."):  # Hydra's own record; config.yaml says it all
-                continue
-            if item.is_dir():
-                client.log_artifacts(self.run_id, str(item), item.name)
-            else:
-                client.log_artifact(self.run_id, str(item))
-
-    def log_file(self, path: Path) -> None:
-        """Record one file as an artifact."""
-        self.store.client.log_artifact(self.run_id, str(path))
+        for path in files:
+            place = "figures" if path.parent.name == "figures" else None
+            client.log_artifact(self.run_id, str(path), place)
 
     def log_input(
         self, role: str, name: str, digest: str, path: str, profile: Mapping[str, Any]
@@ -348,11 +381,11 @@ class TrackedRun:
         try:
             for item in result["inputs"]:
                 self.log_input(**item)
-            self.log(metrics=result["metrics"], tags=result["tags"], folder=result["folder"])
+            self.log(metrics=result["metrics"], tags=result["tags"], files=result["files"])
             self.end("FINISHED")
         except _FAILURES as error:
             raise InputError(
-                f"the results are in {result['folder']} but could not be recorded in "
+                f"the results are in {result['files'][0].parent} but could not be recorded in "
                 f"{self.store.uri}: {_reason(error)}"
             ) from error
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -49,10 +51,11 @@ def serve(folder: Path, port: int) -> int:
     print(f"MLflow's UI: http://127.0.0.1:{port} (stop it with Ctrl-C)", flush=True)
     server = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
     server += ["--port", str(port), "--workers", "1", "--backend-store-uri", uri]
-    process = subprocess.Popen(server)  # noqa: S603
+    # A session of its own, so that the server's workers are stopped with it.
+    process = subprocess.Popen(server, start_new_session=True)  # noqa: S603
     try:
         return process.wait()
-    except (KeyboardInterrupt, SystemExit):
-        process.terminate()
-        process.wait()
-        return 0
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait()

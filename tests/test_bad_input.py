@@ -122,6 +122,11 @@ SETTING_CASES: dict[str, tuple[list[str], str]] = {
     "type": (["seed=abc"], "seed=abc: Value 'abc' of type 'str' could not be converted to Integer"),
     "metric": (["metric=spaerman"], "did you mean 'spearman'?"),
     "align": (["align=stems"], "align=stems is not one of stem, exact; did you mean 'stem'?"),
+    "no key": (["=1"], "'=1' has no key"),
+    "layers twice": (["data.layers=[a,a]"], "data.layers names a layer twice"),
+    "no output folder": (["output_dir="], "output_dir is empty"),
+    "list with a quote": (["data.subjects=[Jo's]"], "data.subjects=['FIRST NAME',second]"),
+    "precision": (["precision=float32", "metric=tau-a"], "precision=float32 is for metric=corr"),
     "group option": (["model=resnet5"], "model=resnet5 is not one of alexnet, efficientnet_b0"),
     "subject": (["subject=C"], "subject=C is not one of A, B, joint, group"),
     "roi": (["roi=V3"], "A_RDMs.h5 has no ROI 'V3' (it has V1, V2)"),
@@ -184,6 +189,45 @@ def test_bold5000_says_where_its_files_can_be_had(
         f"no file CSI1_visfAtlas_CORR_RDMs.h5 in {tmp_path}; the files are published at "
         "doi:10.5061/dryad.wpzgmsbtr; set data.root to their folder",
     )
+
+
+@pytest.mark.parametrize("folder", ["a%20b", "q?x"])
+def test_store_paths_that_an_address_would_misread(
+    folder: str, files: Files, cli: Callable[..., Finished]
+) -> None:
+    finished = cli(*files.arguments, f"tracking.folder='{folder}'", tracking="local")
+    check(finished, "the tracking store's path must not contain %, ? or #")
+
+
+def test_a_sweep_that_cannot_begin_says_so_once(
+    files: Files, cli: Callable[..., Finished], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "foo://x")
+    finished = cli(*files.arguments, "roi=V1,V2", "-m", tracking="local")
+    check(finished, "the tracking store foo://x cannot be used")
+
+
+def test_a_sweep_counts_its_own_runs_wherever_they_are(
+    files: Files, cli: Callable[..., Finished], tmp_path: Path
+) -> None:
+    where = [f"hydra.sweep.dir={tmp_path}/sw", "hydra.sweep.subdir='${subject}/${roi}'"]
+    finished = cli(*files.arguments, "subject=A,B", "roi=V1,V2", "-m", *where)
+    assert finished.status == 0
+    assert "4 of 4 runs finished" in finished.out
+    assert len((tmp_path / "sw" / "scores.csv").read_text().splitlines()) == 1 + 4 * 3
+    check(cli(*files.arguments, "roi=V1,V2", "-m", *where), "holds the results of another sweep")
+
+
+def test_names_of_any_kind(files: Files, cli: Callable[..., Finished]) -> None:
+    rois = ["V1/d", "V1_d", "..", "$x^2$", "ä"]
+    for subject in ("01", "Jürgen"):
+        names = [roi.encode() for roi in rois]
+        write_rdms(files.brain(subject), random_rdms(5), names)
+    overrides = ["data.subjects=[01,Jürgen]", "subject=01,Jürgen"]
+    finished = cli(*files.arguments[:-1], *overrides, "-m", figures="default")
+    assert finished.status == 0, finished.err
+    assert "2 of 2 runs finished" in finished.out
+    assert all(roi in finished.out for roi in rois)
 
 
 def test_one_bad_run_does_not_stop_the_others(files: Files, cli: Callable[..., Finished]) -> None:

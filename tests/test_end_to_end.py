@@ -124,6 +124,18 @@ def test_reproduce_from_the_record_alone_then_after_one_number_changed(
     assert "LHOPA x" in out.splitlines()[-1]
 
 
+def test_a_list_of_images_is_reproduced_from_the_record(sweep: tuple[Path, str, str]) -> None:
+    folder, _, _ = sweep
+    used = next(folder.glob("outputs/*/*/0/images.txt")).read_text().splitlines()
+    (folder / "list.txt").write_text("\n".join(used[:40]))
+    finish(start(folder, "images=list.txt", *SMALL))
+    run_id = runs(folder)[-1].info.run_id
+    (folder / "list.txt").unlink()
+    out, err = finish(start(folder, "reproduce", run_id))
+    assert "images" not in err
+    assert out.splitlines()[-1] == "identical: all 50 scores to the last bit"
+
+
 def test_a_failed_run_is_recorded_as_failed_with_the_reason(sweep: tuple[Path, str, str]) -> None:
     folder, _, _ = sweep
     _, err = finish(start(folder, "roi=LHLCO", *SMALL), status=1)
@@ -132,7 +144,9 @@ def test_a_failed_run_is_recorded_as_failed_with_the_reason(sweep: tuple[Path, s
     assert failed.data.tags["error"] == err.strip().removeprefix("error: ")
     assert "did you mean 'LHLOC'" in failed.data.tags["error"]
     _, err = finish(start(folder, "reproduce", failed.info.run_id), status=1)
-    assert "cannot be reproduced" in err
+    assert "ended as FAILED without provenance.json, scores.csv" in err
+    _, err = finish(start(folder, "reproduce", runs(folder)[0].info.run_id), status=1)
+    assert "is a sweep; give one of its runs" in err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -200,6 +214,41 @@ def test_any_tracking_server_works(tmp_path: Path, server: str) -> None:
     assert run.data.metrics["score"] == run.data.metrics["score/LHLOC/layer3"]
     out, _ = finish(start(work, "reproduce", run_id, MLFLOW_TRACKING_URI=server))
     assert out.splitlines()[-1] == "identical: all 1 scores to the last bit"
+
+
+def test_a_server_that_does_not_answer_is_given_up(tmp_path: Path) -> None:
+    begun = time.monotonic()
+    process = start(
+        tmp_path, "subject=1,2", "-m", "figures=none", MLFLOW_TRACKING_URI="http://127.0.0.1:9"
+    )
+    _, err = finish(process, status=1)
+    assert time.monotonic() - begun < 60
+    assert len(err.splitlines()) == 1
+    assert "http://127.0.0.1:9 cannot be used" in err
+
+
+def test_nothing_but_this_runs_files_is_tracked(tmp_path: Path) -> None:
+    (tmp_path / "private.txt").write_text("mine")
+    finish(start(tmp_path, "hydra.run.dir=.", "data.n_images=40", "figures=none"))
+    (run,) = runs(tmp_path)
+    names = {item.path for item in client(tmp_path).list_artifacts(run.info.run_id)}
+    assert names == {
+        "alignment.json", "config.yaml", "images.txt", "provenance.json", "scores.csv",
+    }  # fmt: skip
+    _, err = finish(start(tmp_path, "hydra.run.dir=.", "data.n_images=40"), status=1)
+    assert "holds the results of another run" in err
+
+
+def test_a_reader_that_leaves_does_not_cost_the_run(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m rsa_exp tracking=none data.n_images=40 figures=none | head -1"
+    piped = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True)
+    assert "Traceback" not in piped.stderr
+    assert len(list(tmp_path.glob("outputs/*/*/scores.csv"))) == 1
+    out, _ = finish(
+        start(tmp_path, "tracking=none", "metric=spearman", "data.n_images=40", "figures=none",
+              PYTHONIOENCODING="ascii")
+    )  # fmt: skip
+    assert "Spearman ?" in out
 
 
 def test_tracking_none_leaves_files_only(tmp_path: Path) -> None:

@@ -82,6 +82,19 @@ def test_joint_scores_the_mean_rdm_and_group_is_the_mean_score(files: Files) -> 
     np.testing.assert_allclose(joint, expected.ravel(), atol=1e-12)
 
 
+def test_a_group_is_undefined_where_a_subject_is_and_its_figures_say_so(files: Files) -> None:
+    rdms = random_rdms(2, seed=2)
+    rdms[1] = np.nan
+    write_rdms(files.brain("B"), rdms, ["V1", "V2"])
+    result = pipeline.run(config_of(files, subject="group"))
+    assert result.scores["score"].isna().tolist() == [False] * 3 + [True] * 3
+    ((_, heatmap),) = pipeline.draw(result, ["heatmap"])
+    cells = [text.get_text() for text in heatmap.axes[0].texts]
+    assert sum("±" in text for text in cells) == 3
+    assert "3 of 12 scores are undefined" in result.warnings[0]
+    assert "V2 x a of subject B" in result.warnings[0]
+
+
 def test_sessions_are_averaged_over_what_they_have(files: Files) -> None:
     sessions = random_rdms(2, seed=9)
     sessions[0, 4] = np.nan

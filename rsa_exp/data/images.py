@@ -10,24 +10,28 @@ from numpy.typing import NDArray
 from rsa_exp.data.alignment import MIN_IMAGES, stem
 from rsa_exp.errors import InputError, listing, suggestion
 
-__all__ = ["choose_images", "source_of"]
+__all__ = ["choose_images", "in_source"]
 
 
-def source_of(label: str, sources: Mapping[str, str]) -> str | None:
-    """Return the first source whose pattern fits an image's label; None if none does.
+def in_source(label: str, source: str, sources: Mapping[str, str]) -> bool:
+    """Whether an image belongs to a source.
 
     Parameters
     ----------
     label : str
-        Image label.
+        Image label, extension included.
+    source : str
+        A key of `sources`.
     sources : mapping of str to str
-        Source name to file-name pattern (``COCO_*``), tried in order.
+        Source name to pattern of labels (``COCO_*``). The pattern ``*`` takes what fits no other.
     """
-    return next((name for name, glob in sources.items() if fnmatchcase(label, glob)), None)
+    if sources[source] != "*":
+        return fnmatchcase(label, sources[source])
+    return not any(fnmatchcase(label, glob) for glob in sources.values() if glob != "*")
 
 
 def choose_images(
-    images: str, keys: Sequence[str], how: str, sources: Mapping[str, str]
+    images: str, labels: Sequence[str], how: str, sources: Mapping[str, str]
 ) -> tuple[NDArray[np.bool_], str | None]:
     """Decide which of the common images to use.
 
@@ -35,12 +39,12 @@ def choose_images(
     ----------
     images : str
         ``all``, the name of a source, or the path of a file with one image name a line.
-    keys : sequence of str
-        The common images.
+    labels : sequence of str
+        Names of the common images.
     how : {'stem', 'exact'}
         How names are matched, here those in the file.
     sources : mapping of str to str
-        Source name to file-name pattern.
+        Source name to pattern of labels.
 
     Returns
     -------
@@ -56,14 +60,14 @@ def choose_images(
     """
     warning = None
     if images == "all":
-        return np.ones(len(keys), dtype=bool), None
+        return np.ones(len(labels), dtype=bool), None
     if images in sources:
-        keep = np.array([source_of(key, sources) == images for key in keys])
+        keep = np.array([in_source(label, images, sources) for label in labels])
     else:
-        wanted = _read_names(images, sources)
-        if how == "stem":
-            wanted = {stem(name) for name in wanted}
-        keep = np.array([key in wanted for key in keys])
+        key = stem if how == "stem" else str
+        wanted = {key(name) for name in _read_names(images, sources)}
+        keys = [key(label) for label in labels]
+        keep = np.array([name in wanted for name in keys])
         unknown = sorted(wanted.difference(keys))
         if unknown:
             warning = (
@@ -72,7 +76,7 @@ def choose_images(
             )
     if keep.sum() < MIN_IMAGES:
         raise InputError(
-            f"images={images} leaves {int(keep.sum())} of {len(keys)} common images; at least "
+            f"images={images} leaves {int(keep.sum())} of {len(labels)} common images; at least "
             f"{MIN_IMAGES} are needed"
         )
     return keep, warning
@@ -87,7 +91,7 @@ def _read_names(images: str, sources: Mapping[str, str]) -> set[str]:
             f"line{suggestion(images, choices)}"
         )
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"images={images} cannot be read as a text file: {error}") from error
     return {line.strip() for line in lines if line.strip()}

@@ -51,6 +51,8 @@ class RdmFile:
         Name of each row, length n_rdm; names may repeat.
     names : list of str
         The distinct row names in order of appearance.
+    guessed : list of str
+        What to tell the user about descriptors that are not called as configured.
 
     Raises
     ------
@@ -64,6 +66,7 @@ class RdmFile:
         self.path = path
         self.row_kind = row_kind
         self._digests: dict[int, str] = {}
+        self.guessed: list[str] = []
         self._file = _open(path, hint)
         try:
             self._dissimilarities = _dissimilarities(self._file, path)
@@ -195,6 +198,9 @@ class RdmFile:
         strings = {n: v for n, v in named.items() if v and isinstance(v[0], str | bytes)}
         if len(strings) == 1:
             name, values = strings.popitem()
+            self.guessed.append(
+                f"{self.path.name}: '{name}' names the {what}s (none is called '{key}')"
+            )
             return _texts(values, self.path, name)
         setting = {"image": "data.image_key", "ROI": "data.roi_key"}.get(what, "data.layer_key")
         found = (

@@ -30,6 +30,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 from threadpoolctl import threadpool_limits
@@ -56,6 +57,7 @@ _N_FEATURES = 48
 _N_VOXELS = 400
 _BLOCK = 256
 _MIN_IMAGES = 20
+_UNFINISHED = ".unfinished-"
 # BOLD5000's 4916 images: 2000 COCO, 1916 ImageNet, 1000 scenes of which 15 end in .jpeg.
 _PROPORTIONS = {"coco": 2000 / 4916, "imagenet": 1916 / 4916, "jpeg_scenes": 15 / 1000}
 _SCENES = (
@@ -117,26 +119,41 @@ def simulate_study(root: Path, n_images: int, seed: int) -> Path:
     folder = root / f"bold5000-like-n{n_images}-seed{seed}-v{_RECIPE}"
     if (folder / "study.json").is_file():
         return folder
-    log.info("simulating a study of %d images, once, in %s", n_images, folder)
-    part = None
     try:
         root.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=root))
-        _write_study(part, n_images, seed)
-        part.chmod(0o755)
-        try:
-            part.rename(folder)
-        except OSError:  # another process finished the same study first
+        # One process simulates while others wait for it; what lies unfinished once the lock is
+        # held was left by a process that was killed.
+        with FileLock(root / ".simulating.lock"):
+            for left in root.glob(f"{_UNFINISHED}*"):
+                shutil.rmtree(left, ignore_errors=True)
             if not (folder / "study.json").is_file():
-                raise
+                _simulate(root, folder, n_images, seed)
     except OSError as error:
         raise InputError(
             f"the simulated study cannot be written to {root}: {error.strerror or error}"
         ) from error
-    finally:
-        if part is not None and part.exists():
-            shutil.rmtree(part, ignore_errors=True)
     return folder
+
+
+def _simulate(root: Path, folder: Path, n_images: int, seed: int) -> None:
+    """Write a study under another name and rename it when it is complete."""
+    n_rdms = len(LAYERS) + len(SUBJECTS) * len(ROIS)
+    needed = n_rdms * 8 * (n_images * (n_images - 1) // 2)
+    free = shutil.disk_usage(root).free
+    if needed > free:
+        raise InputError(
+            f"the simulated study of {n_images} images takes {needed / 1e9:.1f} GB and {root} has "
+            f"{free / 1e9:.1f} GB free; set data.n_images or data.root"
+        )
+    log.info("simulating a study of %d images, once, in %s", n_images, folder)
+    part = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=root))
+    try:
+        _write_study(part, n_images, seed)
+        part.chmod(0o755)
+        part.rename(folder)
+    finally:
+        if part.exists():
+            shutil.rmtree(part, ignore_errors=True)
 
 
 def _write_study(folder: Path, n_images: int, seed: int) -> None:

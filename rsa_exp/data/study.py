@@ -77,12 +77,8 @@ def choose_names(
     patterns = [wanted] if isinstance(wanted, str) else list(wanted)
     chosen: set[str] = set()
     for pattern in patterns:
-        if pattern == "all":
-            fits = set(available)
-        elif pattern in available:
-            fits = {pattern}
-        else:
-            fits = {name for name in available if fnmatchcase(name, pattern)}
+        exact = {pattern} if pattern in available else set()
+        fits = exact or {name for name in available if _fits(name, pattern)}
         if not fits:
             raise InputError(
                 f"{where} has no {kind} '{pattern}' (it has {listing(available)})"
@@ -92,6 +88,12 @@ def choose_names(
     if not chosen:
         raise InputError(f"no {kind} was asked for; {where} has {listing(available)}")
     return [name for name in available if name in chosen]
+
+
+def _fits(name: str, wanted: str | Sequence[str]) -> bool:
+    """Whether a name is among those asked for."""
+    patterns = [wanted] if isinstance(wanted, str) else wanted
+    return any(pattern in {"all", name} or fnmatchcase(name, pattern) for pattern in patterns)
 
 
 class Study:
@@ -165,6 +167,8 @@ class Study:
             self._model = stack.enter_context(
                 RdmFile(model, image_key=image_key, row_key=layer_key, row_kind="layer", hint=hint)
             )
+            for file in (*self._brain.values(), self._model):
+                self.notices += file.guessed
             self.layers = self._check_layers(layers)
             self.alignment = self._align(how, images, sources)
             self._files = stack.pop_all()
@@ -179,6 +183,12 @@ class Study:
         trace: TracebackType | None,
     ) -> None:
         self._files.close()
+
+    @property
+    def images(self) -> list[str]:
+        """Names of the images in use, as the first subject's file has them."""
+        first = next(iter(self._brain.values()))
+        return [first.images[i] for i in self.alignment.positions[str(first.path)]]
 
     @property
     def n_images(self) -> int:
@@ -197,7 +207,8 @@ class Study:
         """
         files = [self._brain[subject] for subject in subjects]
         shared = [name for name in files[0].names if all(name in f.names for f in files)]
-        partial = sorted(set().union(*(f.names for f in files)).difference(shared))
+        others = sorted(set().union(*(f.names for f in files)).difference(shared))
+        partial = [name for name in others if _fits(name, wanted)]
         if partial:
             self._warn(f"left out, because not all subjects have them: {listing(partial)}")
         where = files[0].path.name if len(files) == 1 else f"subjects {listing(subjects)}"
@@ -282,6 +293,8 @@ class Study:
         file = self._model
         repeated = {name for name in file.names if file.row_names.count(name) > 1}
         wanted = list(file.names if layers is None else layers)
+        if len(set(wanted)) < len(wanted):
+            raise InputError(f"data.layers names a layer twice: {listing(wanted)}")
         if repeated.intersection(wanted):
             raise InputError(
                 f"{file.path.name}: several RDMs are called layer '{min(repeated)}'; give each "
@@ -299,7 +312,9 @@ class Study:
         alignment = align(files, how)
         self.warnings += alignment.warnings
         self._say_who_costs_images(files, how, len(alignment.keys))
-        keep, warning = choose_images(images, alignment.keys, how, sources)
+        first = files[0]
+        labels = [first.images[i] for i in alignment.positions[first.name]]
+        keep, warning = choose_images(images, labels, how, sources)
         if warning:
             self._warn(warning)
         return alignment.restrict(keep)

@@ -12,7 +12,7 @@ from studies import random_rdms, write_rdms
 from rsa_exp.data import LabelledFile, Study, align
 from rsa_exp.data.alignment import stem
 from rsa_exp.data.gather import PairGather
-from rsa_exp.data.images import choose_images, source_of
+from rsa_exp.data.images import choose_images, in_source
 from rsa_exp.data.simulated import _image_names, _rng
 from rsa_exp.errors import InputError
 
@@ -57,8 +57,9 @@ def test_bold5000_names_by_stem_and_exact() -> None:
     brain = exact.report["files"][0]
     assert brain["n_dropped"] == 1931
     assert brain["dropped_by_extension"] == {".JPEG": 1916, ".jpeg": 15}
-    sources = [source_of(name, SOURCES) for name in names]
-    assert [sources.count(s) for s in SOURCES] == [2000, 1916, 1000]
+    counts = [sum(in_source(name, source, SOURCES) for name in names) for source in SOURCES]
+    assert counts == [2000, 1916, 1000]
+    assert sum(in_source(name, "jpeg", SOURCES | {"jpeg": "*.jpeg"}) for name in names) == 15
 
 
 def test_scores_do_not_depend_on_the_order_in_a_file(tmp_path: Path) -> None:

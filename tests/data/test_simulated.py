@@ -63,7 +63,7 @@ def test_same_seed_same_bytes(tiny_study: Path, tmp_path: Path) -> None:
     values = [load_rdm(str(f / name)).dissimilarities for f in (tiny_study, again, other)]
     np.testing.assert_array_equal(values[0], values[1])
     assert abs(values[0] - values[2]).max() > 0.1
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([again.name, other.name])
+    assert {p.name for p in tmp_path.glob("[!.]*")} == {again.name, other.name}
 
 
 def test_an_interrupted_simulation_leaves_nothing(
@@ -75,7 +75,16 @@ def test_an_interrupted_simulation_leaves_nothing(
     monkeypatch.setattr("rsa_exp.data.simulated._patterns", interrupt)
     with pytest.raises(KeyboardInterrupt):
         simulate_study(tmp_path, 40, 0)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == [".simulating.lock"]
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    left = tmp_path / ".unfinished-abc"
+    left.mkdir()
+    (left / "half.h5").write_bytes(b"x")
+    folder = simulate_study(tmp_path, 20, 0)
+    assert not left.exists()
+    assert (folder / "study.json").is_file()
 
 
 def test_planted_result_at_the_default_size(tmp_path: Path) -> None:
