@@ -142,8 +142,8 @@ def _simulate(root: Path, folder: Path, n_images: int, seed: int) -> None:
     free = shutil.disk_usage(root).free
     if needed > free:
         raise InputError(
-            f"the simulated study of {n_images} images takes {needed / 1e9:.1f} GB and {root} has "
-            f"{free / 1e9:.1f} GB free; set data.n_images or data.root"
+            f"the simulated study of {n_images} images takes {needed / 1e6:,.0f} MB and {root} has "
+            f"{free / 1e6:,.0f} MB free; set data.n_images or data.root"
         )
     log.info("simulating a study of %d images, once, in %s", n_images, folder)
     part = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=root))

@@ -1,31 +1,22 @@
 """Metrics that are inner products: Pearson, cosine, and both after whitening.
 
 An RDM is centred (or not) once; a score is then one pass over two vectors. Missing pairs hold 0, so
-they add nothing to a product, and what the other RDM's gaps take from the norms and sums is
-subtracted: the cost of a gap is the cost of looking at it.
+they add nothing to a product, and what the other RDM's gaps take from means, norms and image sums
+is subtracted: the cost of a gap is the cost of looking at it.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import prod, sqrt
 from typing import Any
 
 import numpy as np
-import xxhash
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
 
-from rsa_exp.stats.condensed import (
-    BoolArray,
-    FloatArray,
-    IntArray,
-    Rdm,
-    image_sums,
-    pair_images,
-)
+from rsa_exp.stats.condensed import FloatArray, IntArray, Rdm, image_sums
+from rsa_exp.stats.gaps import Pairs, by_gaps
 
 __all__ = ["Vector", "compare_vectors", "compare_whitened", "dots", "prepare_vector"]
 
@@ -51,8 +42,8 @@ class Vector:
         Images.
     centred : bool
         Whether the mean was subtracted.
-    sums, solved : ndarray of shape (n_cond,), or None
-        For whitened metrics: the image sums, and ``(2 I + M'M)^-1`` times them.
+    sums : ndarray of shape (n_cond,), or None
+        Image sums, for whitened metrics.
     """
 
     values: NDArray[Any]
@@ -61,7 +52,25 @@ class Vector:
     n_cond: int
     centred: bool
     sums: FloatArray | None = None
-    solved: FloatArray | None = None
+
+
+@dataclass(frozen=True)
+class _Reduced:
+    """What is left of a vector's sums when more pairs are left out; its values stay as they are.
+
+    Attributes
+    ----------
+    mean : float
+        What is still to be subtracted from the values.
+    square : float
+        Sum of squares after that; 0 where it is no more than rounding error.
+    sums : ndarray of shape (n_cond,), or None
+        Image sums after that.
+    """
+
+    mean: float
+    square: float
+    sums: FloatArray | None
 
 
 def dots(left: NDArray[Any], rights: Sequence[NDArray[Any]]) -> FloatArray:
@@ -110,16 +119,10 @@ def prepare_vector(rdm: Rdm, dtype: type, *, centred: bool, whitened: bool) -> V
         elif centred:
             values -= np.nanmean(values) if len(rdm.missing) else values.mean()
     values[rdm.missing] = 0.0
-    sums = solved = None
-    if whitened and not len(rdm.missing):
-        # 2 I + M'M = n I + 11' when every pair is there: Sherman-Morrison.
-        sums = image_sums(values, rdm.n_cond)
-        solved = (sums - sums.sum() / (2 * rdm.n_cond)) / rdm.n_cond
+    sums = image_sums(values, rdm.n_cond) if whitened else None
     square = float(dots(values, [values])[0])
-    if solved is not None and sums is not None and square > 0:
-        square = max(square - float(sums @ solved), 0.0)
     kept: NDArray[Any] = values.astype(dtype, copy=False)
-    return Vector(kept, square, rdm.missing, rdm.n_cond, centred, sums, solved)
+    return Vector(kept, square, rdm.missing, rdm.n_cond, centred, sums)
 
 
 def compare_vectors(brain: Vector, models: Sequence[Vector]) -> FloatArray:
@@ -132,26 +135,15 @@ def compare_vectors(brain: Vector, models: Sequence[Vector]) -> FloatArray:
     """
     products = dots(brain.values, [model.values for model in models])
     scores = np.full(len(models), np.nan)
-    for k, model in enumerate(models):
-        product, left, right = products[k], brain.square, model.square
-        if len(brain.missing) or len(model.missing):
-            left_sum, left = _left_out(brain, model.missing)
-            right_sum, right = _left_out(model, brain.missing)
-            if brain.centred:
-                n_pairs = len(brain.values) - len(np.union1d(brain.missing, model.missing))
-                product -= left_sum * right_sum / n_pairs
-                left -= left_sum**2 / n_pairs
-                right -= right_sum**2 / n_pairs
-        if left > _ROUNDING * brain.square and right > _ROUNDING * model.square:
-            scores[k] = min(1.0, max(-1.0, product / sqrt(left * right)))
+    for gaps, members in by_gaps(brain, models):
+        graph = Pairs(gaps, brain.n_cond)
+        left = _reduce(brain, graph)
+        for k in members:
+            right = _reduce(models[k], graph)
+            if left.square > 0 and right.square > 0:
+                product = products[k] - graph.n_pairs * left.mean * right.mean
+                scores[k] = _bounded(product / sqrt(left.square * right.square))
     return scores
-
-
-def _left_out(vector: Vector, gaps: IntArray) -> tuple[float, float]:
-    """Sum and sum of squares of a vector without the pairs at `gaps`."""
-    lost = vector.values[gaps].astype(np.float64)
-    total = float(vector.values.sum(dtype=np.float64)) if not vector.centred else 0.0
-    return total - float(lost.sum()), vector.square - float(lost @ lost)
 
 
 def compare_whitened(brain: Vector, models: Sequence[Vector]) -> FloatArray:
@@ -165,65 +157,39 @@ def compare_whitened(brain: Vector, models: Sequence[Vector]) -> FloatArray:
     ndarray of shape (n_model,)
         In [-1, 1]; NaN where either RDM has no variance.
     """
+    products = dots(brain.values, [model.values for model in models])
     scores = np.full(len(models), np.nan)
-    complete = [k for k, model in enumerate(models) if not len(model.missing)]
-    if brain.sums is not None and complete:
-        products = dots(brain.values, [models[k].values for k in complete])
-        for k, product in zip(complete, products, strict=True):
-            scores[k] = _whitened_score(float(product), brain, models[k])
-    for k, model in enumerate(models):
-        if len(brain.missing) or len(model.missing):
-            gaps = np.union1d(brain.missing, model.missing)
-            left, right = (_without(vector, gaps) for vector in (brain, model))
-            product = float(dots(left.values, [right.values])[0])
-            scores[k] = _whitened_score(product, left, right)
+    for gaps, members in by_gaps(brain, models):
+        graph = Pairs(gaps, brain.n_cond)
+        left = _reduce(brain, graph)
+        if left.sums is None or left.square <= 0:
+            continue
+        left_norm = left.square - float(left.sums @ graph.solve(left.sums))
+        for k in members:
+            right = _reduce(models[k], graph)
+            if right.sums is None or right.square <= 0:
+                continue
+            solved = graph.solve(right.sums)
+            norms = left_norm, right.square - float(right.sums @ solved)
+            if min(norms) > 0:
+                product = products[k] - graph.n_pairs * left.mean * right.mean
+                scores[k] = _bounded((product - float(left.sums @ solved)) / sqrt(prod(norms)))
     return scores
 
 
-def _whitened_score(product: float, left: Vector, right: Vector) -> float:
-    if left.sums is None or right.solved is None or not (left.square > 0 and right.square > 0):
-        return float("nan")
-    whitened = product - float(left.sums @ right.solved)
-    return min(1.0, max(-1.0, whitened / sqrt(left.square * right.square)))
+def _bounded(score: float) -> float:
+    return min(1.0, max(-1.0, score))
 
 
-def _without(vector: Vector, gaps: IntArray) -> Vector:
-    """Prepare a vector anew without the pairs at `gaps`, by a solve of size n_cond."""
-    values = vector.values.astype(np.float64)
-    values[gaps] = np.nan
-    plain = prepare_vector(
-        Rdm(values, gaps, vector.n_cond), np.float64, centred=vector.centred, whitened=False
-    )
-    if plain.square == 0:
-        return plain
-    sums = image_sums(plain.values, vector.n_cond)
-    solved: FloatArray = cho_solve(_factors.of(gaps, vector.n_cond), sums)
-    square = max(plain.square - float(sums @ solved), 0.0)
-    return Vector(plain.values, square, gaps, vector.n_cond, vector.centred, sums, solved)
-
-
-class _Factors:
-    """Cholesky factors of ``2 I + M'M``; ROIs that miss the same pairs share the last one."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._last: tuple[bytes, tuple[FloatArray, bool]] | None = None
-
-    def of(self, gaps: IntArray, n_cond: int) -> tuple[FloatArray, bool]:
-        """Factor for the pairs that are left without `gaps`."""
-        mark = xxhash.xxh3_128_digest(gaps.data) + n_cond.to_bytes(8, "little")
-        with self._lock:
-            if self._last is not None and self._last[0] == mark:
-                return self._last[1]
-        present: BoolArray = ~np.eye(n_cond, dtype=bool)
-        first, second = pair_images(gaps, n_cond)
-        present[first, second] = present[second, first] = False
-        gram = present.astype(np.float64)
-        np.fill_diagonal(gram, 2 + gram.sum(axis=1))
-        factor = cho_factor(gram, overwrite_a=True)
-        with self._lock:
-            self._last = (mark, factor)
-        return factor
-
-
-_factors = _Factors()
+def _reduce(vector: Vector, graph: Pairs) -> _Reduced:
+    """Leave out of a vector's sums what lies at the gaps that are not its own."""
+    if len(graph.gaps) == len(vector.missing):
+        return _Reduced(0.0, vector.square, vector.sums)
+    # At its own gaps a vector is 0: they take nothing away.
+    lost = vector.values[graph.gaps].astype(np.float64)
+    mean = -float(lost.sum()) / graph.n_pairs if vector.centred else 0.0
+    square = vector.square - float(lost @ lost) - graph.n_pairs * mean**2
+    sums = None
+    if vector.sums is not None:
+        sums = vector.sums - graph.image_sums(lost) - mean * graph.degrees
+    return _Reduced(mean, square if square > _ROUNDING * vector.square else 0.0, sums)

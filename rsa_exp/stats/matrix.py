@@ -24,6 +24,7 @@ from rsa_exp.stats.condensed import (
     complete_images,
     kept_pairs,
 )
+from rsa_exp.stats.gaps import union
 
 __all__ = ["Matrix", "compare_bures", "compare_bures_metric", "compare_riemann", "prepare_bures"]
 
@@ -120,7 +121,7 @@ def _common(brain: Matrix, model: Matrix) -> tuple[Matrix, Matrix]:
     """Both RDMs over the images that miss no pair in either."""
     if not (len(brain.missing) or len(model.missing)):
         return brain, model
-    keep = complete_images(np.union1d(brain.missing, model.missing), brain.n_cond)
+    keep = complete_images(union(brain.missing, model.missing), brain.n_cond)
     pairs, none = kept_pairs(keep), np.empty(0, np.int64)
     left, right = (
         prepare_bures(Rdm(side.rdm.values[pairs], none, int(keep.sum()))) for side in (brain, model)
@@ -153,7 +154,7 @@ def compare_riemann(brain: Matrix, models: Sequence[Matrix]) -> FloatArray:
 
     scores = np.full(len(models), np.nan)
     for k, model in enumerate(models):
-        gaps = np.union1d(brain.missing, model.missing)
+        gaps = union(brain.missing, model.missing)
         pairs = kept_pairs(complete_images(gaps, brain.n_cond)) if len(gaps) else slice(None)
         left, right = brain.rdm.values[pairs], model.rdm.values[pairs]
         try:

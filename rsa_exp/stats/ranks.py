@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import sqrt
 
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from rsa_exp.compiled import compiled
 from rsa_exp.stats.condensed import FloatArray, IntArray, Rdm
+from rsa_exp.stats.gaps import by_gaps
 from rsa_exp.stats.inversions import inversions
 from rsa_exp.stats.linear import BLOCK
 
@@ -37,8 +39,6 @@ class Ranks:
         Twice the midrank (2 for the smallest of all, if it is alone); 0 at missing pairs.
     square : float
         Sum of squares of the centred midranks; 0 marks a constant RDM.
-    ties : int
-        Pairs of tied entries.
     missing : ndarray of int
         Places of missing pairs.
     n_cond : int
@@ -47,9 +47,13 @@ class Ranks:
 
     codes: Codes
     square: float
-    ties: int
     missing: IntArray
     n_cond: int
+
+    @cached_property
+    def ties(self) -> int:
+        """Pairs of tied entries."""
+        return int(_tied_pairs(self.codes)) if len(self.codes) else 0
 
 
 @compiled
@@ -120,21 +124,21 @@ def _tied_pairs(codes: Codes) -> int:
 
 
 @compiled
-def _rerank(codes: Codes, skip: NDArray[np.bool_], out: Codes) -> None:
-    """Twice the midranks among the entries not skipped, without sorting again."""
-    counts = np.zeros(codes.max() + 2, dtype=np.int32)
-    for i in range(codes.shape[0]):
-        if not skip[i]:
-            counts[codes[i]] += 1
-    before = 0
-    for code in range(counts.shape[0]):
-        alike = counts[code]
-        counts[code] = 2 * before + alike + 1
-        before += alike
+def _without(codes: Codes, gone: Codes, skip: NDArray[np.bool_], below: Codes, out: Codes) -> None:
+    """Twice the midranks among the entries not skipped, when those with codes `gone` are gone.
+
+    What is gone below an entry takes 2 from its code, what was tied with it 1. `below` is room for
+    the count of what is gone up to each code, zeroed.
+    """
+    for code in gone:
+        below[code] += 1
+    for code in range(1, below.shape[0]):
+        below[code] += below[code - 1]
     k = 0
     for i in range(codes.shape[0]):
         if not skip[i]:
-            out[k] = counts[codes[i]]
+            code = codes[i]
+            out[k] = code - below[code] - below[code - 1]
             k += 1
 
 
@@ -149,8 +153,7 @@ def prepare_ranks(rdm: Rdm) -> Ranks:
         whole[present] = codes
     else:
         whole = codes
-    ties = int(_tied_pairs(codes)) if len(codes) else 0
-    return Ranks(whole, _sum_of_products(codes, codes), ties, rdm.missing, rdm.n_cond)
+    return Ranks(whole, _sum_of_products(codes, codes), rdm.missing, rdm.n_cond)
 
 
 def _codes(values: FloatArray) -> Codes:
@@ -189,33 +192,35 @@ def _sum_of_products(left: Codes, right: Codes) -> float:
     return total / 4
 
 
-def _common(brain: Ranks, model: Ranks) -> tuple[Ranks, Ranks]:
-    """Both RDMs' ranks among the pairs that both have."""
-    if not (len(brain.missing) or len(model.missing)):
-        return brain, model
-    skip = np.zeros(len(brain.codes), dtype=bool)
-    skip[brain.missing] = skip[model.missing] = True
-    n_pairs = int(len(skip) - skip.sum())
-    both = []
-    for side in (brain, model):
-        codes = np.empty(n_pairs, dtype=np.int32)
-        _rerank(side.codes, skip, codes)
-        square, ties = _sum_of_products(codes, codes), int(_tied_pairs(codes))
-        both.append(Ranks(codes, square, ties, np.empty(0, np.int64), side.n_cond))
-    return both[0], both[1]
+def _reduce(side: Ranks, gaps: IntArray, skip: NDArray[np.bool_]) -> Ranks:
+    """Ranks among the pairs that are not skipped; no sorting."""
+    if not len(gaps):
+        return side
+    n_pairs, none = len(side.codes) - len(gaps), np.empty(0, np.int64)
+    if len(gaps) == len(side.missing):
+        return Ranks(side.codes[~skip], side.square, none, side.n_cond)
+    gone = side.codes[gaps]
+    codes = np.empty(n_pairs, dtype=np.int32)
+    below = np.zeros(int(side.codes.max()) + 1, dtype=np.int32)
+    _without(side.codes, gone[gone > 0], skip, below, codes)
+    return Ranks(codes, _sum_of_products(codes, codes), none, side.n_cond)
 
 
 def _each(
     score: Callable[[Ranks, Ranks], float],
 ) -> Callable[[Ranks, Sequence[Ranks]], FloatArray]:
-    """Compare one RDM with several; NaN where either is constant."""
+    """Compare one RDM with several over the pairs both have; NaN where either is constant."""
 
     def compare(brain: Ranks, models: Sequence[Ranks]) -> FloatArray:
         scores = np.full(len(models), np.nan)
-        for k, model in enumerate(models):
-            left, right = _common(brain, model)
-            if left.square > 0 and right.square > 0:
-                scores[k] = score(left, right)
+        for gaps, members in by_gaps(brain, models):
+            skip = np.zeros(len(brain.codes), dtype=bool)
+            skip[gaps] = True
+            left = _reduce(brain, gaps, skip)
+            for k in members:
+                right = _reduce(models[k], gaps, skip)
+                if left.square > 0 and right.square > 0:
+                    scores[k] = score(left, right)
         return scores
 
     return compare

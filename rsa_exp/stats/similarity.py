@@ -17,6 +17,7 @@ from rsa_exp.stats.condensed import (
     images_touched,
     n_cond_of,
 )
+from rsa_exp.stats.gaps import union
 from rsa_exp.stats.metrics import METRICS, PRECISIONS, Metric
 from rsa_exp.stats.parallel import in_order
 
@@ -136,7 +137,7 @@ def _count(brain: Any, model: Any, metric: Metric) -> tuple[int, int]:
     n_cond = brain.n_cond
     if not (len(brain.missing) or len(model.missing)):
         return count_pairs(n_cond), n_cond
-    gaps = np.union1d(brain.missing, model.missing)
+    gaps = union(brain.missing, model.missing)
     if metric.missing == "images":
         kept = int(complete_images(gaps, n_cond).sum())
         return count_pairs(kept), kept

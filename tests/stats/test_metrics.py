@@ -56,6 +56,23 @@ def test_missing_pairs_are_left_out_as_rsatoolbox_does(name: str) -> None:
         assert (found.n_pairs == (~gaps).sum()).all()
 
 
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.7])
+@pytest.mark.parametrize("name", ["corr_cov", "cosine_cov", "spearman", "tau-b"])
+def test_any_share_of_missing_pairs(name: str, share: float) -> None:
+    brain, model = rdms("tied", 1, 40, 22), rdms("positive", 2, 40, 23)
+    gaps = np.random.default_rng(24).random(brain.shape[1]) < share
+    gaps[:39] |= share > 0.5  # the first image is left without a pair
+    brain[:, gaps] = np.nan
+    expected = compare(brain[:, ~gaps], model[:, ~gaps], name) if "cov" not in name else None
+    if expected is None:
+        shared = model.copy()
+        shared[:, gaps] = np.nan
+        expected = compare(brain, shared, name)
+    found = similarity(brain, model, name)
+    np.testing.assert_allclose(found.scores, expected, atol=1e-9)
+    assert found.n_images[0, 0] == (39 if share > 0.5 else 40)
+
+
 def test_gaps_of_one_roi_or_layer_leave_the_others_alone() -> None:
     brain, model = rdms("positive", 2, 10, 5), rdms("positive", 2, 10, 6)
     whole = similarity(brain, model, "spearman").scores
