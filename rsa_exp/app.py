@@ -33,6 +33,8 @@ __all__ = ["explain", "launch"]
 
 log = logging.getLogger("rsa_exp")
 
+# Keys that take a list.
+_LISTS = ("roi", "layer", "data.subjects", "data.layers", "figures.names")
 # What jobs of this process ended with, told to the user when it happened.
 _failures: list[InputError] = []
 
@@ -192,9 +194,10 @@ def _explain_composition(text: str, cause: BaseException | None) -> str:
         return f"{found.group(1)}: {reason}{'' if key in known else suggestion(key, known)}"
     if found := re.match(r"Ambiguous value for argument '([^=]+)=([^']*)'", text):
         key, values = found.groups()
+        over_all = f", or write '{key}=[{values}]' for one run over all"
         return (
-            f"{key}={values} has several values: add --multirun for one run each, or write "
-            f"'{key}=[{values}]' for one run over all"
+            f"{key}={values} has several values: add --multirun for one run each"
+            f"{over_all if key in _LISTS else ''}"
         )
     if found := re.match(r"Sweep parameters '(.+)' requires --multirun", text):
         return f"{found.group(1)} has several values: add --multirun for one run each"
