@@ -16,7 +16,6 @@ import argparse
 import json
 import os
 import platform
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measure import run, warm
 
 SUBJECTS, N_ROI, N_LAYER = ("1", "2", "3"), 10, 5
 N_SCORES = len(SUBJECTS) * N_ROI * N_LAYER
@@ -140,22 +140,9 @@ def measure_engine(study: Path, metric: str) -> dict[str, Any]:
 def child(who: str, study: Path, metric: str) -> dict[str, Any]:
     """Measure in a process of its own; adds the peak memory in GB."""
     command = [sys.executable, __file__, "--child", who, "--study", str(study), "--metrics", metric]
-    process = subprocess.Popen(command, text=True, stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    text = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{' '.join(command)} failed")
+    text, _, memory = run(command)
     result: dict[str, Any] = json.loads(text.splitlines()[-1])
-    return result | {"memory": usage.ru_maxrss / 1e6}
-
-
-def warm(study: Path) -> None:
-    """Bring the files into the page cache."""
-    for path in study.glob("*.h5"):
-        with path.open("rb") as stream:
-            while stream.read(1 << 24):
-                pass
+    return result | {"memory": memory}
 
 
 def main() -> None:

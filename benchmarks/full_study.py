@@ -11,15 +11,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from measure import run, warm
 from mlflow import MlflowClient
 
 from rsa_exp.data.simulated import LAYERS, ROIS, SUBJECTS, published_scores, simulate_study
@@ -51,26 +49,6 @@ for subject, path in zip("123", sys.argv[2:]):
         for label, score in zip(labels, result.evaluations[0, :, 0]):
             print(subject, roi, label, repr(float(score)))
 """
-
-
-def measure(command: list[str], folder: Path) -> tuple[str, float, float]:
-    """Output, seconds and peak memory in GB of a command."""
-    start = time.perf_counter()
-    process = subprocess.Popen(command, cwd=folder, text=True, stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    text = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{' '.join(command)} failed")
-    return text, time.perf_counter() - start, usage.ru_maxrss / 1e6
-
-
-def warm(folder: Path) -> None:
-    """Bring the files into the page cache."""
-    for path in folder.glob("*.h5"):
-        with path.open("rb") as stream:
-            while stream.read(1 << 24):
-                pass
 
 
 def report_sweep(folder: Path, seconds: float, memory: float) -> pd.DataFrame:
@@ -122,13 +100,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         command = [sys.executable, "-m", "rsa_exp", "subject=1,2,3", "--multirun", "align=exact"]
         command += [f"data.n_images={N_IMAGES}", f"data.seed={given.seed}"]
-        _, seconds, memory = measure([*command, f"data.root={given.folder}"], Path(work))
+        _, seconds, memory = run([*command, f"data.root={given.folder}"], Path(work))
         (summary,) = Path(work).glob("outputs/*/*/scores.csv")
         scores = report_sweep(summary.parent, seconds, memory)
     report_truth(scores)
     brain = [str(study / f"CSI{s}_BOLD5000_CORR_RDMs.h5") for s in SUBJECTS]
     files = [str(study / "ResNet50_CORR_RDMs.h5"), *brain]
-    text, seconds, memory = measure([sys.executable, "-c", RSATOOLBOX, *files], given.folder)
+    text, seconds, memory = run([sys.executable, "-c", RSATOOLBOX, *files], given.folder)
     print(f"rsatoolbox, load_rdm + subset_pattern + eval_fixed: {seconds:.1f} s, {memory:.2f} GB")
     found = {(row.subject, row.roi, row.layer): row.score for row in scores.itertuples()}
     rows = [line.split() for line in text.splitlines()]

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,6 +19,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from measure import run
 
 N_VOXELS = 200
 SHAPES = ((2, 2), (10, 5), (33, 19))
@@ -73,14 +72,9 @@ def measure(folder: Path, metric: str) -> dict[str, Any]:
 def child(folder: Path, metric: str) -> str:
     """Measure in a process of its own; one cell of the table."""
     command = [sys.executable, __file__, "--child", str(folder), "--metrics", metric]
-    process = subprocess.Popen(command, text=True, stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    text = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{' '.join(command)} failed")
+    text, _, memory = run(command)
     result = json.loads(text.splitlines()[-1])
-    return f"{result['all']:.2f} s, {usage.ru_maxrss / 1e6:.2f} GB"
+    return f"{result['all']:.2f} s, {memory:.2f} GB"
 
 
 def main() -> None:

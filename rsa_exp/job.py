@@ -214,7 +214,7 @@ def _record(
     config: Config, result: RunResult, record: dict[str, Any], files: list[Path], greater: bool
 ) -> dict[str, Any]:
     """Return what the store gets of a finished run."""
-    from rsa_exp.tracking import metric_name
+    from rsa_exp.store_names import metric_name
 
     scores = result.scores
     metrics: list[tuple[str, float, int]] = []

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import xxhash
 from filelock import FileLock
 
 # Read by mlflow when it is imported.
@@ -44,18 +43,12 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from rsa_exp.errors import InputError
+from rsa_exp.store_names import local_folder, store_uri
 
 for _name in ("mlflow", "alembic", "urllib3"):  # stores line by line, every retry
     logging.getLogger(_name).setLevel(logging.ERROR)
 
-__all__ = [
-    "RunRecord",
-    "Store",
-    "TrackedRun",
-    "existing_store",
-    "metric_name",
-    "store_uri",
-]
+__all__ = ["RunRecord", "Store", "TrackedRun", "existing_store"]
 
 UI_ADDRESS = "http://127.0.0.1:5000"
 PARENT_TAG = "mlflow.parentRunId"
@@ -67,11 +60,6 @@ _MAX_PARAM = 6000
 _FAILURES = (MlflowException, SQLAlchemyError, OSError, ImportError)
 
 
-def store_uri(folder: Path) -> str:
-    """Where runs are recorded: ``MLFLOW_TRACKING_URI`` if set, else SQLite in `folder`."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{folder.absolute()}/mlflow.db"
-
-
 def existing_store(folder: Path) -> Store:
     """Open a store that has runs; a wrong folder must not become a new, empty store.
 
@@ -81,46 +69,12 @@ def existing_store(folder: Path) -> Store:
         If there is no store in `folder`.
     """
     uri = store_uri(folder)
-    if _local_folder(uri) is not None and not Path(uri.removeprefix("sqlite:///")).is_file():
+    if local_folder(uri) is not None and not Path(uri.removeprefix("sqlite:///")).is_file():
         raise InputError(
             f"there is no tracking store in {folder.absolute()}; run something first, or name its "
             "folder with --store"
         )
     return Store(folder, None)
-
-
-def _local_folder(uri: str) -> Path | None:
-    """Folder of a SQLite store, where its artifacts and its lock are too; None for a server.
-
-    Raises
-    ------
-    InputError
-        If the path has characters that a database address gives another meaning.
-    """
-    if not uri.startswith("sqlite:///"):
-        return None
-    path = uri.removeprefix("sqlite:///")
-    if set("%?#") & set(path):
-        raise InputError(f"the tracking store's path must not contain %, ? or #: {path}")
-    return Path(path).absolute().parent
-
-
-def metric_name(*parts: str) -> str:
-    """Join parts of a metric's name with ``/``, with what MLflow refuses replaced by ``_``.
-
-    MLflow takes letters, digits, ``_ - . :``, space and ``/``. A part that had to be changed gets a
-    digest of what it was, so that two names never become one.
-    """
-    return "/".join(map(_escaped, parts))
-
-
-def _escaped(part: str) -> str:
-    plain = re.sub(r"[^\w\-. :]|^\.+$", "_", part, flags=re.ASCII)
-    return (
-        plain
-        if plain == part and part
-        else f"{plain}-{xxhash.xxh3_64_hexdigest(part.encode())[:6]}"
-    )
 
 
 @dataclass(frozen=True)
@@ -164,7 +118,7 @@ class Store:
         self.uri = store_uri(folder)
         self.experiment = experiment
         self.experiment_id = ""
-        self.folder = local = _local_folder(self.uri)
+        self.folder = local = local_folder(self.uri)
         try:
             if local is None:
                 self._open(None)

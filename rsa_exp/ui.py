@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 from rsa_exp.errors import InputError
-from rsa_exp.tracking import existing_store, store_uri
+from rsa_exp.store_names import store_uri
+from rsa_exp.tracking import existing_store
 
 __all__ = ["serve"]
 

@@ -1,0 +1,43 @@
+"""Running a command and reading off what it took."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+__all__ = ["run", "warm"]
+
+
+def run(command: list[str], folder: Path | None = None) -> tuple[str, float, float]:
+    """Run a command in a process of its own.
+
+    Returns
+    -------
+    text : str
+        Its standard output.
+    seconds, memory : float
+        Wall time, and peak memory in GB (not less than the caller's at that moment).
+
+    Raises
+    ------
+    SystemExit
+        If it fails.
+    """
+    start = time.perf_counter()
+    process = subprocess.Popen(command, cwd=folder, text=True, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    text = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{' '.join(command)} failed")
+    return text, time.perf_counter() - start, usage.ru_maxrss / 1e6
+
+
+def warm(folder: Path) -> None:
+    """Bring a folder's RDM files into the page cache."""
+    for path in folder.glob("*.h5"):
+        with path.open("rb") as stream:
+            while stream.read(1 << 24):
+                pass

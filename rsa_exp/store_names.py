@@ -1,0 +1,52 @@
+"""What the tracking store is called and what it lets metrics be called; mlflow is not needed."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import xxhash
+
+from rsa_exp.errors import InputError
+
+__all__ = ["local_folder", "metric_name", "store_uri"]
+
+
+def store_uri(folder: Path) -> str:
+    """Where runs are recorded: ``MLFLOW_TRACKING_URI`` if set, else SQLite in `folder`."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{folder.absolute()}/mlflow.db"
+
+
+def local_folder(uri: str) -> Path | None:
+    """Folder of a SQLite store, where its artifacts and its lock are too; None for a server.
+
+    Raises
+    ------
+    InputError
+        If the path has characters that a database address gives another meaning.
+    """
+    if not uri.startswith("sqlite:///"):
+        return None
+    path = uri.removeprefix("sqlite:///")
+    if set("%?#") & set(path):
+        raise InputError(f"the tracking store's path must not contain %, ? or #: {path}")
+    return Path(path).absolute().parent
+
+
+def metric_name(*parts: str) -> str:
+    """Join parts of a metric's name with ``/``, with what MLflow refuses replaced by ``_``.
+
+    MLflow takes letters, digits, ``_ - . :``, space and ``/``. A part that had to be changed gets a
+    digest of what it was, so that two names never become one.
+    """
+    return "/".join(map(_escaped, parts))
+
+
+def _escaped(part: str) -> str:
+    plain = re.sub(r"[^\w\-. :]|^\.+$", "_", part, flags=re.ASCII)
+    return (
+        plain
+        if plain == part and part
+        else f"{plain}-{xxhash.xxh3_64_hexdigest(part.encode())[:6]}"
+    )
