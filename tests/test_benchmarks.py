@@ -1,0 +1,44 @@
+"""The benchmarks run and what they compare agrees: small ones always, the full size if slow."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parent.parent / "benchmarks"
+
+
+def bench(name: str, *arguments: str) -> str:
+    finished = subprocess.run(
+        [sys.executable, str(FOLDER / name), *arguments], text=True, capture_output=True
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    return finished.stdout
+
+
+def test_scaling() -> None:
+    out = bench("scaling.py", "--images", "60", "--metrics", "corr")
+    assert len(re.findall(r"\d\.\d\d s, \d\.\d\d GB", out)) == 1 + 3
+
+
+def test_partial() -> None:
+    out = bench("partial.py", "--images", "120", "--metrics", "corr", "spearman", "corr_cov")
+    assert len(re.findall(r"\d\.\dx", out)) == 6
+
+
+@pytest.mark.slow
+def test_full_size(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = str(tmp_path_factory.mktemp("full"))
+    sweep = bench("full_study.py", "--folder", folder)
+    assert len(re.findall(r"layer3 best in 10 of 10 ROIs", sweep)) == 3
+    assert all(float(rmse) < 0.004 for rmse in re.findall(r"RMSE (\d\.\d+)", sweep))
+    difference = re.search(r"largest difference of 150 scores: (\S+)", sweep)
+    assert difference is not None
+    assert float(difference.group(1)) < 1e-9
+    table = bench("engine.py", "--folder", folder, "--metrics", "corr")
+    (row,) = (line for line in table.splitlines() if line.startswith("| `corr`"))
+    assert float(row.split("|")[-2]) < 1e-9
