@@ -31,8 +31,8 @@ def test_partial() -> None:
 
 
 @pytest.mark.slow
-def test_full_size(tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = str(tmp_path_factory.mktemp("full"))
+def test_full_size(tmp_path: Path) -> None:
+    folder = str(tmp_path)
     sweep = bench("full_study.py", "--folder", folder)
     assert len(re.findall(r"layer3 best in 10 of 10 ROIs", sweep)) == 3
     assert all(float(rmse) < 0.004 for rmse in re.findall(r"RMSE (\d\.\d+)", sweep))
