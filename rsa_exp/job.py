@@ -14,8 +14,6 @@ from rsa_exp.errors import InputError
 from rsa_exp.schema import Config, FilesData
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from rsa_exp.pipeline import RunResult
     from rsa_exp.tracking import Store, TrackedRun
 
@@ -58,21 +56,14 @@ class Outcome:
 
     Attributes
     ----------
-    scores : DataFrame
-        Its score table.
     folder : Path
         Where its files are.
-    run_id, address : str or None
-        Its place in the store, when it was tracked.
-    inputs : dict of str to str
-        Row digests of each file read, keyed ``role/file/row``.
+    address : str or None
+        Where the UI shows it, when it was tracked.
     """
 
-    scores: pd.DataFrame
     folder: Path
-    run_id: str | None
     address: str | None
-    inputs: dict[str, str]
 
 
 def execute(config: Config, spec: JobSpec) -> Outcome:
@@ -86,11 +77,7 @@ def execute(config: Config, spec: JobSpec) -> Outcome:
     InputError
         If the input, the output folder or the store cannot be used.
     """
-    output.prepare_folder(spec.folder)
-    if (spec.folder / "scores.csv").exists():
-        raise InputError(
-            f"{spec.folder} holds the results of another run; choose another folder or delete it"
-        )
+    output.claim_folder(spec.folder, "run")
     store = _store(config)
     tracked = None
     try:
@@ -116,9 +103,7 @@ def _execute(config: Config, spec: JobSpec, tracked: TrackedRun | None) -> Outco
         tracked.log(files=files)  # so that a failed run, too, says what it was
     result = pipeline.run(config)
 
-    def keep(path: Path) -> None:
-        files.append(path)
-
+    keep = files.append
     keep(output.write_scores(spec.folder / "scores.csv", result.scores))
     if result.subject_scores is not None:
         keep(output.write_scores(spec.folder / "subject_scores.csv", result.subject_scores))
@@ -139,17 +124,7 @@ def _execute(config: Config, spec: JobSpec, tracked: TrackedRun | None) -> Outco
 
     if tracked is not None:
         tracked.record(_record(config, result, record, files, greater))
-    return Outcome(
-        result.scores,
-        spec.folder,
-        tracked.run_id if tracked else None,
-        tracked.address if tracked else None,
-        {
-            f"{item.role}/{item.name}/{row}": digest
-            for item in result.inputs
-            for row, digest in item.rows.items()
-        },
-    )
+    return Outcome(spec.folder, tracked.address if tracked else None)
 
 
 def _store(config: Config) -> Store | None:

@@ -11,7 +11,14 @@ import pandas as pd
 
 from rsa_exp.errors import InputError
 
-__all__ = ["prepare_folder", "read_scores", "write_json", "write_scores", "write_text"]
+__all__ = [
+    "claim_folder",
+    "prepare_folder",
+    "read_scores",
+    "write_json",
+    "write_scores",
+    "write_text",
+]
 
 
 def prepare_folder(folder: Path) -> Path:
@@ -31,6 +38,22 @@ def prepare_folder(folder: Path) -> Path:
         raise InputError(
             f"results cannot be written to {folder}: {error.strerror}; set output_dir"
         ) from error
+    return folder
+
+
+def claim_folder(folder: Path, what: str) -> Path:
+    """Make a folder for the results of one run or sweep, which must not hold another's.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written to, or holds results.
+    """
+    prepare_folder(folder)
+    if (folder / "scores.csv").exists():
+        raise InputError(
+            f"{folder} holds the results of another {what}; choose another folder or delete it"
+        )
     return folder
 
 

@@ -19,6 +19,7 @@ from rsa_exp.errors import InputError, listing
 from rsa_exp.figures import FIGURES, FigureText, RdmPair, rdm_figure
 from rsa_exp.schema import Bold5000Data, Config, FilesData, SimulatedData
 from rsa_exp.scoring import Scored, mean_similarity, score_study
+from rsa_exp.stats.condensed import count_pairs
 from rsa_exp.stats.metrics import METRICS, Metric
 from rsa_exp.stats.similarity import MIN_PAIRS, Similarity
 from rsa_exp.stopwatch import Stopwatch
@@ -271,7 +272,7 @@ def _score_warnings(
             )
     if len(undefined) == len(table):
         raise InputError(f"no {metric.name} score is defined: {'; '.join(warnings)}")
-    all_pairs = n_images * (n_images - 1) // 2
+    all_pairs = count_pairs(n_images)
     partial = table[table["n_pairs"] < all_pairs]
     if len(partial):
         fewest = partial.loc[partial["n_pairs"].idxmin()]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from rsa_exp.tracking import RunRecord
 
-__all__ = ["Comparison", "compare_scores", "reproduce"]
+__all__ = ["Comparison", "reproduce"]
 
 log = logging.getLogger("rsa_exp")
 
@@ -87,11 +86,6 @@ class Comparison:
         return "different: " + "; ".join(parts)
 
 
-def compare_scores(old: pd.DataFrame, new: pd.DataFrame) -> Comparison:
-    """Compare two score tables cell by cell."""
-    return Comparison(old, new)
-
-
 def reproduce(run: str, store_folder: Path, output_dir: Path) -> int:
     """Rerun a tracked run from its logged config and compare every score.
 
@@ -151,16 +145,13 @@ def reproduce(run: str, store_folder: Path, output_dir: Path) -> int:
     )
     outcome = execute(config, spec)
 
-    comparison = compare_scores(
-        old_scores,
-        output.read_scores(folder / "scores.csv"),
-    )
+    comparison = Comparison(old_scores, output.read_scores(folder / "scores.csv"))
     log.info("")
     for line in _changes(before, json.loads((folder / "provenance.json").read_text("utf-8"))):
         log.warning(line)
     log.info("results: %s", folder)
     log.info(outcome.address)
-    print(f"{comparison}", file=sys.stdout)
+    print(comparison)
     return 0 if comparison.identical else 1
 
 

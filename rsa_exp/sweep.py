@@ -93,7 +93,7 @@ class Sweep:
         if self.parent is not None:
             _end_parent(self.parent, [path for path in files if path.is_file()], finished, error)
             if finished:
-                log.info("compare the runs: %s", ui_command(Path(self.parent.store.folder or ".")))
+                log.info("compare the runs: %s", ui_command(self.parent.store.folder))
                 log.info(self.parent.store.address(self.parent.run_id, children=True))
 
     def _finished(self) -> list[Path]:
@@ -164,11 +164,7 @@ def _begin(config: DictConfig) -> None:
     overrides = list(config.hydra.overrides.task)
     keys = swept_keys(overrides)
     tracking = OmegaConf.to_container(config.tracking, resolve=True)
-    folder = output.prepare_folder(Path(config.hydra.sweep.dir).absolute())
-    if (folder / "scores.csv").exists():
-        raise InputError(
-            f"{folder} holds the results of another sweep; choose another folder or delete it"
-        )
+    folder = output.claim_folder(Path(config.hydra.sweep.dir).absolute(), "sweep")
     store = None
     if isinstance(tracking, dict) and tracking["enabled"]:
         from rsa_exp.tracking import Store

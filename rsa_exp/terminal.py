@@ -42,9 +42,9 @@ def tolerant_console() -> None:
             stream.reconfigure(errors="replace")
 
 
-def ui_command(store: Path) -> str:
-    """Return the command that shows a store's runs, as typed from this folder."""
-    default = store.absolute() == Path("mlruns").absolute()
+def ui_command(store: Path | None) -> str:
+    """Return the command that shows a store's runs, as typed from this folder; None is a server."""
+    default = store is None or store.absolute() == Path("mlruns").absolute()
     return "python -m rsa_exp ui" + ("" if default else f" --store {shlex.quote(str(store))}")
 
 

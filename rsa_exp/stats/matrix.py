@@ -9,7 +9,7 @@ eigenvalues only for an RDM that is not Euclidean, whose G has negative ones.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +24,7 @@ from rsa_exp.stats.condensed import (
     complete_images,
     kept_pairs,
 )
-from rsa_exp.stats.gaps import union
+from rsa_exp.stats.gaps import by_gaps, union
 
 __all__ = ["Matrix", "compare_bures", "compare_bures_metric", "compare_riemann", "prepare_bures"]
 
@@ -117,23 +117,29 @@ def _fidelity(brain: Matrix, model: Matrix) -> float:
     return float(np.sqrt(np.maximum(squares, 0.0)).sum())
 
 
-def _common(brain: Matrix, model: Matrix) -> tuple[Matrix, Matrix]:
-    """Both RDMs over the images that miss no pair in either."""
-    if not (len(brain.missing) or len(model.missing)):
-        return brain, model
-    keep = complete_images(union(brain.missing, model.missing), brain.n_cond)
-    pairs, none = kept_pairs(keep), np.empty(0, np.int64)
-    left, right = (
-        prepare_bures(Rdm(side.rdm.values[pairs], none, int(keep.sum()))) for side in (brain, model)
-    )
-    return left, right
+def _over_common_images(
+    brain: Matrix, models: Sequence[Matrix]
+) -> Iterator[tuple[int, Matrix, Matrix]]:
+    """Yield each model's number, and both RDMs over the images that miss no pair in either.
+
+    The brain RDM is prepared once for all models that leave it the same images.
+    """
+    none = np.empty(0, np.int64)
+    for gaps, members in by_gaps(brain, models):
+        if not len(gaps):
+            yield from ((k, brain, models[k]) for k in members)
+            continue
+        keep = complete_images(gaps, brain.n_cond)
+        pairs, n_cond = kept_pairs(keep), int(keep.sum())
+        left = prepare_bures(Rdm(brain.rdm.values[pairs], none, n_cond))
+        for k in members:
+            yield k, left, prepare_bures(Rdm(models[k].rdm.values[pairs], none, n_cond))
 
 
 def compare_bures(brain: Matrix, models: Sequence[Matrix]) -> FloatArray:
     """Bures similarity of one RDM with several, in [0, 1] for Euclidean RDMs; NaN if one is 0."""
     scores = np.full(len(models), np.nan)
-    for k, model in enumerate(models):
-        left, right = _common(brain, model)
+    for k, left, right in _over_common_images(brain, models):
         if left.trace > 0 and right.trace > 0:
             scores[k] = _fidelity(left, right) / np.sqrt(left.trace * right.trace)
     return scores
@@ -142,8 +148,7 @@ def compare_bures(brain: Matrix, models: Sequence[Matrix]) -> FloatArray:
 def compare_bures_metric(brain: Matrix, models: Sequence[Matrix]) -> FloatArray:
     """Squared Bures distance of one RDM to several, in the units of a squared distance."""
     scores = np.empty(len(models))
-    for k, model in enumerate(models):
-        left, right = _common(brain, model)
+    for k, left, right in _over_common_images(brain, models):
         scores[k] = left.trace + right.trace - 2 * _fidelity(left, right)
     return scores
 
