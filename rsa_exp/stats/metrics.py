@@ -52,11 +52,13 @@ class Metric:
         Whether 0 is the value of unrelated RDMs, so that a test against 0 makes sense.
     has_ceiling : bool
         Whether a noise ceiling is defined (a way to pool subjects' RDMs is known).
+    centred, whitened : bool
+        For inner products, whether means are subtracted, and whether pairs are decorrelated.
     missing : {'pairs', 'images'}
         What is left out where an entry is NaN: that pair, or enough images to be rid of it.
-    bootstrap : {'weights', 'ranks', 'resample'}
+    bootstrap : {'weights', 'ranks', 'resample', 'none'}
         What a bootstrap draw costs: a matrix product, a cumulative sum over sorted pairs, or the
-        whole comparison again.
+        whole comparison again; or that a draw, which holds images more than once, has no score.
     single_precision : bool
         Whether float32 is safe (its error is below 1e-6; see `tests/stats`).
     max_images : int or None
@@ -74,17 +76,35 @@ class Metric:
     zero_is_null: bool = True
     has_ceiling: bool = True
     missing: Literal["pairs", "images"] = "pairs"
-    bootstrap: Literal["weights", "ranks", "resample"] = "weights"
+    centred: bool = False
+    whitened: bool = False
+    bootstrap: Literal["weights", "ranks", "resample", "none"] = "weights"
     single_precision: bool = False
     max_images: int | None = None
     undefined: str = "the RDM is constant"
 
+    @property
+    def has_unit(self) -> bool:
+        """Whether scores are inner products of vectors, one made of each complete RDM."""
+        return self.bootstrap in {"weights", "ranks"}
 
-def _vector(*, centred: bool, whitened: bool) -> Callable[[Rdm, type], Any]:
+
+def _inner_product(name: str, label: str, *, centred: bool, whitened: bool) -> Metric:
     def prepare(rdm: Rdm, dtype: type) -> linear.Vector:
         return linear.prepare_vector(rdm, dtype, centred=centred, whitened=whitened)
 
-    return prepare
+    return Metric(
+        name,
+        label,
+        _CORRELATION,
+        prepare,
+        linear.compare_whitened if whitened else linear.compare_vectors,
+        zero_is_null=centred,
+        centred=centred,
+        whitened=whitened,
+        single_precision=True,
+        undefined="the RDM is constant" if centred else _ZERO,
+    )
 
 
 def _any_type(prepare: Callable[[Rdm], Any]) -> Callable[[Rdm, type], Any]:
@@ -95,29 +115,12 @@ _CORRELATION = (-1.0, 1.0)
 _ZERO = "the RDM is all zero"
 _RANKS = _any_type(ranks.prepare_ranks)
 _BURES = _any_type(matrix.prepare_bures)
-_WHITENED = linear.compare_whitened
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric(
-            "corr",
-            "Pearson r",
-            _CORRELATION,
-            _vector(centred=True, whitened=False),
-            linear.compare_vectors,
-            single_precision=True,
-        ),
-        Metric(
-            "cosine",
-            "cosine similarity",
-            _CORRELATION,
-            _vector(centred=False, whitened=False),
-            linear.compare_vectors,
-            zero_is_null=False,
-            single_precision=True,
-            undefined=_ZERO,
-        ),
+        _inner_product("corr", "Pearson r", centred=True, whitened=False),
+        _inner_product("cosine", "cosine similarity", centred=False, whitened=False),
         Metric(
             "spearman",
             "Spearman ρ",
@@ -131,24 +134,8 @@ METRICS: dict[str, Metric] = {
             Metric(name, label, _CORRELATION, _RANKS, ranks.compare_tau[name], bootstrap="resample")
             for name, label in (("tau-a", "Kendall τ-a"), ("tau-b", "Kendall τ-b"))
         ),
-        Metric(
-            "corr_cov",
-            "whitened Pearson r",
-            _CORRELATION,
-            _vector(centred=True, whitened=True),
-            _WHITENED,
-            single_precision=True,
-        ),
-        Metric(
-            "cosine_cov",
-            "whitened cosine similarity",
-            _CORRELATION,
-            _vector(centred=False, whitened=True),
-            _WHITENED,
-            zero_is_null=False,
-            single_precision=True,
-            undefined=_ZERO,
-        ),
+        _inner_product("corr_cov", "whitened Pearson r", centred=True, whitened=True),
+        _inner_product("cosine_cov", "whitened cosine similarity", centred=False, whitened=True),
         Metric(
             "bures",
             "Bures similarity",
@@ -183,7 +170,7 @@ METRICS: dict[str, Metric] = {
             zero_is_null=False,
             has_ceiling=False,
             missing="images",
-            bootstrap="resample",
+            bootstrap="none",
             max_images=200,
             undefined="the RDM is not positive definite",
         ),

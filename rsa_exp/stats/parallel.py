@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
 
-__all__ = ["in_order", "n_workers"]
+__all__ = ["in_order", "n_workers", "one_blas_thread"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -19,6 +19,11 @@ Result = TypeVar("Result")
 def n_workers() -> int:
     """Cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def one_blas_thread() -> threadpool_limits:
+    """Context in which BLAS uses one thread, so that its sums are in one order on any machine."""
+    return threadpool_limits(limits=1, user_api="blas")
 
 
 def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
@@ -43,7 +48,7 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[
     pending: deque[Future[Result]] = deque()
     workers = n_workers()
     with (
-        threadpool_limits(limits=1, user_api="blas"),
+        one_blas_thread(),
         ThreadPoolExecutor(workers, thread_name_prefix="rsa_exp") as pool,
     ):
         try:

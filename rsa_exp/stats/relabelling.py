@@ -1,0 +1,201 @@
+"""Scores after relabelling the images of the model: the null distribution of a permutation test.
+
+Rows and columns are permuted together, never single pairs (Kriegeskorte et al. 2008). Each
+relabelled layer is formed once, a few thousand pairs at a time, and meets all brain RDMs while it
+is in the cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.distance import squareform
+
+from rsa_exp.compiled import compiled
+from rsa_exp.stats.condensed import FloatArray, IntArray, Rdm, count_pairs
+from rsa_exp.stats.gaps import Pairs
+from rsa_exp.stats.linear import Vector
+from rsa_exp.stats.metrics import Metric
+from rsa_exp.stats.parallel import in_order
+from rsa_exp.stats.ranks import Ranks
+from rsa_exp.stats.weighted_sums import working_type
+
+__all__ = ["RelabelledModels", "Unit", "unit_of"]
+
+# Relabellings formed together, and pairs of each: what is formed stays in the cache.
+_TOGETHER = 16
+_PAIRS = 8192
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A complete RDM as a vector whose inner products with others are scores.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_pairs,)
+        In the working type, of mean square about 1; all NaN where scores are undefined.
+    sums, solved : ndarray of shape (n_cond,), or None
+        For whitened metrics, image sums and the solution of ``(2 I + M'M) x = sums``.
+    """
+
+    values: NDArray[Any]
+    sums: FloatArray | None = None
+    solved: FloatArray | None = None
+
+
+def _unit_vector(vector: Vector) -> Unit:
+    """Scale a prepared, complete RDM of an inner-product metric."""
+    n_pairs = len(vector.values)
+    norm = vector.square if vector.square > 0 else np.nan
+    sums = solved = None
+    if vector.sums is not None:
+        none: IntArray = np.empty(0, dtype=np.int64)
+        solved = Pairs(none, vector.n_cond).solve(vector.sums)
+        norm -= float(vector.sums @ solved)
+        scale = sqrt(n_pairs / norm) if norm > 0 else np.nan
+        sums, solved = vector.sums * scale, solved * scale
+    scale = sqrt(n_pairs / norm) if norm > 0 else np.nan
+    values: NDArray[Any] = (vector.values * scale).astype(working_type(vector.n_cond), copy=False)
+    return Unit(values, sums, solved)
+
+
+def _unit_ranks(ranks: Ranks, *, divide_by_all: bool) -> Unit:
+    """Scale an RDM's centred ranks: for Spearman's rho by their own norm, for rho-a by the most."""
+    n_pairs = len(ranks.codes)
+    square = (float(n_pairs) ** 3 - n_pairs) / 12 if divide_by_all else ranks.square
+    # Codes are twice the midrank.
+    scale = sqrt(n_pairs / square) / 2 if ranks.square > 0 else np.nan
+    centred = ranks.codes - np.float64(n_pairs + 1)
+    return Unit((centred * scale).astype(working_type(ranks.n_cond)))
+
+
+def unit_of(metric: Metric, rdm: Rdm) -> Unit:
+    """Turn a complete RDM, which is overwritten, into the vector that a metric compares."""
+    prepared = metric.prepare(rdm, np.float64)
+    if metric.bootstrap == "weights":
+        return _unit_vector(prepared)
+    return _unit_ranks(prepared, divide_by_all=metric.name == "rho-a")
+
+
+@compiled
+def _wind(values: NDArray[Any], n_cond: int, out: NDArray[Any]) -> None:
+    """Lay a condensed RDM out as n_cond rows: of image i its pairs with the next n_cond // 2.
+
+    Images follow one another in a circle. Rows of one length use a relabelled square's rows, which
+    are read in random order, evenly; rows of the upper triangle would use most of them hardly.
+    """
+    half = n_cond // 2
+    for i in range(n_cond):
+        for k in range(half):
+            j = (i + 1 + k) % n_cond
+            a, b = min(i, j), max(i, j)
+            out[i, k] = values[a * (2 * n_cond - a - 1) // 2 + b - a - 1]
+    if n_cond % 2 == 0:  # opposite images meet twice
+        out[half:, half - 1] = 0
+
+
+@compiled
+def _relabel(
+    squares: NDArray[Any], orders: NDArray[np.uint32], start: int, stop: int, out: NDArray[Any]
+) -> None:
+    """Form rows `start` to `stop` of relabelled RDMs, laid out as by `_wind` and end to end.
+
+    `orders` go on from their beginning again, by half their length.
+    """
+    n_model, n_cond, _ = squares.shape
+    half = n_cond // 2
+    n_order = orders.shape[0]
+    for m in range(n_model):
+        for q in range(n_order):
+            row = out[m * n_order + q]
+            place = 0
+            for i in range(start, stop):
+                source = squares[m, orders[q, i]]
+                neighbours = orders[q, i + 1 : i + 1 + half]
+                for k in range(half):
+                    row[place + k] = source[neighbours[k]]
+                place += half
+
+
+class RelabelledModels:
+    """A model's layers, to be relabelled and compared with brain RDMs.
+
+    Held in memory: each layer as a square, n_cond² entries of 8 bytes (4 from 2000 images on).
+
+    Parameters
+    ----------
+    models : sequence of Unit
+        One for each layer, over the same images.
+    orders : ndarray of int, shape (n_draw, n_cond)
+        Permutations of the images.
+    """
+
+    def __init__(self, models: Sequence[Unit], orders: IntArray) -> None:
+        n_cond = orders.shape[1]
+        # An index that cannot be negative is faster.
+        circles = [orders, orders[:, : n_cond // 2]]
+        self._orders = np.concatenate(circles, axis=1).astype(np.uint32)
+        self._solved = [model.solved for model in models if model.solved is not None]
+        shape = (len(models), n_cond, n_cond)
+        self._squares = np.empty(shape, dtype=models[0].values.dtype)
+        for square, model in zip(self._squares, models, strict=True):
+            square[:] = squareform(model.values, checks=False)
+
+    def scores(
+        self, brains: Sequence[Unit], tick: Callable[[int], object] | None = None
+    ) -> FloatArray:
+        """Score brain RDMs against every layer under every relabelling, on all cores.
+
+        Parameters
+        ----------
+        brains : sequence of Unit
+            Over the same images.
+        tick : callable, optional
+            Called in the calling thread with the number of relabellings that were done; may raise.
+
+        Returns
+        -------
+        ndarray of shape (n_brain, n_layer, n_draw)
+            The same bits for any number of threads.
+        """
+        n_model, n_cond, _ = self._squares.shape
+        wound = np.empty((len(brains), n_cond, n_cond // 2), dtype=self._squares.dtype)
+        for brain, rows in zip(brains, wound, strict=True):
+            _wind(brain.values, n_cond, rows)
+        sums = None
+        if brains[0].sums is not None:
+            sums = np.stack([brain.sums for brain in brains if brain.sums is not None])
+        scores = np.empty((len(brains), n_model, len(self._orders)))
+        chunks = range(0, len(self._orders), _TOGETHER)
+        work = partial(self._chunk, wound.reshape(len(brains), -1), sums)
+        for start, part in zip(chunks, in_order(work, chunks), strict=True):
+            scores[:, :, start : start + part.shape[2]] = part
+            if tick is not None:
+                tick(part.shape[2])
+        return scores
+
+    def _chunk(self, brains: NDArray[Any], sums: FloatArray | None, first: int) -> FloatArray:
+        orders = self._orders[first : first + _TOGETHER]
+        n_model, n_cond, _ = self._squares.shape
+        half = n_cond // 2
+        step = max(1, _PAIRS // half)
+        totals = np.zeros((len(brains), n_model * len(orders)))
+        room = np.empty(totals.shape[1] * step * half, dtype=brains.dtype)
+        for start in range(0, n_cond, step):
+            stop = min(start + step, n_cond)
+            length = (stop - start) * half
+            formed = room[: totals.shape[1] * length].reshape(-1, length)
+            _relabel(self._squares, orders, start, stop, formed)
+            totals += brains[:, start * half : stop * half] @ formed.T
+        scores = totals.reshape(len(brains), n_model, len(orders))
+        if sums is not None:
+            for m, solved in enumerate(self._solved):
+                scores[:, m] -= sums @ solved[orders[:, :n_cond]].T
+        return np.asarray(scores / count_pairs(n_cond))

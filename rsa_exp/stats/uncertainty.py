@@ -1,0 +1,246 @@
+"""From bootstrap draws to standard errors, intervals and p values.
+
+References
+----------
+Schuett, Kipnis, Diedrichsen & Kriegeskorte 2023, eLife 12:e82566 (dual bootstrap). Benjamini &
+Hochberg 1995, J. R. Stat. Soc. B 57:289 (false discovery rate). Phipson & Smyth 2010, Stat. Appl.
+Genet. Mol. Biol. 9:39 (permutation p values are never 0).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import false_discovery_control
+from scipy.stats import t as student
+
+from rsa_exp.stats.condensed import FloatArray
+
+__all__ = [
+    "Sampling", "Spread", "exceedance", "false_discovery_rate", "jackknife_error", "t_test",
+]  # fmt: skip
+
+Kind = Literal["images", "subjects", "dual"]
+
+# Fewer draws than these make no interval.
+_MIN_DRAWS = 20
+# rsatoolbox's floor of a variance in its t tests.
+_FLOOR = float(np.finfo(float).eps)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How uncertain estimates are.
+
+    Attributes
+    ----------
+    se, low, high : ndarray
+        Standard error and confidence interval, of the shape of the estimates; NaN where there are
+        too few draws.
+    """
+
+    se: FloatArray
+    low: FloatArray
+    high: FloatArray
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """What was resampled, and so what results generalise to.
+
+    Attributes
+    ----------
+    kind : {'images', 'subjects', 'dual'}
+        New images for these subjects, new subjects for these images, or new of both.
+    n_images, n_subjects : int
+        How many were resampled.
+    level : float
+        Confidence level, such as 0.95.
+    """
+
+    kind: Kind
+    n_images: int
+    n_subjects: int
+    level: float
+
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """What each way of drawing draws, in the order of the draws."""
+        return ("both", "subjects", "images") if self.kind == "dual" else (self.kind,)
+
+    @property
+    def dof(self) -> int:
+        """Degrees of freedom of t tests, as in rsatoolbox."""
+        sizes = {"images": self.n_images, "subjects": self.n_subjects}
+        return sizes.get(self.kind, min(sizes.values())) - 1
+
+    @property
+    def method(self) -> str:
+        """What intervals are called in tables."""
+        how = f"t({self.dof})" if self.kind == "dual" else "percentile"
+        return f"{self.kind} bootstrap, {how}"
+
+    def variance(self, draws: FloatArray) -> FloatArray:
+        """Variance of a statistic, corrected for the finite number of images or subjects.
+
+        Parameters
+        ----------
+        draws : ndarray of shape (n_way, ..., n_draw)
+            As `ways` says. NaN draws are left out.
+
+        Returns
+        -------
+        ndarray of shape (...)
+            NaN where fewer than 20 draws are defined. For the dual bootstrap rsatoolbox's corrected
+            sum, not less than either single variance and not more than that of both.
+        """
+        each = _variances(draws)
+        image = self.n_images / (self.n_images - 1)
+        if self.kind == "images":
+            return np.asarray(each[0] * image)
+        subject = self.n_subjects / (self.n_subjects - 1)
+        if self.kind == "subjects":
+            return np.asarray(each[0] * subject)
+        both, subjects, images = each
+        interaction = both - subjects - images
+        total = subject * subjects + image * images - subject * image * interaction
+        total = np.maximum(np.maximum(total, subject * subjects), image * images)
+        return np.asarray(np.minimum(total, both))
+
+    def spread(self, estimate: FloatArray, draws: FloatArray) -> Spread:
+        """Give standard errors, and intervals: t for the dual bootstrap, else percentiles.
+
+        Percentiles of draws of both factors would be too wide by a third: each draw has the
+        variance of both and their interaction on top.
+
+        Parameters
+        ----------
+        estimate : ndarray of shape (...)
+            From all data: draws say how it scatters, not what it is.
+        draws : ndarray of shape (n_way, ..., n_draw)
+            As in `variance`.
+        """
+        se = np.sqrt(self.variance(draws))
+        tails = (1 - self.level) / 2, (1 + self.level) / 2
+        if self.kind == "dual":
+            reach = student.ppf(tails[1], self.dof) * se
+            return Spread(se, estimate - reach, estimate + reach)
+        low, high = _percentiles(draws[0], tails)
+        defined = np.isfinite(se) & np.isfinite(estimate)
+        return Spread(se, np.where(defined, low, np.nan), np.where(defined, high, np.nan))
+
+
+def _variances(draws: FloatArray) -> FloatArray:
+    """Variance over the last axis of what is defined."""
+    defined = np.isfinite(draws)
+    n = defined.sum(axis=-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.where(defined, draws, 0.0).sum(axis=-1) / n
+        squares = np.where(defined, draws - mean[..., None], 0.0)
+        return np.where(n >= _MIN_DRAWS, (squares**2).sum(axis=-1) / (n - 1), np.nan)
+
+
+def _percentiles(draws: FloatArray, tails: tuple[float, float]) -> FloatArray:
+    if np.isfinite(draws).all():
+        return np.asarray(np.quantile(draws, tails, axis=-1))
+    flat = draws.reshape(-1, draws.shape[-1])
+    found = np.full((2, len(flat)), np.nan)
+    for place, row in enumerate(flat):
+        defined = row[np.isfinite(row)]
+        if len(defined) >= _MIN_DRAWS:
+            found[:, place] = np.quantile(defined, tails)
+    return found.reshape(2, *draws.shape[:-1])
+
+
+def t_test(
+    estimate: ArrayLike, se: ArrayLike, dof: int, tail: Literal["greater", "both"]
+) -> FloatArray:
+    """P value of an estimate against 0.
+
+    Parameters
+    ----------
+    estimate, se : array_like
+        Of one shape.
+    dof : int
+        Degrees of freedom.
+    tail : {'greater', 'both'}
+        One-sided, or two-sided.
+
+    Returns
+    -------
+    ndarray
+        NaN where either is.
+    """
+    error = np.sqrt(np.maximum(np.asarray(se, dtype=float) ** 2, _FLOOR))
+    ratio = np.asarray(estimate, dtype=float) / error
+    if tail == "greater":
+        return np.asarray(student.sf(ratio, dof))
+    return np.asarray(2 * student.sf(np.abs(ratio), dof))
+
+
+def exceedance(observed: ArrayLike, null: FloatArray) -> FloatArray:
+    """P value ``(k + 1) / (N + 1)``, k of N null values being as large as the observed one.
+
+    Parameters
+    ----------
+    observed : array_like of shape (...)
+        What was found.
+    null : ndarray of shape (..., N) or (N,)
+        Values under the null hypothesis. Those within 1e-9 of the observed one count as equal to
+        it: the same value may have been summed in another order.
+
+    Returns
+    -------
+    ndarray of shape (...)
+        In (0, 1]; NaN where the observed or all null values are, or N is 0.
+    """
+    found = np.asarray(observed, dtype=float)
+    defined = np.isfinite(null).sum(axis=-1)
+    with np.errstate(invalid="ignore"):
+        count = (null >= found[..., None] - 1e-9).sum(axis=-1)
+    p = (count + 1) / (defined + 1)
+    return np.where(np.isfinite(found) & (defined > 0), p, np.nan)
+
+
+def false_discovery_rate(p: ArrayLike) -> tuple[FloatArray, int]:
+    """Benjamini-Hochberg q values over a family.
+
+    Parameters
+    ----------
+    p : array_like
+        P values of one family; NaN is no test.
+
+    Returns
+    -------
+    q : ndarray
+        Of the shape of `p`, NaN where it is.
+    n_tests : int
+        How many tests the family has.
+    """
+    values = np.asarray(p, dtype=float)
+    defined = np.isfinite(values)
+    q = np.full(values.shape, np.nan)
+    if defined.any():
+        q[defined] = false_discovery_control(np.clip(values[defined], 0.0, 1.0))
+    return q, int(defined.sum())
+
+
+def jackknife_error(left_out: FloatArray) -> FloatArray:
+    """Return the standard error from estimates with one image left out each.
+
+    Parameters
+    ----------
+    left_out : ndarray of shape (..., n_cond)
+        Estimates without each image.
+
+    Returns
+    -------
+    ndarray of shape (...)
+        NaN where any of them is undefined.
+    """
+    n_cond = left_out.shape[-1]
+    deviation: NDArray[np.float64] = left_out - left_out.mean(axis=-1, keepdims=True)
+    return np.asarray(np.sqrt((n_cond - 1) / n_cond * (deviation**2).sum(axis=-1)))
