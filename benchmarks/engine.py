@@ -100,7 +100,14 @@ def measure_engine(study: Path, metric: str) -> dict[str, Any]:
     from rsa_exp import pipeline
     from rsa_exp.data.gather import PairGather
     from rsa_exp.data.study import Study
-    from rsa_exp.schema import Config, FiguresConfig, FilesData, ModelConfig, TrackingConfig
+    from rsa_exp.schema import (
+        Config,
+        FiguresConfig,
+        FilesData,
+        InferenceConfig,
+        ModelConfig,
+        TrackingConfig,
+    )
     from rsa_exp.stats import similarity
     from rsa_exp.stats.parallel import in_order
 
@@ -127,6 +134,7 @@ def measure_engine(study: Path, metric: str) -> dict[str, Any]:
     )
     config = Config(
         subject="group", metric=metric, align="exact", data=data, model=ModelConfig(),
+        inference=InferenceConfig(bootstrap="none", n_perm=0, n_splits=0, ceiling="none"),
         figures=FiguresConfig(), tracking=TrackingConfig(enabled=False),
     )  # fmt: skip
     start = time.perf_counter()

@@ -51,7 +51,14 @@ def measure(folder: Path, metric: str) -> dict[str, Any]:
     """Seconds from files to scores."""
     from rsa_exp import pipeline
     from rsa_exp.data.gather import PairGather
-    from rsa_exp.schema import Config, FiguresConfig, FilesData, ModelConfig, TrackingConfig
+    from rsa_exp.schema import (
+        Config,
+        FiguresConfig,
+        FilesData,
+        InferenceConfig,
+        ModelConfig,
+        TrackingConfig,
+    )
     from rsa_exp.stats import similarity
 
     rng = np.random.default_rng(0)
@@ -62,6 +69,7 @@ def measure(folder: Path, metric: str) -> dict[str, Any]:
     )
     config = Config(
         subject="brain", metric=metric, data=data, model=ModelConfig(), figures=FiguresConfig(),
+        inference=InferenceConfig(bootstrap="none", n_perm=0, n_splits=0, ceiling="none"),
         tracking=TrackingConfig(enabled=False),
     )  # fmt: skip
     start = time.perf_counter()

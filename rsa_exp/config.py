@@ -15,19 +15,22 @@ from rsa_exp.errors import InputError, listing, suggestion
 from rsa_exp.schema import (
     ALIGNMENTS,
     ATLASES,
+    BOOTSTRAPS,
+    CEILINGS,
     DATA_KINDS,
+    FAMILIES,
     FIGURES,
     METRICS,
+    MIN_DRAWS,
     POOLED,
     PRECISIONS,
     ROI_FIELDS,
+    SECTIONS,
     SINGLE,
     Bold5000Data,
     Config,
-    FiguresConfig,
     FilesData,
-    ModelConfig,
-    TrackingConfig,
+    InferenceConfig,
     known_keys,
 )
 
@@ -133,9 +136,7 @@ def _lacking(plain: dict[Any, Any], kind: str) -> list[str]:
     sections: dict[str, type] = {
         "": Config,
         "data": DATA_KINDS[kind],
-        "model": ModelConfig,
-        "figures": FiguresConfig,
-        "tracking": TrackingConfig,
+        **SECTIONS,
     }
     lacking = []
     for section, schema in sections.items():
@@ -186,6 +187,7 @@ def _checked(config: Config) -> Config:
             f"data.brain={data.brain} is one file for {len(data.subjects)} subjects; put "
             "{subject} where their ids differ: \"data.brain='/path/{subject}_RDMs.h5'\""
         )
+    _check_inference(config)
     config.roi = _names("roi", config.roi)
     config.layer = _names("layer", config.layer)
     for roi, facts in data.rois.items():
@@ -226,6 +228,32 @@ def _names(key: str, value: Any) -> str | list[str]:
     elif isinstance(value, str | int | float) and str(value):
         return str(value)
     raise InputError(f"{key}={value} is neither a name, a pattern nor a list of these")
+
+
+def _check_inference(config: Config) -> None:
+    inference: InferenceConfig = config.inference
+    _one_of("inference.bootstrap", inference.bootstrap, BOOTSTRAPS)
+    _one_of("inference.ceiling", inference.ceiling, CEILINGS)
+    _one_of("inference.family", inference.family, FAMILIES)
+    if inference.bootstrap != "none" and inference.n_boot < MIN_DRAWS:
+        raise InputError(
+            f"inference.n_boot={inference.n_boot} draws make no interval; use {MIN_DRAWS} or more, "
+            "1000 for a paper, or inference.bootstrap=none"
+        )
+    for key in ("n_perm", "n_splits"):
+        if getattr(inference, key) < 0:
+            raise InputError(
+                f"inference.{key}={getattr(inference, key)} is negative; use 0 or more"
+            )
+    if not 0.5 <= inference.ci < 1:
+        raise InputError(f"inference.ci={inference.ci} is not a level such as 0.95")
+    of_subjects = inference.bootstrap in {"subjects", "dual"}
+    if of_subjects and (config.subject != "group" or len(config.data.subjects) < 2):
+        raise InputError(
+            f"inference.bootstrap={inference.bootstrap} draws subjects, so it needs subject=group "
+            f"and two or more of data.subjects, not subject={config.subject}; auto draws them "
+            "where it can"
+        )
 
 
 def _check_roi(roi: str, facts: Any) -> None:

@@ -14,7 +14,13 @@ from rsa_exp.config import conf_dir
 __all__ = ["help_text"]
 
 _WIDTH = 100
-_GROUPS = ("data", "model", "figures", "tracking")
+_DEFAULTS = {
+    "data": "simulated",
+    "model": "resnet50",
+    "inference": "fast",
+    "figures": "default",
+    "tracking": "local",
+}
 
 _HEAD = """\
 rsa_exp: representational similarity analysis of deep networks and the brain, tracked and
@@ -40,7 +46,7 @@ def help_text() -> str:
     """Every key with its meaning and default, and every option of the config groups."""
     sections = [_HEAD, "Settings, as KEY=VALUE (default in brackets):", _keys(schema.Config, "")]
     sections.append("Groups, as GROUP=OPTION (the first is the default):")
-    for group in _GROUPS:
+    for group in _DEFAULTS:
         sections.append(_options(group))
     data: dict[str, list[tuple[str, str, Any]]] = {"": list(schema.keys_of(schema.DataConfig))}
     common = {name for name, _, _ in data[""]}
@@ -53,14 +59,7 @@ def help_text() -> str:
             sections.append(text)
     sections.append("Settings of the other groups:")
     sections.append(
-        "\n".join(
-            _keys(section, f"{group}.")
-            for group, section in (
-                ("model", schema.ModelConfig),
-                ("figures", schema.FiguresConfig),
-                ("tracking", schema.TrackingConfig),
-            )
-        )
+        "\n".join(_keys(section, f"{group}.") for group, section in schema.SECTIONS.items())
     )
     sections.append(_TAIL)
     return "\n\n".join(sections)
@@ -89,10 +88,9 @@ def _entry(name: str, explanation: str) -> str:
 
 
 def _options(group: str) -> str:
-    default = {"data": "simulated", "model": "resnet50", "figures": "default", "tracking": "local"}
     files = sorted(
         (conf_dir() / group).glob("*.yaml"),
-        key=lambda path: (path.stem != default[group], path.stem),
+        key=lambda path: (path.stem != _DEFAULTS[group], path.stem),
     )
     return "\n".join(_entry(f"{group}={path.stem}", _first_comment(path)) for path in files)
 

@@ -104,9 +104,7 @@ def _execute(config: Config, spec: JobSpec, tracked: TrackedRun | None) -> Outco
     result = pipeline.run(config)
 
     keep = files.append
-    keep(output.write_scores(spec.folder / "scores.csv", result.scores))
-    if result.subject_scores is not None:
-        keep(output.write_scores(spec.folder / "subject_scores.csv", result.subject_scores))
+    files += _write_tables(spec.folder, result)
     keep(output.write_json(spec.folder / "alignment.json", result.alignment))
     keep(output.write_text(spec.folder / "images.txt", "\n".join(result.images) + "\n"))
     greater = METRICS[config.metric].greater_is_better
@@ -125,6 +123,30 @@ def _execute(config: Config, spec: JobSpec, tracked: TrackedRun | None) -> Outco
     if tracked is not None:
         tracked.record(_record(config, result, record, files, greater))
     return Outcome(spec.folder, tracked.address if tracked else None)
+
+
+def _write_tables(folder: Path, result: RunResult) -> list[Path]:
+    """Write the tables that the run has, and its draws if they are to be kept."""
+    import pandas as pd
+
+    found = result.inference
+    null = None if found.null is None else pd.DataFrame({"best_score": found.null})
+    tables = {
+        "scores": result.scores,
+        "subject_scores": result.subject_scores,
+        "comparisons": found.comparisons,
+        "ceilings": found.ceilings,
+        "best_layers": found.best_layers,
+        "permutations": null,
+    }
+    files = [
+        output.write_table(folder / f"{name}.csv", table)
+        for name, table in tables.items()
+        if table is not None
+    ]
+    if found.draws is not None:
+        files.append(output.write_arrays(folder / "draws.npz", found.draws))
+    return files
 
 
 def _store(config: Config) -> Store | None:
@@ -163,6 +185,8 @@ def _params(config: Config) -> dict[str, object]:
         "data.subjects": ",".join(data.subjects),
         "model": config.model_name,
     }
+    for key in ("bootstrap", "n_boot", "n_perm", "n_splits", "ci", "family", "ceiling"):
+        params[f"inference.{key}"] = getattr(config.inference, key)
     for key in ("n_images", "seed", "atlas"):
         if hasattr(data, key):
             params[f"data.{key}"] = getattr(data, key)
@@ -190,6 +214,7 @@ def _record(
 ) -> dict[str, Any]:
     """Return what the store gets of a finished run."""
     from rsa_exp.store_names import metric_name
+    from rsa_exp.terminal import ALPHA
 
     scores = result.scores
     metrics: list[tuple[str, float, int]] = []
@@ -204,8 +229,13 @@ def _record(
             best = rows.loc[rows["score"].idxmax() if greater else rows["score"].idxmin()]
             metrics.append((metric_name("best", str(roi)), best["score"], 0))
             tags[metric_name("best", str(roi))] = best["layer"]
+        for column in ("ceiling_low", "ceiling_high"):
+            metrics.append((metric_name(column, str(roi)), rows[column].iloc[0], 0))
     if len(scores) == 1:
-        metrics.append(("score", scores["score"].iloc[0], 0))
+        for column in ("score", "se", "ci_low", "ci_high", "p_zero", "p_perm"):
+            metrics.append((column, scores[column].iloc[0], 0))
+    if scores["q"].notna().any():
+        metrics.append(("n_significant", float((scores["q"] < ALPHA).sum()), 0))
     metrics.append(("n_images", float(scores["n_images"].max()), 0))
     prefix = "simulated " if config.simulated else ""
     inputs = [
@@ -223,7 +253,7 @@ def _record(
 
 def _tell(result: RunResult, greater: bool) -> None:
     """Show the run's notices and scores on the terminal."""
-    from rsa_exp.terminal import score_table
+    from rsa_exp.terminal import score_table, summary_of_tests
 
     for notice in result.notices:
         log.info("note: %s", notice)
@@ -233,7 +263,10 @@ def _tell(result: RunResult, greater: bool) -> None:
     each = ", ".join(f"{Path(file['file']).name} {file['n_images']}" for file in report["files"])
     log.info("images: %s; %d common, %d used", each, report["n_common"], report["n_used"])
     log.info("\n%s: %s (%s)", result.text.title, result.text.score_label, result.text.note)
-    log.info(score_table(result.scores, greater_is_better=greater))
+    best = result.inference.best_layers
+    log.info(score_table(result.scores, best, greater_is_better=greater))
+    if summary := summary_of_tests(result.scores):
+        log.info(summary)
 
 
 def _note(result: RunResult) -> str:

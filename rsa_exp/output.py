@@ -8,17 +8,31 @@ from typing import Any, TextIO
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from rsa_exp.errors import InputError
 
 __all__ = [
+    "INFERRED",
+    "NUMBERS",
     "claim_folder",
     "prepare_folder",
     "read_scores",
+    "write_arrays",
     "write_json",
-    "write_scores",
+    "write_table",
     "write_text",
 ]
+
+
+INFERRED = (
+    "se", "ci_low", "ci_high", "ci_method", "p_zero", "p_perm", "p_fwe", "p_ceiling", "q",
+    "n_tests", "ceiling_low", "ceiling_high", "se_jackknife",
+)  # fmt: skip
+"""What inference adds to a table of scores; empty where it was not asked for or is undefined."""
+
+NUMBERS = ("score", *(name for name in INFERRED if name not in {"ci_method", "n_tests"}))
+"""Columns of such a table that a run computes."""
 
 
 def prepare_folder(folder: Path) -> Path:
@@ -72,13 +86,25 @@ def write_json(path: Path, record: Mapping[str, Any]) -> Path:
     return write_text(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
 
 
-def write_scores(path: Path, scores: pd.DataFrame) -> Path:
+def write_table(path: Path, table: pd.DataFrame) -> Path:
     """Write a table as CSV; undefined values are empty, floats survive to the last bit."""
-    return write_text(path, scores.to_csv(index=False, lineterminator="\n"))
+    return write_text(path, table.to_csv(index=False, lineterminator="\n"))
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> Path:
+    """Write named arrays, compressed, as ``.npz`` that loads without pickle."""
+    part = path.with_name(f".{path.name}.part")
+    with part.open("wb") as stream:
+        np.savez_compressed(stream, allow_pickle=False, **arrays)
+        stream.flush()
+        os.fsync(stream.fileno())
+    return part.replace(path)
 
 
 def read_scores(path: Path | TextIO) -> pd.DataFrame:
-    """Read a table of `write_scores`: names such as ``01`` or ``NA`` stay text, scores exact."""
+    """Read a ``scores.csv``: names such as ``01`` or ``NA`` stay text, numbers exact."""
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    table["score"] = [float(text) if text else np.nan for text in table["score"]]
-    return table.astype(dict.fromkeys(("depth", "n_images", "n_pairs"), int))
+    for name in table.columns.intersection(NUMBERS):
+        table[name] = [float(text) if text else np.nan for text in table[name]]
+    counts = table.columns.intersection(["depth", "n_images", "n_pairs", "n_tests"])
+    return table.astype(dict.fromkeys(counts, int))

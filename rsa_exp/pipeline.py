@@ -1,4 +1,4 @@
-"""One run as a straight line: load, align, score, draw.
+"""One run as a straight line: load, align, score, infer, draw.
 
 Reads files and writes none but the simulated study: what comes out is returned.
 """
@@ -16,7 +16,17 @@ from scipy.spatial.distance import squareform
 from rsa_exp.data.simulated import SUBJECTS, simulate_study
 from rsa_exp.data.study import InputRecord, Study, choose_names
 from rsa_exp.errors import InputError, listing
-from rsa_exp.figures import FIGURES, FigureText, RdmPair, rdm_figure
+from rsa_exp.figures import (
+    FIGURES,
+    FigureText,
+    RdmPair,
+    best_layers_figure,
+    comparisons_figure,
+    intervals_figure,
+    null_figure,
+    rdm_figure,
+)
+from rsa_exp.inference import Findings, infer
 from rsa_exp.schema import Bold5000Data, Config, FilesData, SimulatedData
 from rsa_exp.scoring import Scored, mean_similarity, score_study
 from rsa_exp.stats.condensed import count_pairs
@@ -38,9 +48,11 @@ class RunResult:
     ----------
     scores : DataFrame
         One row per ROI x layer: study, subject, roi, hemisphere, region, level, model, layer,
-        depth, metric, score, n_images, n_pairs.
+        depth, metric, score, n_images, n_pairs, and `rsa_exp.output.INFERRED`.
     subject_scores : DataFrame or None
         The same per subject, for ``subject=group``.
+    inference : Findings
+        Comparisons, ceilings, best layers, the null distribution and the draws.
     alignment : dict
         What ``alignment.json`` holds.
     images : list of str
@@ -61,6 +73,7 @@ class RunResult:
 
     scores: pd.DataFrame
     subject_scores: pd.DataFrame | None
+    inference: Findings
     alignment: dict[str, Any]
     images: list[str]
     inputs: list[InputRecord]
@@ -112,14 +125,17 @@ def run(config: Config) -> RunResult:
         }
         scores = tables.pop(config.subject)
         warnings = [*study.warnings, *_score_warnings(scores, tables, study.n_images, metric)]
+        members = _groups(config)
+        found = infer(study, config, members, scored.similarities, scores, tables, watch)
         return RunResult(
-            scores=scores,
-            subject_scores=pd.concat(tables.values(), ignore_index=True) if tables else None,
+            scores=found.scores,
+            subject_scores=found.subject_scores,
+            inference=found,
             alignment=study.alignment.report | {"images": config.images},
             images=study.images,
             inputs=study.inputs(),
-            notices=study.notices,
-            warnings=warnings,
+            notices=[*study.notices, *found.notices],
+            warnings=[*warnings, *found.warnings],
             rdms=_best_pair(scores, scored, metric, study.n_images),
             text=_figure_text(config, metric, scores),
             seconds=watch.seconds,
@@ -139,16 +155,25 @@ def draw(result: RunResult, names: Sequence[str]) -> Iterator[tuple[str, Figure]
     Yields
     ------
     tuple of str and Figure
-        Name and figure; ``rdms`` is left out when no score is defined.
+        Name and figure; those that the run has no numbers for are left out.
     """
-    table = result.scores
-    if result.subject_scores is not None:
-        table = _without_undefined(result.subject_scores, result.scores)
+    table, found = result.scores, result.inference
+    subjects = result.subject_scores
+    if subjects is not None:
+        subjects = table = _without_undefined(subjects, result.scores)
     for name in names:
         if name in FIGURES:
             yield name, FIGURES[name](table, result.text)
-        elif result.rdms is not None:
+        elif name == "rdms" and result.rdms is not None:
             yield name, rdm_figure(result.rdms, result.text)
+        elif name == "intervals" and result.scores["se"].notna().any():
+            yield name, intervals_figure(result.scores, result.text, subjects, found.level)
+        elif name == "comparisons" and found.has_layer_pairs:
+            yield name, comparisons_figure(found.comparisons, result.scores, result.text)
+        elif name == "best_layers" and found.best_layers is not None:
+            yield name, best_layers_figure(found.best_layers, result.text)
+        elif name == "permutation" and found.null is not None:
+            yield name, null_figure(result.scores, found.null, result.text)
 
 
 def _without_undefined(subjects: pd.DataFrame, group: pd.DataFrame) -> pd.DataFrame:

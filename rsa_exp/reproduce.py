@@ -34,7 +34,8 @@ class Comparison:
     Parameters
     ----------
     old, new : DataFrame
-        Tables with the columns subject, roi, layer, metric and score.
+        Tables with the columns subject, roi, layer, metric and score. Of what else a run computes
+        (intervals, p values, ceilings), those columns are compared that both have.
 
     Attributes
     ----------
@@ -48,6 +49,8 @@ class Comparison:
         Largest absolute difference; NaN when a score became defined or undefined.
     where : str
         Its subject, ROI and layer.
+    others : list of str
+        Other columns in which any cell is not the same.
     """
 
     def __init__(self, old: pd.DataFrame, new: pd.DataFrame) -> None:
@@ -55,8 +58,7 @@ class Comparison:
         self.n_cells = len(old)
         self.n_missing = int((both["_merge"] != "both").sum())
         both = both[both["_merge"] == "both"]
-        before, after = both["score_old"], both["score_new"]
-        unequal = both[(before != after) & ~(before.isna() & after.isna())]
+        unequal = both[_differs(both, "score")]
         self.n_different = len(unequal)
         self.largest, self.where = 0.0, ""
         if self.n_different:
@@ -66,11 +68,13 @@ class Comparison:
             )
             self.largest = float(abs(worst["score_old"] - worst["score_new"]))
             self.where = f"subject {worst['subject']}, {worst['roi']} x {worst['layer']}"
+        names = [name for name in output.NUMBERS if name != "score" and name in old and name in new]
+        self.others = [name for name in names if _differs(both, name).any()]
 
     @property
     def identical(self) -> bool:
-        """Whether every score is the same to the last bit."""
-        return self.n_missing == 0 and self.n_different == 0
+        """Whether every score, and what else was computed, is the same to the last bit."""
+        return not (self.n_missing or self.n_different or self.others)
 
     def __str__(self) -> str:
         if self.identical:
@@ -83,7 +87,15 @@ class Comparison:
             )
         if self.n_missing:
             parts.append(f"{self.n_missing} scores are in only one of the two runs")
+        if self.others:
+            parts.append(f"not the same either: {listing(self.others, 20)}")
         return "different: " + "; ".join(parts)
+
+
+def _differs(both: pd.DataFrame, name: str) -> pd.Series[bool]:
+    """Which rows of a merged table hold two numbers; NaN equals NaN."""
+    before, after = both[f"{name}_old"], both[f"{name}_new"]
+    return (before != after) & ~(before.isna() & after.isna())
 
 
 def reproduce(run: str, store_folder: Path, output_dir: Path) -> int:

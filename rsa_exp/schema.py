@@ -10,8 +10,9 @@ from typing import Any
 from omegaconf import MISSING
 
 __all__ = [
-    "ALIGNMENTS", "ATLASES", "DATA_KINDS", "FIGURES", "METRICS", "POOLED", "PRECISIONS",
-    "ROI_FIELDS", "SINGLE", "Bold5000Data", "Config", "DataConfig", "FiguresConfig", "FilesData",
+    "ALIGNMENTS", "ATLASES", "BOOTSTRAPS", "CEILINGS", "DATA_KINDS", "FAMILIES", "FIGURES",
+    "METRICS", "MIN_DRAWS", "POOLED", "PRECISIONS", "ROI_FIELDS", "SECTIONS", "SINGLE",
+    "Bold5000Data", "Config", "DataConfig", "FiguresConfig", "FilesData", "InferenceConfig",
     "ModelConfig", "SimulatedData", "TrackingConfig", "keys_of", "known_keys",
 ]  # fmt: skip
 
@@ -23,10 +24,17 @@ METRICS = (
 )  # fmt: skip
 ALIGNMENTS = ("stem", "exact")
 ATLASES = ("BOLD5000", "vcAtlas", "visfAtlas")
-FIGURES = ("heatmap", "bars", "profiles", "scatter", "radar", "surface", "rdms")
+FIGURES = (
+    "heatmap", "bars", "profiles", "scatter", "radar", "surface", "rdms", "intervals",
+    "comparisons", "best_layers", "permutation",
+)  # fmt: skip
 PRECISIONS = ("float64", "float32")
 SINGLE = ("corr", "cosine", "corr_cov", "cosine_cov")
 POOLED = ("joint", "group")
+BOOTSTRAPS = ("auto", "images", "subjects", "dual", "none")
+CEILINGS = ("auto", "draws", "none")
+FAMILIES = ("run", "sweep")
+MIN_DRAWS = 20
 ROI_FIELDS = ("hemisphere", "region", "level")
 
 
@@ -100,6 +108,32 @@ class ModelConfig:
 
 
 @dataclass
+class InferenceConfig:
+    """How far scores can be trusted."""
+
+    bootstrap: str = _key(
+        "auto",
+        "what is drawn: images (for new images), subjects, dual (for new of both), none; auto is "
+        "dual for subject=group, else images",
+    )
+    n_boot: int = _key(1000, "bootstrap draws")
+    n_perm: int = _key(1000, "relabellings of the images, for permutation tests; 0 makes none")
+    n_splits: int = _key(50, "splits of the images into halves, to choose on one and score on one")
+    ci: float = _key(0.95, "confidence level of intervals")
+    family: str = _key(
+        "run", "over which tests q and, in a sweep's table, p_fwe are corrected: run, sweep"
+    )
+    ceiling: str = _key(
+        "auto",
+        "noise ceiling: auto (in each draw where that is cheap), draws (whatever it costs), none",
+    )
+    resampling: bool = _key(
+        False, "whether draws are made that cost a whole comparison each (tau-a, tau-b, bures, ...)"
+    )
+    save_draws: bool = _key(False, "whether all draws are kept, as draws.npz")
+
+
+@dataclass
 class FiguresConfig:
     """What is drawn."""
 
@@ -130,6 +164,7 @@ class Config:
     output_dir: str = _key("outputs", "folder under which runs land")
     data: DataConfig = MISSING
     model: ModelConfig = MISSING
+    inference: InferenceConfig = MISSING
     figures: FiguresConfig = MISSING
     tracking: TrackingConfig = MISSING
 
@@ -153,6 +188,15 @@ class Config:
         return list(self.data.subjects) if self.subject in POOLED else [self.subject]
 
 
+# The config groups other than data, which has a schema for each of its options.
+SECTIONS: dict[str, type] = {
+    "model": ModelConfig,
+    "inference": InferenceConfig,
+    "figures": FiguresConfig,
+    "tracking": TrackingConfig,
+}
+
+
 def keys_of(schema: type, prefix: str = "") -> Iterator[tuple[str, str, Any]]:
     """Every key of a schema with its explanation and default: (dotted name, help, default)."""
     for item in fields(schema):
@@ -163,14 +207,9 @@ def keys_of(schema: type, prefix: str = "") -> Iterator[tuple[str, str, Any]]:
 
 def known_keys() -> list[str]:
     """Every dotted key there is, and the config groups."""
-    sections: dict[str, type] = {
-        "model": ModelConfig,
-        "figures": FiguresConfig,
-        "tracking": TrackingConfig,
-    }
-    names = [name for name, _, _ in keys_of(Config)] + ["data", *sections]
+    names = [name for name, _, _ in keys_of(Config)] + ["data", *SECTIONS]
     for schema in DATA_KINDS.values():
         names += [name for name, _, _ in keys_of(schema, "data.")]
-    for section, schema in sections.items():
+    for section, schema in SECTIONS.items():
         names += [name for name, _, _ in keys_of(schema, f"{section}.")]
     return list(dict.fromkeys(names))

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rsa_exp import interrupts, output
-from rsa_exp.config import first_line
+from rsa_exp.config import first_line, from_logged
 from rsa_exp.errors import InputError
 from rsa_exp.terminal import ui_command
 
@@ -106,8 +106,14 @@ class Sweep:
         import pandas as pd
 
         tables = [output.read_scores(folder / "scores.csv") for folder in finished]
-        scores = pd.concat(tables, ignore_index=True)
-        return output.write_scores(self.folder / "scores.csv", scores)
+        configs = [from_logged((folder / "config.yaml").read_text("utf-8")) for folder in finished]
+        if all(config.inference.family == "sweep" for config in configs):
+            from rsa_exp.family import correct_over_runs, read_null
+
+            scores = correct_over_runs(tables, [read_null(folder) for folder in finished])
+        else:
+            scores = pd.concat(tables, ignore_index=True)
+        return output.write_table(self.folder / "scores.csv", scores)
 
 
 def _mark_of(path: Path) -> object:

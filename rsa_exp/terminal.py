@@ -16,7 +16,10 @@ from tqdm import tqdm
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ConsoleHandler", "score_table", "tolerant_console", "ui_command"]
+__all__ = ["ConsoleHandler", "score_table", "summary_of_tests", "tolerant_console", "ui_command"]
+
+# What counts as significant in the line below a table.
+ALPHA = 0.05
 
 
 class ConsoleHandler(logging.Handler):
@@ -48,13 +51,17 @@ def ui_command(store: Path | None) -> str:
     return "python -m rsa_exp ui" + ("" if default else f" --store {shlex.quote(str(store))}")
 
 
-def score_table(scores: pd.DataFrame, *, greater_is_better: bool) -> str:
+def score_table(
+    scores: pd.DataFrame, best_layers: pd.DataFrame | None = None, *, greater_is_better: bool
+) -> str:
     """Scores of one run as text: ROIs down, layers across, ``*`` at each ROI's best layer.
 
     Parameters
     ----------
     scores : DataFrame
-        Columns roi, layer, depth, score of one subject and metric.
+        Columns roi, layer, depth, score, ceiling_low and ceiling_high of one subject and metric.
+    best_layers : DataFrame or None
+        How often the best layer is best, in bootstrap draws.
     greater_is_better : bool
         Which layer is best.
 
@@ -72,17 +79,52 @@ def score_table(scores: pd.DataFrame, *, greater_is_better: bool) -> str:
         + ("*" if best[roi] == layer else " ")
         for (roi, layer), value in values.items()
     }
-    across = _grid(rois, layers, [[cells[roi, layer] for layer in layers] for roi in rois])
-    down = _grid(layers, rois, [[cells[roi, layer] for roi in rois] for layer in layers])
-    columns = shutil.get_terminal_size((100, 24)).columns
+    columns = list(layers)
+    for name, texts in _sureness(scores, best_layers).items():
+        if texts:
+            columns.append(name)
+            cells |= {(roi, name): texts.get(roi, "-") + " " for roi in rois}
+    across = _grid(rois, columns, [[cells[roi, name] for name in columns] for roi in rois])
+    down = _grid(columns, rois, [[cells[roi, name] for roi in rois] for name in columns])
+    width = shutil.get_terminal_size((100, 24)).columns
     for lines in (across, down):
-        if max(len(line) for line in lines) <= columns:
+        if max(len(line) for line in lines) <= width:
             return "\n".join(lines)
-    width = max(len(roi) for roi in rois)
+    first = max(len(roi) for roi in rois)
     return "\n".join(
-        f"{roi:<{width}}  best {layer} {values[roi, layer]:.3f}" if layer else f"{roi}  undefined"
+        f"{roi:<{first}}  best {layer} {values[roi, layer]:.3f}" if layer else f"{roi}  undefined"
         for roi, layer in best.items()
     )
+
+
+def _sureness(scores: pd.DataFrame, best_layers: pd.DataFrame | None) -> dict[str, dict[str, str]]:
+    """Columns beside the scores: noise ceilings, and in how many draws the best layer is best."""
+    known = scores.dropna(subset=["ceiling_low", "ceiling_high"]).drop_duplicates("roi")
+    ceilings = {
+        row.roi: f"{row.ceiling_low:.3f} to {row.ceiling_high:.3f}" for row in known.itertuples()
+    }
+    shares = {}
+    if best_layers is not None:
+        chosen = best_layers[best_layers["best"] & best_layers["boot_frequency"].notna()]
+        shares = {row.roi: f"{row.boot_frequency:.0%}" for row in chosen.itertuples()}
+    return {"ceiling": ceilings, "* in draws": shares}
+
+
+def summary_of_tests(scores: pd.DataFrame) -> str:
+    """Say in a line how many scores pass each test; empty without tests."""
+    parts = []
+    tested = scores["q"].notna()
+    if tested.any():
+        method = next((text for text in scores["ci_method"] if text), "permutation")
+        passed, total = int((scores["q"] < ALPHA).sum()), int(tested.sum())
+        parts.append(f"{passed} of {total} scores are above 0 at q < {ALPHA} ({method})")
+    permuted = scores["p_fwe"].notna()
+    if permuted.any():
+        passed = int((scores["p_fwe"] < ALPHA).sum())
+        parts.append(
+            f"{passed} of {int(permuted.sum())} exceed relabelled images at p_fwe < {ALPHA}"
+        )
+    return "; ".join(parts)
 
 
 def _best(

@@ -233,7 +233,8 @@ def test_nothing_but_this_runs_files_is_tracked(tmp_path: Path) -> None:
     (run,) = runs(tmp_path)
     names = {item.path for item in client(tmp_path).list_artifacts(run.info.run_id)}
     assert names == {
-        "alignment.json", "config.yaml", "images.txt", "provenance.json", "scores.csv",
+        "alignment.json", "best_layers.csv", "ceilings.csv", "comparisons.csv", "config.yaml",
+        "images.txt", "permutations.csv", "provenance.json", "scores.csv",
     }  # fmt: skip
     _, err = finish(start(tmp_path, "hydra.run.dir=.", "data.n_images=40"), status=1)
     assert "holds the results of another run" in err

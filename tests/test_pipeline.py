@@ -12,7 +12,16 @@ from studies import Files, random_rdms, write_rdms
 
 from rsa_exp import pipeline, scoring
 from rsa_exp.errors import InputError
-from rsa_exp.schema import Config, FiguresConfig, FilesData, ModelConfig, TrackingConfig
+from rsa_exp.schema import (
+    Config,
+    FiguresConfig,
+    FilesData,
+    InferenceConfig,
+    ModelConfig,
+    TrackingConfig,
+)
+
+NOTHING = InferenceConfig(bootstrap="none", n_perm=0, n_splits=0, ceiling="none")
 
 
 def config_of(files: Files, **settings: object) -> Config:
@@ -23,6 +32,7 @@ def config_of(files: Files, **settings: object) -> Config:
         model=str(files.model),
         subjects=["A", "B"],
     )
+    values = {"inference": NOTHING, **values}
     return Config(data=data, model=ModelConfig(), figures=FiguresConfig(),
                   tracking=TrackingConfig(enabled=False), **values)  # type: ignore[arg-type]  # fmt: skip
 
@@ -59,7 +69,8 @@ def test_simulated_study_equals_rsatoolbox_with_exact_names(tiny_study: Path) ->
         subjects=["1", "2", "3"],
     )
     config = Config(subject="2", align="exact", data=data, model=ModelConfig(),
-                    figures=FiguresConfig(), tracking=TrackingConfig(enabled=False))  # fmt: skip
+                    inference=NOTHING, figures=FiguresConfig(),
+                    tracking=TrackingConfig(enabled=False))  # fmt: skip
     result = pipeline.run(config)
     expected = np.asarray(compare(*loaded, "corr"))
     np.testing.assert_allclose(result.scores["score"], expected.ravel(), atol=1e-12)

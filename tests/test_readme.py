@@ -68,6 +68,8 @@ def test_command(command: str, folder: Path) -> None:
     if command.endswith(" ui"):
         check_ui(f"{command} --port 5791", folder)
         return
+    if not any(part in command for part in (" data=", "reproduce", "--help", "--cfg")):
+        command += " data.n_images=80"  # the simulated study, but small
     finished = subprocess.run(
         command, shell=True, cwd=folder, env=environment(folder), text=True, capture_output=True
     )

@@ -213,6 +213,10 @@ class Study:
                     self.notices.append(f"{file.path.name}: ROI '{roi}' has {count} RDMs, averaged")
         return chosen
 
+    def has_roi(self, subject: str, roi: str) -> bool:
+        """Whether a subject's file has an ROI."""
+        return roi in self._brain[subject].names
+
     def brain_rdm(self, subjects: Sequence[str], roi: str) -> FloatArray:
         """Return an ROI's RDM over the common images, the mean of several subjects' where asked.
 

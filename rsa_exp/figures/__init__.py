@@ -12,7 +12,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from rsa_exp.figures.bars import bars_figure
+from rsa_exp.figures.best_layers import best_layers_figure
+from rsa_exp.figures.comparisons import comparisons_figure
 from rsa_exp.figures.heatmap import heatmap_figure
+from rsa_exp.figures.intervals import intervals_figure
+from rsa_exp.figures.null import null_figure
 from rsa_exp.figures.profiles import profiles_figure
 from rsa_exp.figures.radar import radar_figure
 from rsa_exp.figures.rdms import RdmPair, rdm_figure
@@ -31,7 +35,25 @@ FIGURES: dict[str, Callable[[pd.DataFrame, FigureText], Figure]] = {
 }
 """Figures of a score table, by the name a configuration selects them with."""
 
-FIGURE_NAMES: tuple[str, ...] = (*FIGURES, "rdms")
-"""All figures: those of a score table, and :func:`rdm_figure`."""
+FIGURE_NAMES: tuple[str, ...] = (
+    *FIGURES,
+    "rdms",
+    "intervals",
+    "comparisons",
+    "best_layers",
+    "permutation",
+)
+"""All figures: those of a score table, and those that need more than it."""
 
-__all__ = ["FIGURES", "FIGURE_NAMES", "FigureText", "RdmPair", "rdm_figure", "save"]
+__all__ = [
+    "FIGURES",
+    "FIGURE_NAMES",
+    "FigureText",
+    "RdmPair",
+    "best_layers_figure",
+    "comparisons_figure",
+    "intervals_figure",
+    "null_figure",
+    "rdm_figure",
+    "save",
+]

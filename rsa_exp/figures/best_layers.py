@@ -1,0 +1,294 @@
+"""Best layers: how often each layer is an ROI's best, over images drawn again or halved.
+
+Also the panels, one for each ROI, that figures of inference stand in.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
+
+from rsa_exp.figures.grid import Array, ScoreGrid
+from rsa_exp.figures.heatmap import readable_on
+from rsa_exp.figures.null import run_grid
+from rsa_exp.figures.page import MARGIN, Legend, Page
+from rsa_exp.figures.style import (
+    DOUBLE_COLUMN,
+    GREY,
+    LABEL_SIZE,
+    NAME_LIMIT,
+    SMALL_SIZE,
+    UNDEFINED,
+    layer_colours,
+    styled,
+)
+from rsa_exp.figures.text import (
+    FigureText,
+    line_height,
+    literal,
+    shorten,
+    text_width,
+    widest,
+)
+
+_ROW_GAP = 0.1  # inches between a row of panels and the headings of the next
+_LONGEST = 4.2  # inches of a bar
+_THICK, _THIN = 0.16, 0.06  # inches of the bars of an ROI
+_BETWEEN, _CLOSE = 0.1, 0.05  # inches between ROIs, and between more than fit a page so
+_MOST_ROIS = 16
+
+
+@dataclass(frozen=True)
+class RoiPanels:
+    """A panel for each ROI, in rows and columns.
+
+    Attributes
+    ----------
+    places : tuple of (int, int), length n_roi
+        Row and column of each ROI's panel.
+    headings : tuple of tuple of str, length n_roi
+        Lines above each panel.
+    size : (float, float)
+        Inches of a panel's axes.
+    left, below : float
+        Inches left of the first column's axes and below the last row's.
+    across : float
+        Inches between the axes of neighbouring columns.
+    notes : tuple of str
+        A small line under each panel's heading, or nothing for all.
+    """
+
+    places: tuple[tuple[int, int], ...]
+    headings: tuple[tuple[str, ...], ...]
+    size: tuple[float, float]
+    left: float
+    below: float
+    across: float
+    notes: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return 1 + max(row for row, _ in self.places)
+
+    @property
+    def columns(self) -> int:
+        """Number of columns."""
+        return 1 + max(column for _, column in self.places)
+
+    @property
+    def right(self) -> float:
+        """Inches at which the last column's axes end."""
+        return self.left + self.columns * (self.size[0] + self.across) - self.across
+
+    @property
+    def top(self) -> float:
+        """Inches at which the first row's axes end."""
+        return self._bottom(0) + self.size[1]
+
+    @property
+    def body(self) -> float:
+        """Inches of all rows with what stands above and below."""
+        return self.top + self._heading(0)
+
+    def _bottom(self, row: int) -> float:
+        beneath = range(row + 1, self.rows)
+        return self.below + sum(self.size[1] + self._heading(i) + _ROW_GAP for i in beneath)
+
+    def _heading(self, row: int) -> float:
+        """Inches above the axes of a row for their headings."""
+        pairs = zip(self.places, self.headings, strict=True)
+        lines = max(len(heading) for (at, _), heading in pairs if at == row)
+        notes = line_height(SMALL_SIZE) if self.notes else 0.0
+        return lines * line_height(LABEL_SIZE) + notes + 0.06
+
+    def axes(self, page: Page, roi: int) -> Axes:
+        """Add the axes of an ROI, its heading above."""
+        row, column = self.places[roi]
+        x = self.left + column * (self.size[0] + self.across)
+        y = self._bottom(row)
+        ax = page.axes(x, y, *self.size)
+        top = y + self.size[1] + 0.05
+        if self.notes:
+            page.text(x, top, self.notes[roi], va="bottom").set_color(GREY)
+            top += line_height(SMALL_SIZE)
+        page.text(x, top, self.headings[roi], size=LABEL_SIZE, va="bottom")
+        return ax
+
+    def lowest(self, roi: int) -> bool:
+        """Whether no panel stands below that of an ROI, so that it names the column's axis."""
+        row, column = self.places[roi]
+        return all(other <= row for other, beside in self.places if beside == column)
+
+    def first(self, roi: int) -> bool:
+        """Whether an ROI's panel names its row's axis: nothing stands left of it.
+
+        Neither a panel, nor the names under a column of panels that ends above.
+        """
+        row, column = self.places[roi]
+        panel = any(beside == row and other < column for beside, other in self.places)
+        ends = all(beside < row for beside, other in self.places if other == column - 1)
+        return column == 0 or not (panel or ends)
+
+
+@styled
+def best_layers_figure(best: pd.DataFrame, text: FigureText) -> Figure:
+    """Draw how often each layer is the best of an ROI, as a bar divided among the layers.
+
+    The thick bar is of bootstrap samples, the thin one under it of split halves; where only one
+    of the two was computed it is the thick bar.
+
+    Parameters
+    ----------
+    best : DataFrame
+        One row per ROI and layer with ``best, boot_frequency, split_frequency,
+        split_agreement``.
+    text : FigureText
+        Title and note.
+
+    Raises
+    ------
+    ValueError
+        If neither of the frequencies has a value; if the table has several subjects or lacks a
+        column.
+    """
+    columns = ("boot_frequency", "split_frequency")
+    grid = run_grid(best, ("best", *columns, "split_agreement"))
+    kinds = [
+        (what, values)
+        for what, name in (("bootstrap samples", columns[0]), ("split halves", columns[1]))
+        if np.isfinite(values := grid.column(name)[0]).any()
+    ]
+    if not kinds:
+        raise ValueError(
+            f"neither {columns[0]} nor {columns[1]} has a value: leave this figure out"
+        )
+    chosen = np.nan_to_num(grid.column("best")[0])
+    agreement = _agreement(grid)
+
+    n_roi = len(grid.rois)
+    rois = shorten(grid.rois, NAME_LIMIT)
+    left = MARGIN + widest(rois, SMALL_SIZE) * 1.04 + 0.08
+    right = widest(agreement, SMALL_SIZE) * 1.04 + (0.12 if any(agreement) else 0.0)
+    length = min(DOUBLE_COLUMN - left - right - 2 * MARGIN, _LONGEST)
+    between = _BETWEEN if n_roi <= _MOST_ROIS else _CLOSE
+    row = _THICK + (_THIN if len(kinds) > 1 else 0.0) + between
+    label = f"share of {kinds[0][0]} in which a layer is the best (%)"
+    if len(kinds) > 1:
+        label = "how often a layer is the best (%)"
+    below = 0.07 + line_height(SMALL_SIZE) + line_height(LABEL_SIZE)
+    width = left + length + right + 2 * MARGIN
+
+    colours = layer_colours(len(grid.layers))
+    entries: list[tuple[Artist, str]] = [
+        (Patch(color=colour), layer) for colour, layer in zip(colours, grid.layers, strict=True)
+    ]
+    legend = Legend(entries, width - 2 * MARGIN)
+    page = Page(text, _captions(kinds, chosen, agreement), width, below + n_roi * row, [legend])
+    ax = page.axes(left, below, length, n_roi * row)
+    ax.set_xlim(0, 100)
+    ax.set_xticks([0, 25, 50, 75, 100])
+    ax.set_ylim(n_roi * row, 0)  # inches, downwards
+    tops = np.arange(n_roi) * row + between / 2
+    ax.set_yticks(tops + _THICK / 2, [literal(roi) for roi in rois])
+    ax.tick_params(axis="y", length=0, pad=3)
+    ax.spines["left"].set_visible(False)
+    for i, top in enumerate(tops.tolist()):
+        for k, (_, values) in enumerate(kinds):
+            place = (top + k * _THICK, (_THICK, _THIN)[k])
+            _draw_bar(ax, values[i], colours, place, f"{('boot', 'split')[k]}-{i}")
+        _write_shares(ax, kinds[0][1][i], grid.layers, colours, (top, length))
+        _outline(ax, kinds[0][1][i], chosen[i], top)
+        page.text(left + length + 0.12, below + (n_roi * row - top - _THICK / 2), agreement[i])
+    page.text(left + length / 2, 0.02, label, size=LABEL_SIZE, ha="center", va="bottom")
+    return page.figure
+
+
+def _agreement(grid: ScoreGrid) -> list[str]:
+    """How often the halves of a split agree on the best layer, in words; empty if unknown."""
+    values = grid.column("split_agreement")[0]
+    first = [row[np.isfinite(row)][:1] for row in values]
+    return [f"agree {100 * found[0]:.0f} %" if found.size else "" for found in first]
+
+
+def _edges(shares: Array) -> Array:
+    """Percentages at which the layers' segments begin and end, array of shape (n_layer + 1,)."""
+    return np.concatenate([[0.0], np.cumsum(100 * np.nan_to_num(shares))])
+
+
+def _draw_bar(
+    ax: Axes, shares: Array, colours: Sequence[str], place: tuple[float, float], gid: str
+) -> None:
+    top, height = place
+    if not np.isfinite(shares).any():
+        empty = Rectangle((0, top), 100, height, fc="#f2f2f2", ec=UNDEFINED, hatch="/////", lw=0.5)
+        empty.set_gid(f"undefined-{gid}")
+        ax.add_patch(empty)
+        return
+    edges = _edges(shares)
+    for j in np.flatnonzero(np.diff(edges) > 0).tolist():
+        bar = Rectangle((edges[j], top), edges[j + 1] - edges[j], height, fc=colours[j])
+        bar.set(ec="white", lw=0.5, gid=f"{gid}-{j}")
+        ax.add_patch(bar)
+
+
+def _write_shares(
+    ax: Axes,
+    shares: Array,
+    layers: Sequence[str],
+    colours: Sequence[str],
+    place: tuple[float, float],
+) -> None:
+    """Write the percentage in each segment that has room for it, and the layer's name if so."""
+    top, length = place
+    edges = _edges(shares)
+    for j, share in enumerate(np.diff(edges).tolist()):
+        percent = f"{share:.0f} %"
+        for label in (f"{layers[j]} {percent}", percent):
+            if text_width(label, SMALL_SIZE) * 1.04 + 0.06 <= share / 100 * length:
+                ax.text(
+                    (edges[j] + edges[j + 1]) / 2,
+                    top + _THICK / 2,
+                    literal(label),
+                    size=SMALL_SIZE,
+                    color=readable_on(to_rgba(colours[j])),
+                    ha="center",
+                    va="center",
+                    gid="share",
+                )
+                break
+    if not np.isfinite(shares).any():
+        empty = ax.text(50, top + _THICK / 2, "n/a", size=SMALL_SIZE, ha="center", va="center")
+        empty.set_bbox({"fc": "#f2f2f2", "ec": "none", "pad": 0.8})
+
+
+def _outline(ax: Axes, shares: Array, best: Array, top: float) -> None:
+    """Outline the segments of the best layers of all images, black within white."""
+    edges = _edges(shares)
+    for j in np.flatnonzero(best * np.diff(edges) > 0).tolist():
+        for width, colour in ((2.2, "white"), (1.0, "black")):
+            box = Rectangle((edges[j], top), edges[j + 1] - edges[j], _THICK, fill=False)
+            box.set(ec=colour, lw=width, clip_on=False, zorder=3, gid=f"best-{j}")
+            ax.add_patch(box)
+
+
+def _captions(
+    kinds: Sequence[tuple[str, Array]], best: Array, agreement: Sequence[str]
+) -> list[str]:
+    captions = [
+        f"{bars} bars: {what}" for bars, (what, _) in zip(("thick", "thin"), kinds, strict=False)
+    ]
+    if len(kinds) == 1:
+        captions = [f"bars: {kinds[0][0]}"]
+    if best.any():
+        captions.append("outlined: best layer of all images")
+    if any(agreement):
+        captions.append("agree: split halves with the same best layer")
+    undefined = np.isnan(np.stack([values for _, values in kinds])).all(axis=2).any()
+    return captions + (["hatched: not defined (n/a)"] if undefined else [])

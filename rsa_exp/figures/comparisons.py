@@ -1,0 +1,266 @@
+"""Comparisons: which layers differ, a matrix of differences for each ROI."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from rsa_exp.figures.best_layers import RoiPanels
+from rsa_exp.figures.grid import Array, ScoreGrid
+from rsa_exp.figures.heatmap import best_layers, readable_on
+from rsa_exp.figures.null import ALPHA, need, run_grid, say_family
+from rsa_exp.figures.page import MARGIN, AxisNames, Page
+from rsa_exp.figures.score_scale import ScoreScale, say_undefined
+from rsa_exp.figures.style import (
+    DOUBLE_COLUMN,
+    GREY,
+    INK,
+    LABEL_SIZE,
+    NAME_LIMIT,
+    SINGLE_COLUMN,
+    SMALL_SIZE,
+    UNDEFINED,
+    styled,
+)
+from rsa_exp.figures.text import (
+    FigureText,
+    in_two_lines,
+    line_height,
+    literal,
+    printable,
+    shorten,
+    text_width,
+    wrap,
+)
+
+MOST_STARS = 12  # layers beyond which a cell holds no more than a dot
+
+_NARROWEST, _WIDEST = 0.64, 2.6  # inches of a matrix
+_MOST_ROWS = 5  # beyond which matrices are as small as they can be
+_SMALLEST_CELL, _LARGEST_CELL = 0.045, 0.4
+_GAP = 0.12  # inches between a matrix and the names of the next
+_HIGHEST_BAR = 2.4  # inches
+
+
+def arrange(grid: ScoreGrid, most: int) -> tuple[tuple[int, int], ...]:
+    """Row and column of each ROI, in at most `most` columns.
+
+    Where every ROI is one hemisphere's part of a region, a column is a region and the right
+    hemisphere stands under the left; otherwise ROIs follow the table's order.
+    """
+    parts = list(zip(grid.regions, grid.hemispheres, strict=True))
+    bilateral = set(grid.hemispheres) == {"LH", "RH"} and all(grid.regions)
+    if not bilateral or len(set(parts)) < len(parts):
+        columns = _even(len(grid.rois), most)
+        return tuple(divmod(i, columns) for i in range(len(grid.rois)))
+    regions = list(dict.fromkeys(grid.regions))
+    columns = _even(len(regions), most)
+    places = []
+    for region, side in parts:
+        band, column = divmod(regions.index(region), columns)
+        places.append((2 * band + (side == "RH"), column))
+    rows = sorted({row for row, _ in places})
+    return tuple((rows.index(row), column) for row, column in places)
+
+
+def _even(n: int, most: int) -> int:
+    """Columns of `n` panels in as few rows as `most` columns need."""
+    return -(-n // -(-n // max(most, 1)))
+
+
+def column_names(names: Sequence[str], slot: float, places: Sequence[tuple[int, int]]) -> AxisNames:
+    """Names under the columns of panels, at ticks `slot` inches apart.
+
+    Where a column ends above the last row, slanted names would reach into the panel beside
+    them; they then stand upright.
+    """
+    fitted = AxisNames.fit(names, slot)
+    ends = {column: max(row for row, at in places if at == column) for _, column in places}
+    if fitted.rotation == 45 and len(set(ends.values())) > 1:
+        return AxisNames.fit(names, line_height(SMALL_SIZE))  # too narrow a slot for a slant
+    return fitted
+
+
+def headings(names: Sequence[str], width: float) -> tuple[tuple[str, ...], ...]:
+    """Names of panels `width` inches wide, each in as many lines as it needs."""
+    lines = []
+    for name in shorten(names, NAME_LIMIT):
+        broken = in_two_lines(name, width, LABEL_SIZE)
+        pieces = broken.split("\n") if broken is not None else wrap(name, width, LABEL_SIZE)
+        lines.append(tuple(pieces))
+    return tuple(lines)
+
+
+@styled
+def comparisons_figure(comparisons: pd.DataFrame, table: pd.DataFrame, text: FigureText) -> Figure:
+    """Draw the difference of every two layers, row minus column, a matrix for each ROI.
+
+    Parameters
+    ----------
+    comparisons : DataFrame
+        One row per ROI (``within``) and pair of layers (``a``, ``b``), each pair once; rows of
+        another ``kind`` than ``"layers"`` are left out.
+    table : DataFrame
+        Scores of the same run: ROIs, layers by depth, and each ROI's best layer.
+    text : FigureText
+        Title, note, and how to read the score.
+
+    Raises
+    ------
+    ValueError
+        If there is one layer only; if the comparisons lack a column, name an ROI or layer that
+        the table does not have, or compare a pair twice.
+    """
+    grid = run_grid(table)
+    n_layer = len(grid.layers)
+    if n_layer < 2:
+        raise ValueError(
+            f"there is one layer ({grid.layers[0]}), so there are no layers to compare: leave "
+            f"this figure out"
+        )
+    need(comparisons, ("kind", "within", "a", "b", "difference", "q", "n_tests"), "comparison")
+    pairs = comparisons[comparisons["kind"] == "layers"]
+    difference, q = pairwise(pairs, grid)
+    scale = _scale(difference, text)
+    best = best_layers(grid.mean_scores, greater_is_better=text.greater_is_better)
+
+    layers = shorten(grid.layers, NAME_LIMIT)
+    row_names = max(text_width(name, SMALL_SIZE, "bold") for name in layers) * 1.04 + 0.06
+    bar = scale.colour_bar_width(_NARROWEST) + 0.2 if scale.defined else 0.0
+    room = DOUBLE_COLUMN - bar - 2 * MARGIN
+    least = max(_NARROWEST, n_layer * _SMALLEST_CELL)
+    places = arrange(grid, int((room + _GAP) / (row_names + least + _GAP)))
+    rows, columns = (1 + max(place[i] for place in places) for i in (0, 1))
+    share = (room + _GAP) / columns - _GAP - row_names
+    side = max(least, min(share, _WIDEST, max(1.2, n_layer * _LARGEST_CELL)))
+    side = side if rows <= _MOST_ROWS else least
+    names = column_names(grid.layers, side / n_layer, places)
+    left = MARGIN + max(row_names, names.overhang - side / n_layer / 2)
+    across = row_names + _GAP
+    titles = headings(grid.rois, side + _GAP / 2)
+    panels = RoiPanels(places, titles, (side, side), left, names.height, across)
+
+    page_width = max(SINGLE_COLUMN, panels.right + bar + MARGIN)
+    height = min(panels.top - panels.below, _HIGHEST_BAR)
+    page = Page(text, _captions(difference, q, pairs, text), page_width, panels.body)
+    for i in range(len(grid.rois)):
+        ax = panels.axes(page, i)
+        _draw_matrix(ax, difference[i], q[i], scale, side / n_layer)
+        _name_rows(ax, layers, np.flatnonzero(best[i]).tolist(), side / n_layer)
+        if panels.lowest(i):
+            names.draw(ax)
+        else:
+            ax.set_xticks([])
+        ax.tick_params(length=0)
+    scale.colour_bar(page, panels.right + 0.2, panels.top - height, height)
+    return page.figure
+
+
+def pairwise(pairs: pd.DataFrame, grid: ScoreGrid) -> tuple[Array, Array]:
+    """Lay pairs of layers out as matrices of differences (row minus column) and of q.
+
+    Parameters
+    ----------
+    pairs : DataFrame
+        One row per ROI (``within``) and pair (``a``, ``b``).
+    grid : ScoreGrid
+        ROIs, and layers in their order.
+
+    Returns
+    -------
+    difference, q : ndarray of shape (n_roi, n_layer, n_layer)
+        Antisymmetric and symmetric; NaN where undefined. On the diagonal the difference is 0
+        and q NaN.
+
+    Raises
+    ------
+    ValueError
+        If an ROI or layer is not one of the grid's, or a pair is there twice.
+    """
+    places = []
+    for name, known in (("within", grid.rois), ("a", grid.layers), ("b", grid.layers)):
+        values = [printable(str(value)) for value in pairs[name]]
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            raise ValueError(
+                f"the comparisons have {unknown[0]!r} under {name!r}, the score table has "
+                f"{', '.join(known)}"
+            )
+        places.append(np.array([known.index(value) for value in values], dtype=np.intp))
+    roi, a, b = places
+    unordered = np.stack([roi, np.minimum(a, b), np.maximum(a, b)])
+    if np.unique(unordered, axis=1).shape[1] < len(pairs) or (a == b).any():
+        raise ValueError("the comparisons have a pair of layers twice, or a layer with itself")
+    n_layer = len(grid.layers)
+    difference, q = np.full((2, len(grid.rois), n_layer, n_layer), np.nan)
+    difference[:, np.arange(n_layer), np.arange(n_layer)] = 0.0
+    for matrix, name, sign in ((difference, "difference", -1.0), (q, "q", 1.0)):
+        column = pairs[name].to_numpy(dtype=float, na_value=np.nan)
+        column = np.where(np.isfinite(column), column, np.nan)
+        matrix[roi, a, b], matrix[roi, b, a] = column, sign * column
+    return difference, q
+
+
+def _scale(difference: Array, text: FigureText) -> ScoreScale:
+    """Colours about zero, to the greatest difference on either side."""
+    off = difference[:, ~np.eye(difference.shape[1], dtype=bool)]
+    label = replace(text, score_label=f"Δ {text.score_label}", greater_is_better=True, signed=True)
+    if not np.isfinite(off).any():
+        return ScoreScale.of(off, label)
+    bound = float(np.nanmax(np.abs(off))) or 1.0
+    return ScoreScale.of(np.array([-bound, bound]), label)
+
+
+def _draw_matrix(ax: Axes, difference: Array, q: Array, scale: ScoreScale, cell: float) -> None:
+    cmap, norm = scale.colours
+    n_layer = len(difference)
+    ax.imshow(
+        difference,
+        cmap=cmap.with_extremes(bad=UNDEFINED),
+        norm=norm,
+        aspect="auto",
+        interpolation="nearest",
+    )
+    ax.spines[:].set(visible=True, color=GREY, lw=0.5)
+    if n_layer <= MOST_STARS:  # a line between cells, as the marks have room for it
+        edges = np.arange(n_layer - 1) + 0.5
+        ax.hlines(edges, -0.5, n_layer - 0.5, color="white", lw=0.5)
+        ax.vlines(edges, -0.5, n_layer - 0.5, color="white", lw=0.5)
+    marked = np.argwhere(q < ALPHA)
+    if len(marked):
+        size = min(cell * 72 * 0.6, 5.0)
+        ax.scatter(
+            marked[:, 1],
+            marked[:, 0],
+            s=size**2,
+            marker=(6, 2, 0) if n_layer <= MOST_STARS else "o",
+            c=[readable_on(cmap(norm(difference[row, column]))) for row, column in marked],
+            lw=0.7 if n_layer <= MOST_STARS else 0.0,
+            gid="significant",
+        )
+
+
+def _name_rows(ax: Axes, layers: Sequence[str], best: Sequence[int], cell: float) -> None:
+    """Name the rows, the best layers in bold; where not all have room, the best has."""
+    every = max(1, int(np.ceil(line_height(SMALL_SIZE) * 0.95 / cell)))
+    first = best[0] % every if best else 0
+    named = range(first, len(layers), every)
+    ax.set_yticks(named, [literal(layers[i]) for i in named])
+    ax.tick_params(axis="y", pad=2)
+    for i, label in zip(named, ax.get_yticklabels(), strict=True):
+        label.set(color=INK if i in best else GREY, fontweight="bold" if i in best else "normal")
+
+
+def _captions(difference: Array, q: Array, pairs: pd.DataFrame, text: FigureText) -> list[str]:
+    colour = "red" if text.greater_is_better else "blue"
+    captions = [f"row minus column; {colour}: the row's layer matches better"]
+    captions.append("bold: best layer of each ROI")
+    if (q < ALPHA).any():
+        mark = "∗" if difference.shape[1] <= MOST_STARS else "dots"
+        captions.append(f"{mark}: q < {ALPHA:g}{say_family(pairs)}")
+    elif np.isfinite(q).any():
+        captions.append(f"no difference has q < {ALPHA:g}{say_family(pairs)}")
+    return captions + say_undefined(difference, "grey")

@@ -1,0 +1,267 @@
+"""Intervals: each ROI's layer profile with confidence intervals, tests and the noise ceiling."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from rsa_exp.figures.best_layers import RoiPanels
+from rsa_exp.figures.comparisons import arrange, column_names, headings
+from rsa_exp.figures.grid import Array, ScoreGrid
+from rsa_exp.figures.null import ALPHA, run_grid, say_family
+from rsa_exp.figures.page import MARGIN, Legend, Page
+from rsa_exp.figures.score_scale import ScoreScale, say_empty, say_undefined
+from rsa_exp.figures.style import (
+    DOUBLE_COLUMN,
+    SINGLE_COLUMN,
+    mean_colour,
+    styled,
+)
+from rsa_exp.figures.text import FigureText, printable
+
+_COLUMNS = ("ci_low", "ci_high", "ci_method", "q", "n_tests", "ceiling_low", "ceiling_high")
+_NARROWEST = 0.9  # inches of a panel
+_WIDEST, _WIDEST_SLOT = 1.6, 0.45  # inches of a panel and, where there are many layers, of one
+_HEIGHTS = (1.7, 1.3, 1.05)  # inches of a panel in a figure of one row, of two, of more
+_GAP = 0.13
+_FARTHEST = 2.5  # times the axis without noise ceilings that the axis with them may span
+_BAND = "#dedede"
+_THIN = "#9a9a9a"  # subjects, on white and on the band
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no one truth value
+class _Run:
+    """What is drawn of one run.
+
+    Attributes
+    ----------
+    scores, low, high, q : ndarray of shape (n_roi, n_layer)
+        Scores, ends of their confidence intervals, and their tests; NaN where undefined.
+    ceilings : ndarray of shape (2, n_roi, n_layer)
+        Lower and upper noise ceiling, NaN unless both are defined.
+    subjects : ndarray of shape (n_subject, n_roi, n_layer)
+        Each subject's scores; n_subject may be 0.
+    """
+
+    scores: Array
+    low: Array
+    high: Array
+    q: Array
+    ceilings: Array
+    subjects: Array
+
+    @classmethod
+    def of(cls, grid: ScoreGrid, subjects: ScoreGrid | None) -> "_Run":
+        low, high = grid.column("ci_low")[0], grid.column("ci_high")[0]
+        ceilings = np.stack([grid.column(f"ceiling_{end}")[0] for end in ("low", "high")])
+        there = np.isfinite(low) & np.isfinite(high)
+        return cls(
+            grid.scores[0],
+            np.where(there, low, np.nan),
+            np.where(there, high, np.nan),
+            grid.column("q")[0],
+            np.where(np.isfinite(ceilings).all(axis=0), ceilings, np.nan),
+            np.empty((0, *grid.scores.shape[1:])) if subjects is None else _like(subjects, grid),
+        )
+
+    @property
+    def drawn(self) -> Array:
+        """Every value that the score axis has to hold, ceilings aside."""
+        return np.concatenate([[self.scores, self.low, self.high], self.subjects])
+
+
+def _like(subjects: ScoreGrid, grid: ScoreGrid) -> Array:
+    """Scores of subjects in the order of another grid's ROIs and layers, NaN where absent."""
+    scores = np.full((len(subjects.subjects), len(grid.rois), len(grid.layers)), np.nan)
+    for i, roi in enumerate(grid.rois):
+        for j, layer in enumerate(grid.layers):
+            if roi in subjects.rois and layer in subjects.layers:
+                place = (subjects.rois.index(roi), subjects.layers.index(layer))
+                scores[:, i, j] = subjects.scores[:, place[0], place[1]]
+    return scores
+
+
+@styled
+def intervals_figure(
+    table: pd.DataFrame,
+    text: FigureText,
+    subjects: pd.DataFrame | None = None,
+    level: float = 0.95,
+) -> Figure:
+    """Draw scores over layers with confidence intervals and noise ceiling, a panel for each ROI.
+
+    Noise ceilings are bands unless they would squash the profiles: where the axis would span
+    more than 2.5 times what the scores and intervals need, they are written above the panels.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Scores of one run (a subject, or the group) with ``ci_low, ci_high, ci_method, q,
+        n_tests, ceiling_low, ceiling_high``; one row per ROI and layer.
+    text : FigureText
+        Title, note, and how to read the score.
+    subjects : DataFrame, optional
+        Scores of the subjects that the run is the group of: one row per subject, ROI and layer.
+    level : float
+        Coverage of the confidence intervals, in (0, 1).
+
+    Raises
+    ------
+    ValueError
+        If `table` has several subjects or lacks a column, or `level` is not in (0, 1).
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level is {level}: expected a coverage between 0 and 1, such as 0.95")
+    grid = run_grid(table, _COLUMNS)
+    members = None if subjects is None else ScoreGrid.of(subjects)
+    run = _Run.of(grid, members)
+    scale, beyond = _axis(run, text)
+    written = beyond is not None
+
+    n_layer = len(grid.layers)
+    most = int((DOUBLE_COLUMN - 0.6 - MARGIN + _GAP) / (_NARROWEST + _GAP))
+    places = arrange(grid, most)
+    rows, columns = (1 + max(place[i] for place in places) for i in (0, 1))
+    height = _HEIGHTS[min(rows, len(_HEIGHTS)) - 1]
+    beside = scale.left_margin(rows * height) + MARGIN  # rows stand farther apart than that
+    width = _panel_width(columns, beside, n_layer)
+    names = column_names(grid.layers, width / n_layer, places)
+    left = max(beside, names.overhang + 0.05)
+    width = _panel_width(columns, left, n_layer)
+    titles = headings(grid.rois, width)
+    notes = _ceiling_notes(run, beyond) if beyond is not None else ()
+    panels = RoiPanels(places, titles, (width, height), left, names.height + 0.05, _GAP, notes)
+
+    page_width = max(SINGLE_COLUMN, panels.right + MARGIN)
+    legends = Legend.stack([_entries(run, written, level)], page_width - 2 * MARGIN)
+    captions = _captions(run, members, written, table, level)
+    page = Page(text, captions, page_width, panels.body, legends)
+    for i in range(len(grid.rois)):
+        ax = panels.axes(page, i)
+        scale.on_y(ax, labelled=panels.first(i))
+        ax.set_xlim(-0.5, n_layer - 0.5)
+        if panels.lowest(i):
+            names.draw(ax)
+        else:
+            ax.set_xticks(range(n_layer), [""] * n_layer)
+        if not written:
+            _draw_ceiling(ax, run.ceilings[:, i])
+        _draw_profile(ax, run, i, width / n_layer * 72)
+        if scale.defined and not np.isfinite(run.scores[i]).any():
+            say_empty(ax)
+    scale.label_y(page, left, panels.below, panels.top - panels.below)
+    return page.figure
+
+
+def _axis(run: _Run, text: FigureText) -> tuple[ScoreScale, ScoreScale | None]:
+    """Choose the score axis; where it would not hold the ceilings, also the one that would."""
+    near = ScoreScale.of(run.drawn, text)
+    if not np.isfinite(run.ceilings).any():
+        return near, None
+    far = ScoreScale.of(np.concatenate([run.drawn, run.ceilings]), text)
+    squashed = near.defined and far.high - far.low > _FARTHEST * (near.high - near.low)
+    return (near, far) if squashed else (far, None)
+
+
+def _ceiling_notes(run: _Run, scale: ScoreScale) -> tuple[str, ...]:
+    """Noise ceiling of each ROI in words, from the lowest to the highest of its layers."""
+    plain = replace(scale, exponent=0, decimals=max(0, scale.decimals - scale.exponent))
+    notes = []
+    for low, high in np.moveaxis(run.ceilings, 1, 0):
+        there = np.isfinite(low)
+        if there.any():
+            ends = plain.number(low[there].min()), plain.number(high[there].max())
+            notes.append(f"ceiling {ends[0]}–{ends[1]}")
+        else:
+            notes.append("")
+    return tuple(notes)
+
+
+def _panel_width(columns: int, left: float, n_layer: int) -> float:
+    """Inches of a panel: what the page has, at most what layers need, at least a column's."""
+    most, least = (
+        (page - left - MARGIN + _GAP) / columns - _GAP for page in (DOUBLE_COLUMN, SINGLE_COLUMN)
+    )
+    return max(min(most, max(_WIDEST, n_layer * _WIDEST_SLOT)), least, _NARROWEST)
+
+
+def _draw_ceiling(ax: Axes, ceiling: Array) -> None:
+    """Shade from the lower to the upper ceiling, over the width of each layer that has one."""
+    if np.isfinite(ceiling).any():
+        edges = np.arange(ceiling.shape[1] + 1) - 0.5
+        low, high = ceiling
+        ax.stairs(high, edges, baseline=low, fill=True, color=_BAND, zorder=0.5, gid="ceiling")
+
+
+def _draw_profile(ax: Axes, run: _Run, roi: int, slot: float) -> None:
+    """Draw one ROI; `slot` is the width of a layer in points."""
+    size = float(np.clip(slot * 0.45, 2.6, 4.2))
+    scores, q = run.scores[roi], run.q[roi]
+    layers = np.arange(len(scores))
+    for i, values in enumerate(run.subjects[:, roi]):
+        ax.plot(values, color=_THIN, lw=0.6, marker=".", ms=2.0, zorder=1.8, gid=f"subject-{i}")
+    ax.plot(scores, color=mean_colour(), lw=1.0, zorder=2.0, gid="profile")
+    there = np.isfinite(run.low[roi])
+    if there.any():
+        ends = run.low[roi, there], run.high[roi, there]
+        ax.vlines(layers[there], *ends, color=mean_colour(), lw=1.0, zorder=2.1, gid="ci")
+    kinds = {"significant": q < ALPHA, "not-significant": q >= ALPHA, "untested": np.isnan(q)}
+    for kind, which in kinds.items():
+        if (which & np.isfinite(scores)).any():
+            (points,) = ax.plot(layers[which], scores[which], ls="", zorder=2.2, gid=kind)
+            _mark(points, kind, size)
+
+
+def _mark(points: Line2D, kind: str, size: float) -> None:
+    points.set(marker="o", markeredgecolor=mean_colour(), markeredgewidth=0.8)
+    points.set_markersize(size if kind != "untested" else 0.6 * size)
+    points.set_markerfacecolor("white" if kind == "not-significant" else mean_colour())
+
+
+def _entries(run: _Run, written: bool, level: float) -> list[tuple[Artist, str]]:
+    entries: list[tuple[Artist, str]] = []
+    defined = np.isfinite(run.scores)
+    for kind, which, name in (
+        ("significant", run.q < ALPHA, f"q < {ALPHA:g}"),
+        ("not-significant", run.q >= ALPHA, f"q ≥ {ALPHA:g}"),
+        ("untested", np.isnan(run.q), "not tested"),
+    ):
+        if (which & defined).any() and np.isfinite(run.q[defined]).any():
+            points = Line2D([], [], ls="")
+            _mark(points, kind, 4.2)
+            entries.append((points, name))
+    if np.isfinite(run.low).any():
+        whisker = Line2D([], [], color=mean_colour(), ls="", marker="|", ms=8, mew=1.0)
+        entries.append((whisker, f"{100 * level:g} % CI"))
+    if np.isfinite(run.subjects).any():
+        entries.append((Line2D([], [], color=_THIN, lw=0.6, marker=".", ms=2.0), "each subject"))
+    if np.isfinite(run.ceilings).any() and not written:
+        entries.append((Patch(color=_BAND), "noise ceiling"))
+    return entries
+
+
+def _captions(
+    run: _Run, members: ScoreGrid | None, written: bool, table: pd.DataFrame, level: float
+) -> list[str]:
+    captions = []
+    if np.isfinite(run.low).any():
+        known = table.loc[table["ci_low"].notna() & table["ci_high"].notna(), "ci_method"]
+        methods = ", ".join(dict.fromkeys(printable(m) for m in known.dropna().astype(str) if m))
+        captions.append(f"whiskers: {100 * level:g} % CI" + (f" ({methods})" if methods else ""))
+    if np.isfinite(run.q[np.isfinite(run.scores)]).any():
+        captions.append(f"filled: q < {ALPHA:g}{say_family(table)}")
+    if members is not None and np.isfinite(run.subjects).any():
+        n = len(members.subjects)
+        captions.append(f"thin: each of {n} subjects" if n > 1 else "thin: the subject")
+    if np.isfinite(run.ceilings).any():
+        captions.append(
+            "noise ceiling: written above each panel, beyond the axis"
+            if written
+            else "grey band: noise ceiling, lower to upper"
+        )
+    return captions + say_undefined(run.scores, "gaps")

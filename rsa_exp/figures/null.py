@@ -1,0 +1,296 @@
+"""Null: what relabelled images reach, and the scores beside it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Polygon
+
+from rsa_exp.figures.grid import Array, ScoreGrid
+from rsa_exp.figures.page import MARGIN, Legend, Page
+from rsa_exp.figures.score_scale import ScoreScale, say_undefined
+from rsa_exp.figures.style import (
+    GREY,
+    INK,
+    LABEL_SIZE,
+    RING,
+    SMALL_SIZE,
+    mean_colour,
+    styled,
+)
+from rsa_exp.figures.text import FigureText, fit_width, line_height, text_width, widest, wrap
+
+ALPHA = 0.05  # of every test that a figure marks
+
+_WIDTH = 5.0  # inches of the figure
+_HISTOGRAM, _STRIP = 1.25, 0.42  # inches of axes
+_MAGNIFIED = 3.0  # times the null's range beyond which the null has an axis of its own
+_SHADE = "#efefef"
+_MOST_BINS = 50
+_MOST_BOLD = 150  # scores whose ticks are not drawn thinner
+
+
+def run_grid(table: pd.DataFrame, columns: Sequence[str] = ()) -> ScoreGrid:
+    """Lay the table of one run out as a grid.
+
+    Raises
+    ------
+    ValueError
+        As :meth:`ScoreGrid.of`; if the table lacks one of `columns`; if it has several subjects,
+        whose tests are not those of their mean.
+    """
+    need(table, columns, "score")
+    grid = ScoreGrid.of(table)
+    if grid.several:
+        raise ValueError(
+            f"inference is shown of one subject or of the group, the table has subjects "
+            f"{', '.join(grid.subjects)}: pass the rows of one of them"
+        )
+    return grid
+
+
+def need(table: pd.DataFrame, columns: Sequence[str], what: str) -> None:
+    """Raise a ValueError if a table lacks one of the columns."""
+    missing = [name for name in columns if name not in table]
+    if missing:
+        raise ValueError(
+            f"the {what} table lacks the columns {', '.join(missing)} (it has "
+            f"{', '.join(map(str, table.columns))})"
+        )
+
+
+def say_family(table: pd.DataFrame) -> str:
+    """Say over how many tests q controls the false discovery rate, empty if that varies."""
+    numbers = table.loc[table["q"].notna(), "n_tests"].dropna().unique()
+    if len(numbers) != 1:
+        return ""
+    return f" (FDR over {int(numbers[0]):,} test{'s' if numbers[0] > 1 else ''})"
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no one truth value
+class _Observed:
+    """Scores with a value, the best of them, and what its ROI and layer are called."""
+
+    scores: Array
+    p_fwe: Array
+    best: float | None
+    best_name: str
+
+    @classmethod
+    def of(cls, grid: ScoreGrid, text: FigureText) -> "_Observed":
+        scores = grid.scores[0]
+        there = np.isfinite(scores)
+        if not there.any():
+            return cls(scores[there], scores[there], None, "")
+        merit = np.where(there, scores if text.greater_is_better else -scores, -np.inf)
+        roi, layer = np.unravel_index(int(merit.argmax()), merit.shape)
+        name = f"{grid.rois[roi]}, {grid.layers[layer]}"
+        return cls(scores[there], grid.column("p_fwe")[0][there], float(scores[roi, layer]), name)
+
+
+@styled
+def null_figure(table: pd.DataFrame, null: Array, text: FigureText) -> Figure:
+    """Draw the permutation null of the best score, and every observed score on the same axis.
+
+    The observed scores are often many times the null's range away from it; the null's histogram
+    then has an axis of its own, and a shade leads from it to the null's place among the scores.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Scores of one run with ``p_fwe``, one row per ROI and layer.
+    null : ndarray of shape (n_perm,)
+        Best score over all ROIs and layers in each relabelling: the greatest, or the least
+        where lower is better. NaN is left out.
+    text : FigureText
+        Title, note, and how to read the score.
+
+    Raises
+    ------
+    ValueError
+        If no value of `null` is finite; if the table has several subjects or lacks a column.
+    """
+    grid = run_grid(table, ("p_fwe",))
+    null = np.asarray(null, dtype=float).ravel()
+    null = null[np.isfinite(null)]
+    if not null.size:
+        raise ValueError("the null has no finite value: leave this figure out")
+    observed = _Observed.of(grid, text)
+    critical = threshold(null, greater_is_better=text.greater_is_better)
+    scale = ScoreScale.of(np.concatenate([observed.scores, null]), text)
+    own = _null_scale(null, scale, text)
+
+    legend = Legend(_entries(observed), _WIDTH - 2 * MARGIN)
+    count = ScoreScale.of(_counts(null)[0], FigureText("", "", "relabellings"))
+    end = widest([*own.tick_labels, *scale.tick_labels], SMALL_SIZE) / 2 + 0.03
+    left = MARGIN + max(count.left_margin(_HISTOGRAM), end)
+    inner = _WIDTH - left - MARGIN - end
+    labels = [wrap(s.label, inner, LABEL_SIZE) for s in (own, scale)]
+    line, tick = line_height(LABEL_SIZE), 0.07 + line_height(SMALL_SIZE)
+    below = tick + len(labels[1]) * line
+    upper = below + _STRIP + line_height(SMALL_SIZE) + 0.16 + tick + len(labels[0]) * line
+    body = upper + _HISTOGRAM + line_height(SMALL_SIZE) + 0.04
+    page = Page(text, _captions(grid, observed, null, critical, text), _WIDTH, body, [legend])
+
+    top = page.axes(left, upper, inner, _HISTOGRAM)
+    count.on_y(top)
+    count.label_y(page, left, upper, _HISTOGRAM)
+    own.on_x(top, inner)
+    heights, edges = _counts(null)
+    top.stairs(heights, edges, fill=True, color=GREY, alpha=0.75, gid="null")
+    strip = page.axes(left, below, inner, _STRIP)
+    scale.on_x(strip, inner)
+    _draw_strip(strip, observed)
+    if own is not scale:
+        _shade(page, (strip, top), own, scale, (left, below, upper, inner))
+    for bottom, lines in zip((upper, below), labels, strict=True):
+        page.text(left + inner / 2, bottom - tick, lines, size=LABEL_SIZE, ha="center", va="top")
+
+    place = (left, inner)
+    if critical is not None:
+        for ax in (top, strip):
+            ax.axvline(critical, color=INK, lw=0.9, ls=(0, (3, 2)), zorder=3, gid="threshold")
+        percent = f"{100 * (1 - ALPHA if text.greater_is_better else ALPHA):.0f} %"
+        wide = replace(own, decimals=own.decimals + 1)
+        label = f"{percent}: {wide.number(critical)}"
+        _label(page, label, own, critical, (*place, upper + _HISTOGRAM))
+    if observed.best is not None:
+        strip.axvline(observed.best, color=INK, lw=0.9, zorder=2, gid="observed")
+        strip.plot(observed.best, 0.93, color=INK, marker="v", ms=4.0, clip_on=False, zorder=4)
+        word = "max" if text.greater_is_better else "min"
+        label = f"observed {word} {scale.number(observed.best)}: {observed.best_name}"
+        _label(page, label, scale, observed.best, (*place, below + _STRIP))
+    return page.figure
+
+
+def threshold(null: Array, *, greater_is_better: bool) -> float | None:
+    """Value that a score has to pass for (k + 1) / (n_perm + 1) to be below 0.05.
+
+    Parameters
+    ----------
+    null : ndarray of shape (n_perm,)
+        Finite.
+    greater_is_better : bool
+        False for distances, which have to lie below it.
+
+    Returns
+    -------
+    float or None
+        One of the null's values, about its 95th (5th) percentile; None if there are too few for
+        any score to be that unlikely.
+    """
+    rank = -(-(null.size + 1) // round(1 / ALPHA)) - 1  # as many may be as extreme, less one
+    if rank < 1:
+        return None
+    ordered = np.sort(null)
+    return float(ordered[-rank] if greater_is_better else ordered[rank - 1])
+
+
+def _null_scale(null: Array, scale: ScoreScale, text: FigureText) -> ScoreScale:
+    """Axis of the histogram: that of the scores unless the null would be a spike on it."""
+    extreme = "greatest" if text.greater_is_better else "least"
+    label = f"{extreme} {text.score_label} of a relabelling"
+    own = ScoreScale.of(null, replace(text, score_label=label, signed=False))
+    return own if scale.high - scale.low > _MAGNIFIED * (own.high - own.low) else scale
+
+
+def _counts(null: Array) -> tuple[Array, Array]:
+    """Histogram of the null: counts, and the edges of the bins."""
+    if np.ptp(null) == 0.0:
+        half = 0.005 * abs(null[0]) or 0.05  # a tenth of the axis that ScoreScale gives one value
+        return np.array([float(null.size)]), np.array([null[0] - half, null[0] + half])
+    edges = np.histogram_bin_edges(null, "auto")
+    if len(edges) > _MOST_BINS + 1:
+        edges = np.histogram_bin_edges(null, _MOST_BINS)
+    counts, _ = np.histogram(null, edges)
+    return counts.astype(float), edges
+
+
+def _kinds(observed: _Observed) -> list[tuple[str, str, Array]]:
+    """Name, colour and scores of each kind of score that there is."""
+    tested = np.isfinite(observed.p_fwe)
+    passed = observed.p_fwe < ALPHA
+    kinds = [
+        (f"score with p_fwe < {ALPHA:g}", mean_colour(), passed),
+        (f"p_fwe ≥ {ALPHA:g}", GREY, tested & ~passed),
+        ("not tested", RING, ~tested),
+    ]
+    return [(name, colour, observed.scores[which]) for name, colour, which in kinds if which.any()]
+
+
+def _entries(observed: _Observed) -> list[tuple[Artist, str]]:
+    return [
+        (Line2D([], [], ls="", color=colour, marker="|", ms=8, mew=1.2), name)
+        for name, colour, _ in _kinds(observed)
+    ]
+
+
+def _draw_strip(ax: Axes, observed: _Observed) -> None:
+    ax.set_ylim(0, 1)
+    ax.set_yticks([])
+    ax.spines["left"].set_visible(False)
+    ax.patch.set_visible(False)
+    for line in list(ax.lines):  # at zero, where it would look like a score
+        line.remove()
+    width = 0.9 if observed.scores.size <= _MOST_BOLD else 0.5
+    for name, colour, scores in reversed(_kinds(observed)):
+        ax.vlines(scores, 0.0, 0.8, color=colour, lw=width, alpha=0.8, zorder=2.5, gid=name)
+
+
+def _shade(
+    page: Page,
+    axes: tuple[Axes, Axes],
+    own: ScoreScale,
+    scale: ScoreScale,
+    place: tuple[float, float, float, float],
+) -> None:
+    """Lead from the null's place on the strip up to the histogram's axis."""
+    left, below, upper, inner = place
+    low, high = (
+        left + inner * (end - scale.low) / (scale.high - scale.low) for end in (own.low, own.high)
+    )
+    corners = [(low, below), (low, below + _STRIP), (left, upper), (left, upper + _HISTOGRAM)]
+    right = [(high, below), (high, below + _STRIP), (left + inner, upper)]
+    right.append((left + inner, upper + _HISTOGRAM))
+    outline = [page.box(x, y, 0.0, 0.0)[:2] for x, y in (*corners, *reversed(right))]
+    page.figure.add_artist(
+        Polygon(outline, fc=_SHADE, ec="none", transform=page.figure.transFigure, zorder=-1)
+    )
+    for ax in axes:
+        ax.patch.set_visible(False)
+
+
+def _label(
+    page: Page, label: str, scale: ScoreScale, value: float, place: tuple[float, float, float]
+) -> None:
+    """Write a label above a vertical line, within the width of the axes."""
+    left, inner, bottom = place
+    label = fit_width(label, inner, SMALL_SIZE)
+    half = text_width(label, SMALL_SIZE) * 1.04 / 2
+    x = left + inner * (value - scale.low) / (scale.high - scale.low)
+    x = float(np.clip(x, left + half, left + inner - half))
+    page.text(x, bottom + 0.03, label, ha="center", va="bottom")
+
+
+def _captions(
+    grid: ScoreGrid, observed: _Observed, null: Array, critical: float | None, text: FigureText
+) -> list[str]:
+    extreme, beyond = ("greatest", "exceed") if text.greater_is_better else ("least", "are below")
+    captions = [
+        f"histogram: {extreme} score over all ROIs and layers in each of {null.size:,} "
+        f"relabellings of the images"
+    ]
+    tested = int(np.isfinite(observed.p_fwe).sum())
+    if tested:
+        passed = int((observed.p_fwe < ALPHA).sum())
+        captions.append(
+            f"{passed:,} of {tested:,} scores have p_fwe < {ALPHA:g}, too few relabellings for any"
+            if critical is None
+            else f"{passed:,} of {tested:,} scores {beyond} its dashed line (p_fwe < {ALPHA:g})"
+        )
+    return captions + say_undefined(grid.scores, "not drawn")
