@@ -56,9 +56,8 @@ def report_sweep(folder: Path, seconds: float, memory: float) -> pd.DataFrame:
     records = [json.loads(path.read_text()) for path in sorted(folder.glob("*/provenance.json"))]
     stages = pd.DataFrame([record["seconds"] for record in records]).sum()
     stages["track"] = in_store(folder) - stages.sum()
-    print(
-        f"subject=1,2,3 --multirun align=exact inference=none: {seconds:.1f} s, peak {memory:.2f} GB"
-    )
+    what = "subject=1,2,3 --multirun align=exact inference=none"
+    print(f"{what}: {seconds:.1f} s, peak {memory:.2f} GB")
     for stage, spent in stages.items():
         print(f"  {stage:<10}{spent:6.2f} s  {100 * spent / seconds:4.0f} %")
     rest = seconds - stages.sum()

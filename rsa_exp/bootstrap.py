@@ -241,6 +241,7 @@ class _Drawing:
         n_brain = len(self.plan.members) + len(self.plan.peers)
         arguments = self.metric, self.models, self.drawn.image_counts, self.splits
         engine = weigher(*arguments, n_brain, interrupts.checkpoint)
+        self.models = []  # kept by the engine in the form that it needs
         # An ROI at a time, where ROIs share no more work than that of the model's RDMs.
         step = 1
         if self.metric.bootstrap != "weights" or not self.weighable:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
-from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -17,14 +16,17 @@ from rsa_exp.stats.draws import relabellings
 from rsa_exp.stats.gaps import union
 from rsa_exp.stats.metrics import METRICS, Metric
 from rsa_exp.stats.parallel import in_order
-from rsa_exp.stats.relabelling import RelabelledModels, unit_of
+from rsa_exp.stats.relabelling import RelabelledModels, Unit, unit_of
 from rsa_exp.stats.resampling import relabelled_scores, resampled
 from rsa_exp.stats.similarity import MIN_PAIRS
+from rsa_exp.stats.weighted_sums import working_type
 
 __all__ = ["Relabelled", "relabel_study"]
 
-# Brain RDMs that meet each relabelled layer together, in rows of 8 bytes a pair.
+# Brain RDMs that meet each relabelled layer together.
 _BRAIN_BYTES = 1 << 30
+
+Compare = Callable[[Sequence[Callable[[], Rdm]], Callable[[int], None]], FloatArray]
 
 
 @dataclass(frozen=True)
@@ -96,10 +98,14 @@ def relabel_study(
     if count_pairs(len(images)) < MIN_PAIRS:
         return Relabelled(np.full((*shape[:2], 0), np.nan), np.full(shape[:2], np.nan), 0)
 
-    prepare, compare = _engine(metric, [_of(model, images) for model in models], orders)
+    def read_used(task: tuple[str, str]) -> Rdm:
+        return _of(read(task), images)
+
+    compare = _comparer(metric, [_of(model, images) for model in models], orders)
     del models
     total = np.zeros(shape)
-    step = max(1, _BRAIN_BYTES // (8 * count_pairs(len(images))))
+    row_bytes = np.dtype(working_type(len(images))).itemsize * count_pairs(len(images))
+    step = max(1, _BRAIN_BYTES // row_bytes)
     with tqdm(
         total=len(orders) * -(-len(tasks) // step),
         desc="relabelling",
@@ -114,7 +120,7 @@ def relabel_study(
 
         for first in range(0, len(tasks), step):
             block = tasks[first : first + step]
-            brains = list(in_order(lambda task: prepare(_of(read(task), images)), block))
+            brains = [partial(read_used, task) for task in block]
             for (roi, _), scores in zip(block, compare(brains, tick), strict=True):
                 total[rois.index(roi)] += scores
     total /= len(members)
@@ -133,15 +139,19 @@ def _of(rdm: Rdm, images: IntArray) -> Rdm:
     return rdm if len(images) == rdm.n_cond else Rdm.of(resampled(rdm, images))
 
 
-def _engine(
-    metric: Metric, models: Sequence[Rdm], orders: IntArray
-) -> tuple[Callable[[Rdm], Any], Callable[[Sequence[Any], Callable[[int], None]], FloatArray]]:
-    """Return what prepares a brain RDM, and what scores some against all relabelled layers."""
-    if metric.has_unit:
-        units = in_order(partial(unit_of, metric), models)
-        return partial(unit_of, metric), RelabelledModels(list(units), orders).scores
+def _comparer(metric: Metric, models: Sequence[Rdm], orders: IntArray) -> Compare:
+    """Return what scores brain RDMs, which it reads, against all relabelled layers."""
+    if not metric.has_unit:
+        return lambda brains, tick: relabelled_scores(
+            [read() for read in brains], models, metric, orders, lambda: tick(1)
+        )
+    relabelled = RelabelledModels(list(in_order(partial(unit_of, metric), models)), orders)
 
-    def compare(brains: Sequence[Rdm], tick: Callable[[int], None]) -> FloatArray:
-        return relabelled_scores(brains, models, metric, orders, lambda: tick(1))
+    def compare(brains: Sequence[Callable[[], Rdm]], tick: Callable[[int], None]) -> FloatArray:
+        return relabelled.scores([_unit_reader(metric, read) for read in brains], tick)
 
-    return lambda rdm: rdm, compare
+    return compare
+
+
+def _unit_reader(metric: Metric, read: Callable[[], Rdm]) -> Callable[[], Unit]:
+    return lambda: unit_of(metric, read())

@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event
 from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
@@ -26,7 +27,9 @@ def one_blas_thread() -> threadpool_limits:
     return threadpool_limits(limits=1, user_api="blas")
 
 
-def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+def in_order(
+    work: Callable[[Item], Result], items: Iterable[Item], stop: Event | None = None
+) -> Iterator[Result]:
     """Apply `work` to items in threads and yield the results in the items' order.
 
     BLAS sums in an order that depends on its number of threads, so it gets one; a result then
@@ -39,6 +42,8 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[
         Takes an item; spends its time in numpy, numba or files, which release the interpreter.
     items : iterable
         What to work on.
+    stop : Event, optional
+        Set when nobody waits for results any more, so that long work under way can end.
 
     Yields
     ------
@@ -59,5 +64,7 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[
             while pending:
                 yield pending.popleft().result()
         finally:
+            if stop is not None:
+                stop.set()
             for future in pending:
                 future.cancel()

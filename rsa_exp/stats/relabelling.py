@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import sqrt
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -149,14 +150,14 @@ class RelabelledModels:
             square[:] = squareform(model.values, checks=False)
 
     def scores(
-        self, brains: Sequence[Unit], tick: Callable[[int], object] | None = None
+        self, brains: Sequence[Callable[[], Unit]], tick: Callable[[int], object] | None = None
     ) -> FloatArray:
         """Score brain RDMs against every layer under every relabelling, on all cores.
 
         Parameters
         ----------
-        brains : sequence of Unit
-            Over the same images.
+        brains : sequence of functions that return a Unit
+            Brain RDMs over the same images, read and laid out on all cores.
         tick : callable, optional
             Called in the calling thread with the number of relabellings that were done; may raise.
 
@@ -167,21 +168,27 @@ class RelabelledModels:
         """
         n_model, n_cond, _ = self._squares.shape
         wound = np.empty((len(brains), n_cond, n_cond // 2), dtype=self._squares.dtype)
-        for brain, rows in zip(brains, wound, strict=True):
-            _wind(brain.values, n_cond, rows)
-        sums = None
-        if brains[0].sums is not None:
-            sums = np.stack([brain.sums for brain in brains if brain.sums is not None])
+
+        def lay_out(place: int) -> FloatArray | None:
+            unit = brains[place]()
+            _wind(unit.values, n_cond, wound[place])
+            return unit.sums
+
+        each = [sums for sums in in_order(lay_out, range(len(brains))) if sums is not None]
+        sums = np.stack(each) if each else None
         scores = np.empty((len(brains), n_model, len(self._orders)))
         chunks = range(0, len(self._orders), _TOGETHER)
-        work = partial(self._chunk, wound.reshape(len(brains), -1), sums)
-        for start, part in zip(chunks, in_order(work, chunks), strict=True):
+        stop = Event()
+        work = partial(self._chunk, wound.reshape(len(brains), -1), sums, stop)
+        for start, part in zip(chunks, in_order(work, chunks, stop), strict=True):
             scores[:, :, start : start + part.shape[2]] = part
             if tick is not None:
                 tick(part.shape[2])
         return scores
 
-    def _chunk(self, brains: NDArray[Any], sums: FloatArray | None, first: int) -> FloatArray:
+    def _chunk(
+        self, brains: NDArray[Any], sums: FloatArray | None, stop: Event, first: int
+    ) -> FloatArray:
         orders = self._orders[first : first + _TOGETHER]
         n_model, n_cond, _ = self._squares.shape
         half = n_cond // 2
@@ -189,11 +196,13 @@ class RelabelledModels:
         totals = np.zeros((len(brains), n_model * len(orders)))
         room = np.empty(totals.shape[1] * step * half, dtype=brains.dtype)
         for start in range(0, n_cond, step):
-            stop = min(start + step, n_cond)
-            length = (stop - start) * half
+            if stop.is_set():
+                break
+            last = min(start + step, n_cond)
+            length = (last - start) * half
             formed = room[: totals.shape[1] * length].reshape(-1, length)
-            _relabel(self._squares, orders, start, stop, formed)
-            totals += brains[:, start * half : stop * half] @ formed.T
+            _relabel(self._squares, orders, start, last, formed)
+            totals += brains[:, start * half : last * half] @ formed.T
         scores = totals.reshape(len(brains), n_model, len(orders))
         if sums is not None:
             for m, solved in enumerate(self._solved):
