@@ -271,7 +271,11 @@ def _tell(result: RunResult, greater: bool) -> None:
 
 def _note(result: RunResult) -> str:
     """Return the run's description in the UI, in Markdown."""
+    from rsa_exp.terminal import summary_of_tests
+
     lines = [f"**{result.text.title}**", "", f"{result.text.score_label}; {result.text.note}"]
+    summary = summary_of_tests(result.scores)
+    lines += ["", summary] if summary else []
     said = [*result.warnings, *result.notices]
     lines += ["", *(f"- {text}" for text in said)] if said else []
     return "\n".join(lines)

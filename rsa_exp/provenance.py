@@ -23,8 +23,8 @@ from rsa_exp.data.study import InputRecord
 __all__ = ["combined_digest", "git_state", "provenance"]
 
 _PACKAGES = (
-    "h5py", "hydra-core", "matplotlib", "mlflow", "numpy", "omegaconf", "pandas", "rsatoolbox",
-    "scipy", "seaborn", "threadpoolctl", "xxhash",
+    "h5py", "hydra-core", "matplotlib", "mlflow", "numba", "numpy", "omegaconf", "pandas",
+    "rsatoolbox", "scipy", "seaborn", "threadpoolctl", "xxhash",
 )  # fmt: skip
 
 
