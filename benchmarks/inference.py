@@ -39,7 +39,7 @@ def rsatoolbox_seconds(n_images: int, method: str, n_samples: int) -> float | No
     start = time.perf_counter()
     try:
         eval_dual_bootstrap(models, brain, method=method, N=n_samples)
-    except (ValueError, MemoryError):
+    except (ValueError, TypeError, MemoryError):
         return None
     return (time.perf_counter() - start) / n_samples
 

@@ -30,6 +30,22 @@ def test_partial() -> None:
     assert len(re.findall(r"\d\.\dx", out)) == 6
 
 
+def test_inference(tmp_path: Path) -> None:
+    small = ["--folder", str(tmp_path), "--images", "60", "--draws", "20", "--metrics", "corr"]
+    lines = bench("inference.py", *small).splitlines()
+    assert len([line for line in lines if re.search(r"\d\.\d s, \d\.\d\d GB", line)]) == 3
+
+
+def test_dual_bootstrap_agrees_with_rsatoolbox(tiny_study: Path) -> None:
+    """Standard errors from 300 draws of their own each: within 20 % of one another."""
+    brains = [str(tiny_study / f"CSI{subject}_BOLD5000_CORR_RDMs.h5") for subject in (1, 2, 3)]
+    model = str(tiny_study / "ResNet50_CORR_RDMs.h5")
+    out = bench("dual_bootstrap.py", *brains, "--model", model, "--samples", "300")
+    rows = [line.split("|")[3:5] for line in out.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) == 5
+    assert all(0.8 < float(ours) / float(theirs) < 1.25 for ours, theirs in rows)
+
+
 @pytest.mark.slow
 def test_full_size(tmp_path: Path) -> None:
     folder = str(tmp_path)
