@@ -2,8 +2,9 @@
 
     python benchmarks/dual_bootstrap.py BRAIN.h5 [BRAIN.h5 ...] --model MODELS.h5 [--metric corr]
 
-Takes one rsatoolbox file for each subject and one of candidate models. RDMs of the first ROI are used,
-several of them (sessions) averaged. Both sides draw 1000 samples, each its own: they agree up to the noise of the draws.
+Takes one rsatoolbox file for each subject and one of candidate models. RDMs of the first ROI are
+used, several of them (sessions) averaged. Both sides draw 1000 samples, each its own: they agree up
+to the noise of the draws.
 """
 
 from __future__ import annotations

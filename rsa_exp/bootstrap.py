@@ -5,23 +5,23 @@ Brain RDMs are read once more and pass by the model's, which stay in memory.
 
 from __future__ import annotations
 
-import logging
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from rsa_exp import interrupts
+from rsa_exp.cost import announce_cost
 from rsa_exp.data.study import Study
 from rsa_exp.errors import listing
 from rsa_exp.stats.ceiling import drawn_rank_ceilings, rank_ceilings
 from rsa_exp.stats.condensed import FloatArray, Rdm, count_pairs
 from rsa_exp.stats.draws import bootstrap_counts, halves
 from rsa_exp.stats.metrics import METRICS, Metric
-from rsa_exp.stats.parallel import in_order, n_workers
+from rsa_exp.stats.parallel import in_order
 from rsa_exp.stats.similarity import MIN_PAIRS
 from rsa_exp.stats.uncertainty import Kind, Sampling, jackknife_error
 from rsa_exp.stats.weighted_linear import Pool, Weighted
@@ -29,13 +29,8 @@ from rsa_exp.stats.weighting import Resampler, Weigher, is_weighable, weigher
 
 __all__ = ["Drawn", "Plan", "draw_study"]
 
-log = logging.getLogger("rsa_exp")
-
 # Brain RDMs held at a time where several ROIs share work, in rows of 8 bytes a pair.
 _BRAIN_BYTES = 1 << 29
-# What takes longer than this, in seconds, is announced.
-_LONG = 60.0
-
 Counts = NDArray[np.uint8]
 
 
@@ -187,7 +182,7 @@ class _Drawing:
         self.metric, self.full = metric, scores
         self.models = self._read_models()
         self.weighable = is_weighable(metric, self.models)
-        self.announced = False
+        self.announced: set[str] = set()
         self.drawn = self._nothing_yet()
         self.splits = halves(plan.seed, study.n_images, self.drawn.halves.shape[3])
 
@@ -295,26 +290,13 @@ class _Drawing:
                 models, counts = self._read_models(), self.drawn.image_counts
                 engine = Resampler(self.metric, models, counts, self.splits, interrupts.checkpoint)
             chosen = [rdms[roi][:n_member] for roi in gappy]
-            self._announce_cost(engine, chosen)
+            self._announce(
+                f"{self.metric.name} is computed anew in {n_column} draws of images",
+                partial(engine.weigh_once, chosen),
+                n_column * len(self.rois) / len(gappy),
+            )
             found |= zip(gappy, engine.weigh(chosen), strict=True)
         return found
-
-    def _announce_cost(self, engine: Resampler, rois: list[list[Rdm]]) -> None:
-        """Time one draw, and say once how long all of them will take."""
-        if self.announced:
-            return
-        self.announced = True
-        start = time.perf_counter()
-        engine.weigh_once(rois)
-        one = (time.perf_counter() - start) * len(self.rois) / len(rois)
-        seconds = one * engine.n_column / n_workers()
-        if seconds > _LONG:
-            log.warning(
-                "%s has to be computed anew in each of %d draws of images: about %.0f min",
-                self.metric.name,
-                engine.n_column,
-                seconds / 60,
-            )
 
     def _rank_ceilings(self, rdms: list[Rdm]) -> _Ceilings | None:
         """Noise ceilings of a metric of ranks: from all data, and in each draw if asked for."""
@@ -326,9 +308,20 @@ class _Drawing:
             return _Ceilings(full, [])
         images = None if ways == ("subjects",) else self.drawn.image_counts
         times = None if ways == ("images",) else self.drawn.subject_counts
-        return _Ceilings(
-            full, list(drawn_rank_ceilings(rdms, metric, images, times, interrupts.checkpoint))
+        image, time = (None if counts is None else counts[:, :1] for counts in (images, times))
+        self._announce(
+            f"noise ceilings of {metric.name} are ranked anew in {plan.n_boot} draws",
+            partial(drawn_rank_ceilings, rdms, metric, image, time),
+            plan.n_boot * len(self.rois),
         )
+        drawn = drawn_rank_ceilings(rdms, metric, images, times, interrupts.checkpoint)
+        return _Ceilings(full, list(drawn))
+
+    def _announce(self, what: str, once: Callable[[], object], times: float) -> None:
+        """Say what costly work will take, once for all ROIs."""
+        if what not in self.announced:
+            self.announced.add(what)
+            announce_cost(what, once, times)
 
     def _pool_ceilings(self, pool: Pool, full: Pool) -> _Ceilings:
         """Noise ceilings of an inner product, from the subjects' Gram matrices."""

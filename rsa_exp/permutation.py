@@ -10,6 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from rsa_exp import interrupts
+from rsa_exp.cost import announce_cost
 from rsa_exp.data.study import Study
 from rsa_exp.stats.condensed import FloatArray, IntArray, Rdm, complete_images, count_pairs
 from rsa_exp.stats.draws import relabellings
@@ -142,9 +143,7 @@ def _of(rdm: Rdm, images: IntArray) -> Rdm:
 def _comparer(metric: Metric, models: Sequence[Rdm], orders: IntArray) -> Compare:
     """Return what scores brain RDMs, which it reads, against all relabelled layers."""
     if not metric.has_unit:
-        return lambda brains, tick: relabelled_scores(
-            [read() for read in brains], models, metric, orders, lambda: tick(1)
-        )
+        return partial(_compare_anew, metric, models, orders)
     relabelled = RelabelledModels(list(in_order(partial(unit_of, metric), models)), orders)
 
     def compare(brains: Sequence[Callable[[], Rdm]], tick: Callable[[int], None]) -> FloatArray:
@@ -155,3 +154,20 @@ def _comparer(metric: Metric, models: Sequence[Rdm], orders: IntArray) -> Compar
 
 def _unit_reader(metric: Metric, read: Callable[[], Rdm]) -> Callable[[], Unit]:
     return lambda: unit_of(metric, read())
+
+
+def _compare_anew(
+    metric: Metric,
+    models: Sequence[Rdm],
+    orders: IntArray,
+    brains: Sequence[Callable[[], Rdm]],
+    tick: Callable[[int], None],
+) -> FloatArray:
+    """Compare whole RDMs after each relabelling, for metrics that are no inner products."""
+    rdms = [read() for read in brains]
+    announce_cost(
+        f"{metric.name} is computed anew after {len(orders)} relabellings",
+        partial(relabelled_scores, rdms, models, metric, orders[:1]),
+        len(orders),
+    )
+    return relabelled_scores(rdms, models, metric, orders, lambda: tick(1))

@@ -77,11 +77,6 @@ class Columns:
         )
 
     @property
-    def weights(self) -> FloatArray:
-        """The weights themselves, of shape (n_cond, n_column)."""
-        return np.asarray(self.deviation + self.centre, dtype=np.float64)
-
-    @property
     def tiles(self) -> Iterator[slice]:
         """Columns that are multiplied together."""
         for start in range(0, len(self.centre), _TILE):
@@ -123,9 +118,12 @@ class PairSums:
     @classmethod
     def of_ones(cls, columns: Columns) -> PairSums:
         """Sum the RDM that is 1 everywhere, in closed form: how many pairs there are."""
-        weights = columns.weights
-        n_cond = len(weights)
-        pairs = (weights.sum(axis=0) ** 2 - (weights**2).sum(axis=0)) / 2
+        n_cond = len(columns.deviation)
+        deviation = columns.deviation.sum(axis=0, dtype=np.float64)
+        square = np.einsum("ik,ik->k", columns.deviation, columns.deviation, dtype=np.float64)
+        total = n_cond * columns.centre + deviation
+        square += columns.centre * (total + deviation)
+        pairs = (total**2 - square) / 2
         return cls(
             np.array([n_cond * (n_cond - 1) / 2]), np.full((1, n_cond), n_cond - 1.0), pairs[None]
         )
