@@ -1,10 +1,6 @@
-"""Best layers: how often each layer is an ROI's best, over images drawn again or halved.
-
-Also the panels, one for each ROI, that figures of inference stand in.
-"""
+"""Best layers: how often each layer is an ROI's best, over images drawn again or halved."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -16,11 +12,10 @@ from matplotlib.patches import Patch, Rectangle
 
 from rsa_exp.figures.grid import Array, ScoreGrid
 from rsa_exp.figures.heatmap import readable_on
-from rsa_exp.figures.null import run_grid
 from rsa_exp.figures.page import MARGIN, Legend, Page
+from rsa_exp.figures.panels import run_grid
 from rsa_exp.figures.style import (
     DOUBLE_COLUMN,
-    GREY,
     LABEL_SIZE,
     NAME_LIMIT,
     SMALL_SIZE,
@@ -28,113 +23,12 @@ from rsa_exp.figures.style import (
     layer_colours,
     styled,
 )
-from rsa_exp.figures.text import (
-    FigureText,
-    line_height,
-    literal,
-    shorten,
-    text_width,
-    widest,
-)
+from rsa_exp.figures.text import FigureText, line_height, literal, shorten, text_width, widest
 
-_ROW_GAP = 0.1  # inches between a row of panels and the headings of the next
 _LONGEST = 4.2  # inches of a bar
 _THICK, _THIN = 0.16, 0.06  # inches of the bars of an ROI
 _BETWEEN, _CLOSE = 0.1, 0.05  # inches between ROIs, and between more than fit a page so
 _MOST_ROIS = 16
-
-
-@dataclass(frozen=True)
-class RoiPanels:
-    """A panel for each ROI, in rows and columns.
-
-    Attributes
-    ----------
-    places : tuple of (int, int), length n_roi
-        Row and column of each ROI's panel.
-    headings : tuple of tuple of str, length n_roi
-        Lines above each panel.
-    size : (float, float)
-        Inches of a panel's axes.
-    left, below : float
-        Inches left of the first column's axes and below the last row's.
-    across : float
-        Inches between the axes of neighbouring columns.
-    notes : tuple of str
-        A small line under each panel's heading, or nothing for all.
-    """
-
-    places: tuple[tuple[int, int], ...]
-    headings: tuple[tuple[str, ...], ...]
-    size: tuple[float, float]
-    left: float
-    below: float
-    across: float
-    notes: tuple[str, ...] = ()
-
-    @property
-    def rows(self) -> int:
-        """Number of rows."""
-        return 1 + max(row for row, _ in self.places)
-
-    @property
-    def columns(self) -> int:
-        """Number of columns."""
-        return 1 + max(column for _, column in self.places)
-
-    @property
-    def right(self) -> float:
-        """Inches at which the last column's axes end."""
-        return self.left + self.columns * (self.size[0] + self.across) - self.across
-
-    @property
-    def top(self) -> float:
-        """Inches at which the first row's axes end."""
-        return self._bottom(0) + self.size[1]
-
-    @property
-    def body(self) -> float:
-        """Inches of all rows with what stands above and below."""
-        return self.top + self._heading(0)
-
-    def _bottom(self, row: int) -> float:
-        beneath = range(row + 1, self.rows)
-        return self.below + sum(self.size[1] + self._heading(i) + _ROW_GAP for i in beneath)
-
-    def _heading(self, row: int) -> float:
-        """Inches above the axes of a row for their headings."""
-        pairs = zip(self.places, self.headings, strict=True)
-        lines = max(len(heading) for (at, _), heading in pairs if at == row)
-        notes = line_height(SMALL_SIZE) if self.notes else 0.0
-        return lines * line_height(LABEL_SIZE) + notes + 0.06
-
-    def axes(self, page: Page, roi: int) -> Axes:
-        """Add the axes of an ROI, its heading above."""
-        row, column = self.places[roi]
-        x = self.left + column * (self.size[0] + self.across)
-        y = self._bottom(row)
-        ax = page.axes(x, y, *self.size)
-        top = y + self.size[1] + 0.05
-        if self.notes:
-            page.text(x, top, self.notes[roi], va="bottom").set_color(GREY)
-            top += line_height(SMALL_SIZE)
-        page.text(x, top, self.headings[roi], size=LABEL_SIZE, va="bottom")
-        return ax
-
-    def lowest(self, roi: int) -> bool:
-        """Whether no panel stands below that of an ROI, so that it names the column's axis."""
-        row, column = self.places[roi]
-        return all(other <= row for other, beside in self.places if beside == column)
-
-    def first(self, roi: int) -> bool:
-        """Whether an ROI's panel names its row's axis: nothing stands left of it.
-
-        Neither a panel, nor the names under a column of panels that ends above.
-        """
-        row, column = self.places[roi]
-        panel = any(beside == row and other < column for beside, other in self.places)
-        ends = all(beside < row for beside, other in self.places if other == column - 1)
-        return column == 0 or not (panel or ends)
 
 
 @styled

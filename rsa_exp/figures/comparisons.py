@@ -8,33 +8,32 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rsa_exp.figures.best_layers import RoiPanels
 from rsa_exp.figures.grid import Array, ScoreGrid
 from rsa_exp.figures.heatmap import best_layers, readable_on
-from rsa_exp.figures.null import ALPHA, need, run_grid, say_family
-from rsa_exp.figures.page import MARGIN, AxisNames, Page
+from rsa_exp.figures.page import MARGIN, Page
+from rsa_exp.figures.panels import (
+    ALPHA,
+    RoiPanels,
+    arrange,
+    column_names,
+    extent,
+    headings,
+    need,
+    run_grid,
+    say_family,
+)
 from rsa_exp.figures.score_scale import ScoreScale, say_undefined
 from rsa_exp.figures.style import (
     DOUBLE_COLUMN,
     GREY,
     INK,
-    LABEL_SIZE,
     NAME_LIMIT,
     SINGLE_COLUMN,
     SMALL_SIZE,
     UNDEFINED,
     styled,
 )
-from rsa_exp.figures.text import (
-    FigureText,
-    in_two_lines,
-    line_height,
-    literal,
-    printable,
-    shorten,
-    text_width,
-    wrap,
-)
+from rsa_exp.figures.text import FigureText, line_height, literal, printable, shorten, text_width
 
 MOST_STARS = 12  # layers beyond which a cell holds no more than a dot
 
@@ -43,55 +42,6 @@ _MOST_ROWS = 5  # beyond which matrices are as small as they can be
 _SMALLEST_CELL, _LARGEST_CELL = 0.045, 0.4
 _GAP = 0.12  # inches between a matrix and the names of the next
 _HIGHEST_BAR = 2.4  # inches
-
-
-def arrange(grid: ScoreGrid, most: int) -> tuple[tuple[int, int], ...]:
-    """Row and column of each ROI, in at most `most` columns.
-
-    Where every ROI is one hemisphere's part of a region, a column is a region and the right
-    hemisphere stands under the left; otherwise ROIs follow the table's order.
-    """
-    parts = list(zip(grid.regions, grid.hemispheres, strict=True))
-    bilateral = set(grid.hemispheres) == {"LH", "RH"} and all(grid.regions)
-    if not bilateral or len(set(parts)) < len(parts):
-        columns = _even(len(grid.rois), most)
-        return tuple(divmod(i, columns) for i in range(len(grid.rois)))
-    regions = list(dict.fromkeys(grid.regions))
-    columns = _even(len(regions), most)
-    places = []
-    for region, side in parts:
-        band, column = divmod(regions.index(region), columns)
-        places.append((2 * band + (side == "RH"), column))
-    rows = sorted({row for row, _ in places})
-    return tuple((rows.index(row), column) for row, column in places)
-
-
-def _even(n: int, most: int) -> int:
-    """Columns of `n` panels in as few rows as `most` columns need."""
-    return -(-n // -(-n // max(most, 1)))
-
-
-def column_names(names: Sequence[str], slot: float, places: Sequence[tuple[int, int]]) -> AxisNames:
-    """Names under the columns of panels, at ticks `slot` inches apart.
-
-    Where a column ends above the last row, slanted names would reach into the panel beside
-    them; they then stand upright.
-    """
-    fitted = AxisNames.fit(names, slot)
-    ends = {column: max(row for row, at in places if at == column) for _, column in places}
-    if fitted.rotation == 45 and len(set(ends.values())) > 1:
-        return AxisNames.fit(names, line_height(SMALL_SIZE))  # too narrow a slot for a slant
-    return fitted
-
-
-def headings(names: Sequence[str], width: float) -> tuple[tuple[str, ...], ...]:
-    """Names of panels `width` inches wide, each in as many lines as it needs."""
-    lines = []
-    for name in shorten(names, NAME_LIMIT):
-        broken = in_two_lines(name, width, LABEL_SIZE)
-        pieces = broken.split("\n") if broken is not None else wrap(name, width, LABEL_SIZE)
-        lines.append(tuple(pieces))
-    return tuple(lines)
 
 
 @styled
@@ -133,7 +83,7 @@ def comparisons_figure(comparisons: pd.DataFrame, table: pd.DataFrame, text: Fig
     room = DOUBLE_COLUMN - bar - 2 * MARGIN
     least = max(_NARROWEST, n_layer * _SMALLEST_CELL)
     places = arrange(grid, int((room + _GAP) / (row_names + least + _GAP)))
-    rows, columns = (1 + max(place[i] for place in places) for i in (0, 1))
+    rows, columns = extent(places)
     share = (room + _GAP) / columns - _GAP - row_names
     side = max(least, min(share, _WIDEST, max(1.2, n_layer * _LARGEST_CELL)))
     side = side if rows <= _MOST_ROWS else least

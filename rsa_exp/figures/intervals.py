@@ -10,18 +10,20 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from rsa_exp.figures.best_layers import RoiPanels
-from rsa_exp.figures.comparisons import arrange, column_names, headings
 from rsa_exp.figures.grid import Array, ScoreGrid
-from rsa_exp.figures.null import ALPHA, run_grid, say_family
 from rsa_exp.figures.page import MARGIN, Legend, Page
-from rsa_exp.figures.score_scale import ScoreScale, say_empty, say_undefined
-from rsa_exp.figures.style import (
-    DOUBLE_COLUMN,
-    SINGLE_COLUMN,
-    mean_colour,
-    styled,
+from rsa_exp.figures.panels import (
+    ALPHA,
+    RoiPanels,
+    arrange,
+    column_names,
+    extent,
+    headings,
+    run_grid,
+    say_family,
 )
+from rsa_exp.figures.score_scale import ScoreScale, say_empty, say_undefined
+from rsa_exp.figures.style import DOUBLE_COLUMN, SINGLE_COLUMN, mean_colour, styled
 from rsa_exp.figures.text import FigureText, printable
 
 _COLUMNS = ("ci_low", "ci_high", "ci_method", "q", "n_tests", "ceiling_low", "ceiling_high")
@@ -126,7 +128,7 @@ def intervals_figure(
     n_layer = len(grid.layers)
     most = int((DOUBLE_COLUMN - 0.6 - MARGIN + _GAP) / (_NARROWEST + _GAP))
     places = arrange(grid, most)
-    rows, columns = (1 + max(place[i] for place in places) for i in (0, 1))
+    rows, columns = extent(places)
     height = _HEIGHTS[min(rows, len(_HEIGHTS)) - 1]
     beside = scale.left_margin(rows * height) + MARGIN  # rows stand farther apart than that
     width = _panel_width(columns, beside, n_layer)

@@ -1,6 +1,5 @@
 """Null: what relabelled images reach, and the scores beside it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,19 +12,10 @@ from matplotlib.patches import Polygon
 
 from rsa_exp.figures.grid import Array, ScoreGrid
 from rsa_exp.figures.page import MARGIN, Legend, Page
+from rsa_exp.figures.panels import ALPHA, run_grid
 from rsa_exp.figures.score_scale import ScoreScale, say_undefined
-from rsa_exp.figures.style import (
-    GREY,
-    INK,
-    LABEL_SIZE,
-    RING,
-    SMALL_SIZE,
-    mean_colour,
-    styled,
-)
+from rsa_exp.figures.style import GREY, INK, LABEL_SIZE, RING, SMALL_SIZE, mean_colour, styled
 from rsa_exp.figures.text import FigureText, fit_width, line_height, text_width, widest, wrap
-
-ALPHA = 0.05  # of every test that a figure marks
 
 _WIDTH = 5.0  # inches of the figure
 _HISTOGRAM, _STRIP = 1.25, 0.42  # inches of axes
@@ -33,43 +23,6 @@ _MAGNIFIED = 3.0  # times the null's range beyond which the null has an axis of 
 _SHADE = "#efefef"
 _MOST_BINS = 50
 _MOST_BOLD = 150  # scores whose ticks are not drawn thinner
-
-
-def run_grid(table: pd.DataFrame, columns: Sequence[str] = ()) -> ScoreGrid:
-    """Lay the table of one run out as a grid.
-
-    Raises
-    ------
-    ValueError
-        As :meth:`ScoreGrid.of`; if the table lacks one of `columns`; if it has several subjects,
-        whose tests are not those of their mean.
-    """
-    need(table, columns, "score")
-    grid = ScoreGrid.of(table)
-    if grid.several:
-        raise ValueError(
-            f"inference is shown of one subject or of the group, the table has subjects "
-            f"{', '.join(grid.subjects)}: pass the rows of one of them"
-        )
-    return grid
-
-
-def need(table: pd.DataFrame, columns: Sequence[str], what: str) -> None:
-    """Raise a ValueError if a table lacks one of the columns."""
-    missing = [name for name in columns if name not in table]
-    if missing:
-        raise ValueError(
-            f"the {what} table lacks the columns {', '.join(missing)} (it has "
-            f"{', '.join(map(str, table.columns))})"
-        )
-
-
-def say_family(table: pd.DataFrame) -> str:
-    """Say over how many tests q controls the false discovery rate, empty if that varies."""
-    numbers = table.loc[table["q"].notna(), "n_tests"].dropna().unique()
-    if len(numbers) != 1:
-        return ""
-    return f" (FDR over {int(numbers[0]):,} test{'s' if numbers[0] > 1 else ''})"
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no one truth value

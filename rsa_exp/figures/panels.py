@@ -1,0 +1,193 @@
+"""Panels: small multiples of one run's ROIs, and what their captions say of its tests."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from rsa_exp.figures.grid import ScoreGrid
+from rsa_exp.figures.page import AxisNames, Page
+from rsa_exp.figures.style import GREY, LABEL_SIZE, NAME_LIMIT, SMALL_SIZE
+from rsa_exp.figures.text import in_two_lines, line_height, shorten, wrap
+
+ALPHA = 0.05  # of every test that a figure marks
+
+_ROW_GAP = 0.1  # inches between a row of panels and the headings of the next
+
+
+def run_grid(table: pd.DataFrame, columns: Sequence[str] = ()) -> ScoreGrid:
+    """Lay the table of one run out as a grid.
+
+    Raises
+    ------
+    ValueError
+        As :meth:`ScoreGrid.of`; if the table lacks one of `columns`; if it has several subjects,
+        whose tests are not those of their mean.
+    """
+    need(table, columns, "score")
+    grid = ScoreGrid.of(table)
+    if grid.several:
+        raise ValueError(
+            f"inference is shown of one subject or of the group, the table has subjects "
+            f"{', '.join(grid.subjects)}: pass the rows of one of them"
+        )
+    return grid
+
+
+def need(table: pd.DataFrame, columns: Sequence[str], what: str) -> None:
+    """Raise a ValueError if a table lacks one of the columns."""
+    missing = [name for name in columns if name not in table]
+    if missing:
+        raise ValueError(
+            f"the {what} table lacks the columns {', '.join(missing)} (it has "
+            f"{', '.join(map(str, table.columns))})"
+        )
+
+
+def say_family(table: pd.DataFrame) -> str:
+    """Say over how many tests q controls the false discovery rate, empty if that varies."""
+    numbers = table.loc[table["q"].notna(), "n_tests"].dropna().unique()
+    if len(numbers) != 1:
+        return ""
+    return f" (FDR over {int(numbers[0]):,} test{'s' if numbers[0] > 1 else ''})"
+
+
+def arrange(grid: ScoreGrid, most: int) -> tuple[tuple[int, int], ...]:
+    """Row and column of each ROI, in at most `most` columns.
+
+    Where every ROI is one hemisphere's part of a region, a column is a region and the right
+    hemisphere stands under the left; otherwise ROIs follow the table's order.
+    """
+    parts = list(zip(grid.regions, grid.hemispheres, strict=True))
+    bilateral = set(grid.hemispheres) == {"LH", "RH"} and all(grid.regions)
+    if not bilateral or len(set(parts)) < len(parts):
+        columns = _even(len(grid.rois), most)
+        return tuple(divmod(i, columns) for i in range(len(grid.rois)))
+    regions = list(dict.fromkeys(grid.regions))
+    columns = _even(len(regions), most)
+    places = []
+    for region, side in parts:
+        band, column = divmod(regions.index(region), columns)
+        places.append((2 * band + (side == "RH"), column))
+    rows = sorted({row for row, _ in places})
+    return tuple((rows.index(row), column) for row, column in places)
+
+
+def _even(n: int, most: int) -> int:
+    """Columns of `n` panels in as few rows as `most` columns need."""
+    return -(-n // -(-n // max(most, 1)))
+
+
+def extent(places: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Numbers of rows and of columns that panels stand in."""
+    rows, columns = zip(*places, strict=True)
+    return 1 + max(rows), 1 + max(columns)
+
+
+def column_names(names: Sequence[str], slot: float, places: Sequence[tuple[int, int]]) -> AxisNames:
+    """Names under the columns of panels, at ticks `slot` inches apart.
+
+    Where a column ends above the last row, slanted names would reach into the panel beside
+    them; they then stand upright.
+    """
+    fitted = AxisNames.fit(names, slot)
+    ends = {column: max(row for row, at in places if at == column) for _, column in places}
+    if fitted.rotation == 45 and len(set(ends.values())) > 1:
+        return AxisNames.fit(names, line_height(SMALL_SIZE))  # too narrow a slot for a slant
+    return fitted
+
+
+def headings(names: Sequence[str], width: float) -> tuple[tuple[str, ...], ...]:
+    """Names of panels `width` inches wide, each in as many lines as it needs."""
+    lines = []
+    for name in shorten(names, NAME_LIMIT):
+        broken = in_two_lines(name, width, LABEL_SIZE)
+        pieces = broken.split("\n") if broken is not None else wrap(name, width, LABEL_SIZE)
+        lines.append(tuple(pieces))
+    return tuple(lines)
+
+
+@dataclass(frozen=True)
+class RoiPanels:
+    """A panel for each ROI, in rows and columns.
+
+    Attributes
+    ----------
+    places : tuple of (int, int), length n_roi
+        Row and column of each ROI's panel.
+    headings : tuple of tuple of str, length n_roi
+        Lines above each panel.
+    size : (float, float)
+        Inches of a panel's axes.
+    left, below : float
+        Inches left of the first column's axes and below the last row's.
+    across : float
+        Inches between the axes of neighbouring columns.
+    notes : tuple of str
+        A small line under each panel's heading, or nothing for all.
+    """
+
+    places: tuple[tuple[int, int], ...]
+    headings: tuple[tuple[str, ...], ...]
+    size: tuple[float, float]
+    left: float
+    below: float
+    across: float
+    notes: tuple[str, ...] = ()
+
+    @property
+    def right(self) -> float:
+        """Inches at which the last column's axes end."""
+        _, columns = extent(self.places)
+        return self.left + columns * (self.size[0] + self.across) - self.across
+
+    @property
+    def top(self) -> float:
+        """Inches at which the first row's axes end."""
+        return self._bottom(0) + self.size[1]
+
+    @property
+    def body(self) -> float:
+        """Inches of all rows with what stands above and below."""
+        return self.top + self._heading(0)
+
+    def _bottom(self, row: int) -> float:
+        rows, _ = extent(self.places)
+        beneath = range(row + 1, rows)
+        return self.below + sum(self.size[1] + self._heading(i) + _ROW_GAP for i in beneath)
+
+    def _heading(self, row: int) -> float:
+        """Inches above the axes of a row for their headings."""
+        pairs = zip(self.places, self.headings, strict=True)
+        lines = max(len(heading) for (at, _), heading in pairs if at == row)
+        notes = line_height(SMALL_SIZE) if self.notes else 0.0
+        return lines * line_height(LABEL_SIZE) + notes + 0.06
+
+    def axes(self, page: Page, roi: int) -> Axes:
+        """Add the axes of an ROI, its heading above."""
+        row, column = self.places[roi]
+        x = self.left + column * (self.size[0] + self.across)
+        y = self._bottom(row)
+        ax = page.axes(x, y, *self.size)
+        top = y + self.size[1] + 0.05
+        if self.notes:
+            page.text(x, top, self.notes[roi], va="bottom").set_color(GREY)
+            top += line_height(SMALL_SIZE)
+        page.text(x, top, self.headings[roi], size=LABEL_SIZE, va="bottom")
+        return ax
+
+    def lowest(self, roi: int) -> bool:
+        """Whether no panel stands below that of an ROI, so that it names the column's axis."""
+        row, column = self.places[roi]
+        return all(other <= row for other, beside in self.places if beside == column)
+
+    def first(self, roi: int) -> bool:
+        """Whether an ROI's panel names its row's axis: nothing stands left of it.
+
+        Neither a panel, nor the names under a column of panels that ends above.
+        """
+        row, column = self.places[roi]
+        panel = any(beside == row and other < column for beside, other in self.places)
+        ends = all(beside < row for beside, other in self.places if other == column - 1)
+        return column == 0 or not (panel or ends)
