@@ -179,17 +179,13 @@ def _caveats(drawn: Drawn | None) -> list[str]:
     sampling = drawn.sampling if drawn else None
     if sampling is None or sampling.kind == "images" or sampling.n_subjects >= _FEW_SUBJECTS:
         return []
-    n_subjects = sampling.n_subjects
-    if sampling.kind == "subjects":
-        what = f"percentiles of draws of {n_subjects} subjects make intervals that are too narrow"
-    else:
-        tail = (1 + sampling.level) / 2
-        wider = student.ppf(tail, sampling.dof) / norm.ppf(tail)
-        what = f"intervals are {wider:.1f} times as wide as with many subjects"
+    n_subjects, tail = sampling.n_subjects, (1 + sampling.level) / 2
+    wider = student.ppf(tail, sampling.dof) / norm.ppf(tail)
     return [
-        f"{n_subjects} subjects are {n_subjects - 1} degrees of freedom: {what}, and tests over "
-        "subjects have little power. What few subjects support is a statement about new images "
-        "for these subjects: inference.bootstrap=images"
+        f"{n_subjects} subjects are {n_subjects - 1} degrees of freedom: intervals are {wider:.1f} "
+        "times as wide as with many subjects, and tests over subjects have little power. What few "
+        "subjects support is a statement about new images for these subjects: "
+        "inference.bootstrap=images"
     ]
 
 

@@ -164,7 +164,7 @@ def test_costly_metrics_are_resampled_only_when_asked(group: Files, subject: str
     assert any("inference=full" in notice for notice in fast.notices)
     assert fast.scores["p_perm"].isna().all()
     assert fast.scores["ceiling_low"].notna().all()
-    kinds = {"A": "", "group": "subjects bootstrap, percentile"}
+    kinds = {"A": "", "group": "subjects bootstrap, t(3)"}
     assert (fast.scores["ci_method"] == kinds[subject]).all()
     full = infer(group, subject, "tau-a", resampling=True, ceiling="draws")
     assert full.scores[["se", "p_zero", "p_perm", "p_ceiling"]].notna().all(axis=None)
