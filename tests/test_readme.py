@@ -68,8 +68,11 @@ def test_command(command: str, folder: Path) -> None:
     if command.endswith(" ui"):
         check_ui(f"{command} --port 5791", folder)
         return
-    if not any(part in command for part in (" data=", "reproduce", "--help", "--cfg")):
+    runs = not any(part in command for part in ("reproduce", "--help", "--cfg"))
+    if runs and " data=" not in command:
         command += " data.n_images=80"  # the simulated study, but small
+    if runs and "=" in command.removesuffix(" data.n_images=80"):
+        command += " figures=none"  # the plain run has drawn them all
     finished = subprocess.run(
         command, shell=True, cwd=folder, env=environment(folder), text=True, capture_output=True
     )
