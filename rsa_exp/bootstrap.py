@@ -17,7 +17,7 @@ from rsa_exp import interrupts
 from rsa_exp.cost import announce_cost
 from rsa_exp.data.study import Study
 from rsa_exp.errors import listing
-from rsa_exp.stats.ceiling import drawn_rank_ceilings, rank_ceilings
+from rsa_exp.stats.ceiling import drawn_rank_ceilings, pooled_ceilings, rank_ceilings
 from rsa_exp.stats.condensed import FloatArray, Rdm, count_pairs
 from rsa_exp.stats.draws import bootstrap_counts, halves
 from rsa_exp.stats.metrics import METRICS, Metric
@@ -230,7 +230,10 @@ class _Drawing:
         if kind not in {"images", "dual"} or not why:
             return kind
         notices.append(f"no bootstrap over images: {why}")
-        return "subjects" if kind == "dual" else None
+        if kind == "images":
+            return None
+        notices.append("intervals and tests speak about new subjects for these images only")
+        return "subjects"
 
     def run(self) -> Drawn:
         n_brain = len(self.plan.members) + len(self.plan.peers)
@@ -246,7 +249,7 @@ class _Drawing:
         ) as bar:
             for first in range(0, len(self.rois), step):
                 rdms = {roi: self._read(roi) for roi in self.rois[first : first + step]}
-                ceilings = {roi: self._rank_ceilings(rdms[roi]) for roi in rdms}
+                ceilings = {roi: self._plain_ceilings(rdms[roi]) for roi in rdms}
                 weighted = self._weigh(engine, rdms)
                 for place, roi in enumerate(rdms, first):
                     self._take(place, weighted[roi], ceilings[roi])
@@ -261,7 +264,15 @@ class _Drawing:
         groups = [*self.plan.members.values()]
         if self.plan.ceiling != "none":
             groups += [[peer] for peer in self.plan.peers if self.study.has_roi(peer, roi)]
-        return list(in_order(lambda group: Rdm.of(self.study.brain_rdm(group, roi)), groups))
+        rdms = list(in_order(lambda group: Rdm.of(self.study.brain_rdm(group, roi)), groups))
+        n_member = len(self.plan.members)
+        flat = [place for place in range(n_member, len(rdms)) if not _varies(rdms[place])]
+        for place in flat:
+            self.drawn.notices.append(
+                f"subject {groups[place][0]} is left out of the noise ceiling of {roi}: its RDM "
+                "is constant or missing"
+            )
+        return [rdm for place, rdm in enumerate(rdms) if place not in flat]
 
     def _weigh(self, engine: Weigher, rdms: Mapping[str, list[Rdm]]) -> dict[str, Weighted]:
         """Score ROIs under all draws of images; those that cannot be weighed are resampled."""
@@ -270,7 +281,7 @@ class _Drawing:
         found = {
             roi: Weighted(np.full((n_member, len(self.layers), n_column), np.nan)) for roi in rdms
         }
-        gappy = [roi for roi in rdms if not is_weighable(self.metric, rdms[roi])]
+        gappy = [roi for roi in rdms if not is_weighable(self.metric, rdms[roi][:n_member])]
         fine = [roi for roi in rdms if roi not in gappy]
         if isinstance(engine, Resampler):
             gappy, fine = list(rdms), []
@@ -281,10 +292,9 @@ class _Drawing:
                     "is a whole comparison (inference=full makes them)"
                 )
             gappy = []
-        # Inner products need the peers too, for the noise ceiling; others have theirs already.
-        used = None if self.metric.bootstrap == "weights" else n_member
         if fine:
-            found |= zip(fine, engine.weigh([rdms[roi][:used] for roi in fine]), strict=True)
+            chosen = [self._weighed(rdms[roi]) for roi in fine]
+            found |= zip(fine, engine.weigh(chosen), strict=True)
         if gappy and n_column:
             if not isinstance(engine, Resampler):  # the models were overwritten
                 models, counts = self._read_models(), self.drawn.image_counts
@@ -298,11 +308,21 @@ class _Drawing:
             found |= zip(gappy, engine.weigh(chosen), strict=True)
         return found
 
-    def _rank_ceilings(self, rdms: list[Rdm]) -> _Ceilings | None:
-        """Noise ceilings of a metric of ranks: from all data, and in each draw if asked for."""
+    def _weighed(self, rdms: list[Rdm]) -> list[Rdm]:
+        """RDMs to weigh: for inner products the peers' too, which give the noise ceiling."""
+        if self.metric.bootstrap == "weights" and is_weighable(self.metric, rdms):
+            return rdms
+        return rdms[: len(self.plan.members)]
+
+    def _plain_ceilings(self, rdms: list[Rdm]) -> _Ceilings | None:
+        """Noise ceilings that weighing does not give: from all data, of ranks also drawn."""
         metric, plan, ways = self.metric, self.plan, self._ways
-        if not metric.has_ceiling or metric.bootstrap == "weights" or plan.ceiling == "none":
+        if plan.ceiling == "none":
             return None
+        if metric.bootstrap == "weights":
+            weighed = self.weighable and len(self._weighed(rdms)) == len(rdms)
+            weighed = weighed and is_weighable(metric, rdms)
+            return None if weighed else _Ceilings(pooled_ceilings(rdms, metric), [])
         full = rank_ceilings(rdms, metric)
         if plan.ceiling != "draws" or not ways or len(rdms) < 2:
             return _Ceilings(full, [])
@@ -339,10 +359,11 @@ class _Drawing:
     def _take(self, place: int, weighted: Weighted, ceilings: _Ceilings | None) -> None:
         """Enter what was found for an ROI."""
         drawn, n_member = self.drawn, len(self.plan.members)
-        scores = weighted.scores[:n_member]
+        scores = weighted.scores[:n_member].copy()
+        counts = np.concatenate([drawn.image_counts, self.splits], axis=1)
+        scores[:, :, (counts > 0).sum(axis=0) < MIN_PAIRS] = np.nan
         n_draw, n_split = drawn.image_counts.shape[1], drawn.halves.shape[3]
         images = scores[:, :, :n_draw]
-        images[:, :, (drawn.image_counts > 0).sum(axis=0) < MIN_PAIRS] = np.nan
         drawn.member_scores[:, place] = images
         drawn.halves[0, place] = scores[:, :, n_draw : n_draw + n_split].mean(axis=0)
         drawn.halves[1, place] = scores[:, :, n_draw + n_split :].mean(axis=0)
@@ -357,7 +378,8 @@ class _Drawing:
                 each = images if name == "both" else self.full[:, place, :, None]
                 drawn.scores[way, place] = (each * shares[:, None]).sum(axis=0)
         pool, full_pool = weighted.pool, weighted.full_pool
-        if pool is not None and full_pool is not None and self.plan.ceiling != "none":
+        drawn_too = ceilings is None and self.plan.ceiling != "none"
+        if drawn_too and pool is not None and full_pool is not None:
             ceilings = self._pool_ceilings(pool, full_pool)
         if ceilings is not None:
             drawn.full_ceilings[place] = self._over_members(ceilings.full)
@@ -371,3 +393,10 @@ class _Drawing:
         known = np.isfinite(own)
         with np.errstate(invalid="ignore"):
             return np.asarray(np.where(known, own, 0.0).sum(axis=1) / known.sum(axis=1))
+
+
+def _varies(rdm: Rdm) -> bool:
+    """Whether an RDM has two different dissimilarities."""
+    if len(rdm.missing) == len(rdm.values):
+        return False
+    return bool(np.nanmin(rdm.values) < np.nanmax(rdm.values))

@@ -251,8 +251,8 @@ def _check_inference(config: Config) -> None:
     if of_subjects and (config.subject != "group" or len(config.data.subjects) < 2):
         raise InputError(
             f"inference.bootstrap={inference.bootstrap} draws subjects, so it needs subject=group "
-            f"and two or more of data.subjects, not subject={config.subject}; auto draws them "
-            "where it can"
+            f"and two or more of data.subjects, not subject={config.subject} of "
+            f"{len(config.data.subjects)}; auto draws them where it can"
         )
 
 

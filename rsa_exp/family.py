@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from rsa_exp.inference_tables import tested
 from rsa_exp.stats.condensed import FloatArray
 from rsa_exp.stats.metrics import METRICS
 from rsa_exp.stats.uncertainty import exceedance, false_discovery_rate
@@ -41,12 +42,12 @@ def correct_over_runs(
         different metrics means nothing.
     """
     joined = pd.concat(tables, ignore_index=True)
-    tested = joined["p_zero"].fillna(joined["p_perm"])
-    joined["q"], joined["n_tests"] = false_discovery_rate(tested)
+    p_values = pd.concat([tested(table) for table in tables], ignore_index=True)
+    joined["q"], joined["n_tests"] = false_discovery_rate(p_values)
     for name, null in _extremes(tables, nulls).items():
         rows = joined["metric"] == name
         sign = 1.0 if METRICS[name].greater_is_better else -1.0
-        p = exceedance(sign * joined.loc[rows, "score"].to_numpy(), null)
+        p = exceedance(sign * joined.loc[rows, "score_perm"].to_numpy(), null)
         joined.loc[rows, "p_fwe"] = np.where(joined.loc[rows, "p_perm"].notna(), p, np.nan)
     return joined
 

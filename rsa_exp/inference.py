@@ -32,6 +32,8 @@ __all__ = ["Findings", "infer"]
 
 # With fewer subjects than these, tests over subjects have next to no power.
 _FEW_SUBJECTS = 6
+# With fewer images than these, draws of images say little, and many are undefined.
+_FEW_IMAGES = 20
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class Findings:
         All draws, if they are to be kept.
     level : float
         Confidence level of intervals.
+    n_permuted : int
+        Images that the permutation test rests on.
     notices, warnings : list of str
         What was left out, and what the results cannot say.
     """
@@ -67,6 +71,7 @@ class Findings:
     null: FloatArray | None = None
     draws: dict[str, np.ndarray] | None = None
     level: float = 0.95
+    n_permuted: int = 0
     notices: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -143,6 +148,7 @@ def infer(
         extreme_scores(relabelled, metric) if relabelled and relabelled.n_images else None,
         _draws(drawn, relabelled, rois, layers) if settings.save_draws else None,
         settings.ci,
+        relabelled.n_images if relabelled else 0,
         notices,
         [*(drawn.warnings if drawn else []), *_caveats(drawn)],
     )
@@ -175,9 +181,16 @@ def _plan(config: Config, members: Mapping[str, Sequence[str]]) -> Plan:
 
 
 def _caveats(drawn: Drawn | None) -> list[str]:
-    """Say what few subjects cannot support."""
+    """Say what few images and few subjects cannot support."""
     sampling = drawn.sampling if drawn else None
-    if sampling is None or sampling.kind == "images" or sampling.n_subjects >= _FEW_SUBJECTS:
+    if sampling is None:
+        return []
+    if sampling.kind != "subjects" and sampling.n_images < _FEW_IMAGES:
+        return [
+            f"{sampling.n_images} images are too few for intervals and t tests over images; "
+            "permutation tests hold"
+        ]
+    if sampling.kind == "images" or sampling.n_subjects >= _FEW_SUBJECTS:
         return []
     n_subjects, tail = sampling.n_subjects, (1 + sampling.level) / 2
     wider = student.ppf(tail, sampling.dof) / norm.ppf(tail)

@@ -22,9 +22,11 @@ from rsa_exp.stats.uncertainty import (
 
 __all__ = [
     "best_layer_table", "ceiling_table", "comparison_table", "extreme_scores",
-    "member_table", "score_table",
+    "member_table", "score_table", "tested",
 ]  # fmt: skip
 
+# Scores that differ by less are equal: they may have been summed in another order.
+_ROUNDING = 1e-12
 # What columns hold where nothing was inferred, if not NaN.
 _EMPTY = {"ci_method": "", "n_tests": 0}
 
@@ -69,12 +71,20 @@ def score_table(
     if relabelled is not None:
         sign = 1.0 if metric.greater_is_better else -1.0
         observed, null = sign * relabelled.observed, sign * relabelled.scores
+        _enter(table, "score_perm", relabelled.observed)
         _enter(table, "p_perm", exceedance(observed, null))
         largest = sign * extreme_scores(relabelled, metric)
         _enter(table, "p_fwe", exceedance(observed, largest))
-    tested = "p_zero" if table["p_zero"].notna().any() else "p_perm"
-    table["q"], table["n_tests"] = false_discovery_rate(table[tested])
+    table["q"], table["n_tests"] = false_discovery_rate(tested(table))
     return table
+
+
+def tested(scores: pd.DataFrame) -> pd.Series:
+    """P values that q corrects: one run's against 0, or against relabelled images if it has none.
+
+    One kind for all of a run's scores: a table must not mix tests.
+    """
+    return scores["p_zero"] if scores["p_zero"].notna().any() else scores["p_perm"]
 
 
 def member_table(scores: pd.DataFrame, drawn: Drawn | None, member: int) -> pd.DataFrame:
@@ -136,7 +146,7 @@ def comparison_table(scores: pd.DataFrame, drawn: Drawn) -> pd.DataFrame | None:
                         "se": spread.se,
                         "ci_low": spread.low,
                         "ci_high": spread.high,
-                        "ci_method": sampling.method,
+                        "ci_method": np.where(np.isfinite(spread.se), sampling.method, ""),
                         "p": p,
                     }
                 )
@@ -197,7 +207,7 @@ def best_layer_table(scores: pd.DataFrame, drawn: Drawn, metric: Metric) -> pd.D
     facts = ["study", "subject", "roi", "model", "layer", "depth", "metric", "score"]
     table = scores[facts].reset_index(drop=True)
     best = _shares(sign * _grid(scores)[:, :, None])
-    table["best"] = (best == 1).ravel()
+    table["best"] = (best > 0).ravel()
     table["boot_frequency"] = _shares(sign * draws).ravel()
     both = np.concatenate([drawn.halves[0], drawn.halves[1]], axis=-1)
     table["split_frequency"] = _shares(sign * both).ravel()
@@ -211,14 +221,21 @@ def best_layer_table(scores: pd.DataFrame, drawn: Drawn, metric: Metric) -> pd.D
 def _shares(merit: FloatArray) -> FloatArray:
     """Share of columns in which each layer of an ROI is best, of shape (n_roi, n_layer).
 
-    Columns without any score are left out; NaN where that is all of them.
+    Layers that are equally good share a column. Columns without any score are left out; NaN where
+    that is all of them.
     """
     known = np.isfinite(merit)
-    chosen = np.where(known, merit, -np.inf).argmax(axis=1)
     usable: NDArray[np.bool_] = np.asarray(known.any(axis=1))
-    hits = (chosen[:, None] == np.arange(merit.shape[1])[:, None]) & usable[:, None]
+    hits = _best(merit) & usable[:, None]
     with np.errstate(invalid="ignore"):
-        return np.asarray(hits.sum(axis=2) / usable.sum(axis=1)[:, None])
+        share = (hits / np.maximum(hits.sum(axis=1, keepdims=True), 1)).sum(axis=2)
+        return np.asarray(share / usable.sum(axis=1)[:, None])
+
+
+def _best(merit: FloatArray) -> NDArray[np.bool_]:
+    """Mark the best layers (axis 1) of each column, all that are equal but for rounding."""
+    known = np.where(np.isfinite(merit), merit, -np.inf)
+    return np.asarray(known >= known.max(axis=1, keepdims=True) - _ROUNDING)
 
 
 def _held_out(halves: FloatArray, sign: float) -> tuple[FloatArray, FloatArray]:
@@ -226,12 +243,14 @@ def _held_out(halves: FloatArray, sign: float) -> tuple[FloatArray, FloatArray]:
     n_roi = halves.shape[1]
     held_out, agreement = np.full(n_roi, np.nan), np.full(n_roi, np.nan)
     for place in range(n_roi):
-        both: FloatArray = halves[:, place]
-        usable = np.isfinite(both).all(axis=(0, 1))
+        # A layer that is undefined on either half is not to be chosen.
+        both: FloatArray = halves[:, place] + 0 * halves[::-1, place]
+        usable = np.isfinite(both[0]).any(axis=0)
         if usable.any():
             first, second = both[0][:, usable], both[1][:, usable]
             split = np.arange(first.shape[1])
-            a, b = (sign * first).argmax(axis=0), (sign * second).argmax(axis=0)
+            merits = [np.where(np.isfinite(half), sign * half, -np.inf) for half in (first, second)]
+            a, b = (merit.argmax(axis=0) for merit in merits)
             held_out[place] = (second[a, split].mean() + first[b, split].mean()) / 2
             agreement[place] = (a == b).mean()
     return held_out, agreement

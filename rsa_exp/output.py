@@ -27,7 +27,7 @@ __all__ = [
 
 INFERRED = (
     "se", "ci_low", "ci_high", "ci_method", "p_zero", "p_perm", "p_fwe", "p_ceiling", "q",
-    "n_tests", "ceiling_low", "ceiling_high", "se_jackknife",
+    "n_tests", "ceiling_low", "ceiling_high", "se_jackknife", "score_perm",
 )  # fmt: skip
 """What inference adds to a table of scores; empty where it was not asked for or is undefined."""
 

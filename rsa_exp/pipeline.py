@@ -6,7 +6,7 @@ Reads files and writes none but the simulated study: what comes out is returned.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -173,7 +173,12 @@ def draw(result: RunResult, names: Sequence[str]) -> Iterator[tuple[str, Figure]
         elif name == "best_layers" and found.best_layers is not None:
             yield name, best_layers_figure(found.best_layers, result.text)
         elif name == "permutation" and found.null is not None:
-            yield name, null_figure(result.scores, found.null, result.text)
+            # On the images that the permutation test rests on.
+            permuted = result.scores.assign(score=result.scores["score_perm"])
+            note = result.text.note
+            if found.n_permuted < len(result.images):
+                note += f"; relabelled: the {found.n_permuted:,} images without missing pairs"
+            yield name, null_figure(permuted, found.null, replace(result.text, note=note))
 
 
 def _without_undefined(subjects: pd.DataFrame, group: pd.DataFrame) -> pd.DataFrame:

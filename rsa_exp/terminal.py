@@ -115,14 +115,18 @@ def summary_of_tests(scores: pd.DataFrame) -> str:
     parts = []
     tested = scores["q"].notna()
     if tested.any():
-        method = next((text for text in scores["ci_method"] if text), "permutation")
         passed, total = int((scores["q"] < ALPHA).sum()), int(tested.sum())
-        parts.append(f"{passed} of {total} scores are above 0 at q < {ALPHA} ({method})")
+        what = "are better than relabelled images"
+        if scores["p_zero"].notna().any():
+            method = next(text for text in scores["ci_method"] if text).split(",")[0]
+            what = f"are above 0 (one-sided t test, {method})"
+        parts.append(f"{passed} of {total} scores {what} at q < {ALPHA}")
     permuted = scores["p_fwe"].notna()
     if permuted.any():
         passed = int((scores["p_fwe"] < ALPHA).sum())
         parts.append(
-            f"{passed} of {int(permuted.sum())} exceed relabelled images at p_fwe < {ALPHA}"
+            f"{passed} of {int(permuted.sum())} are better than the best of relabelled images at "
+            f"p_fwe < {ALPHA}"
         )
     return "; ".join(parts)
 

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from rsatoolbox.inference.noise_ceiling import boot_noise_ceiling
 from rsatoolbox.rdm import RDMs, compare
+from rsatoolbox.util import inference_util
 from studies import Files, write_rdms
 from test_pipeline import config_of
 
@@ -18,6 +19,7 @@ from rsa_exp import output, pipeline
 from rsa_exp.family import correct_over_runs
 from rsa_exp.schema import InferenceConfig
 from rsa_exp.stats.uncertainty import Sampling, t_test
+from rsa_exp.terminal import summary_of_tests
 
 SUBJECTS = ["A", "B", "C", "D"]
 N_IMAGES = 24
@@ -217,13 +219,71 @@ def test_the_same_seed_draws_the_same_whatever_else_is_compared(group: Files) ->
 def test_corrections_over_a_sweep() -> None:
     def table(subject: str, score: float, p: float) -> pd.DataFrame:
         row = {"subject": subject, "metric": "corr", "score": score, "p_zero": p, "p_perm": p}
-        return pd.DataFrame([{**row, "p_fwe": p, "q": p, "n_tests": 1}])
+        return pd.DataFrame([{**row, "p_fwe": p, "q": p, "n_tests": 1, "score_perm": score}])
 
     nulls = [np.array([0.1, 0.2, 0.3]), np.array([0.4, 0.1, 0.2])]
     joined = correct_over_runs([table("1", 0.25, 0.01), table("2", 0.5, 0.03)], nulls)
     np.testing.assert_allclose(joined["q"], [0.02, 0.03])
     np.testing.assert_allclose(joined["p_fwe"], [3 / 4, 1 / 4])
     assert (joined["n_tests"] == 2).all()
+
+
+def test_a_sweep_of_one_run_corrects_what_the_run_did(group: Files) -> None:
+    with h5py.File(group.brain("B"), "r+") as file:
+        file["dissimilarities"][1, 3:9] = np.nan
+    for metric in ("corr", "cosine", "spearman"):
+        result = infer(group, "group", metric)
+        scores = correct_over_runs([result.scores], [result.inference.null])
+        pd.testing.assert_frame_equal(scores, result.scores)
+        assert (scores["score_perm"] != scores["score"]).any()
+
+
+def test_a_peer_with_gaps_or_without_variance_costs_a_subject_nothing(group: Files) -> None:
+    whole = {metric: infer(group, "A", metric).scores for metric in ("corr_cov", "spearman")}
+    with h5py.File(group.brain("B"), "r+") as file:
+        file["dissimilarities"][1, 3:9] = np.nan
+    with h5py.File(group.brain("C"), "r+") as file:
+        file["dissimilarities"][1] = 0.5
+    for metric, before in whole.items():
+        result = infer(group, "A", metric)
+        np.testing.assert_allclose(result.scores["se"], before["se"], rtol=1e-9)
+        rdms = brain(group, 1).dissimilarities[[0, 1, 3]]
+        rdms[:, np.isnan(rdms[1])] = np.nan
+        ceilings = result.scores.query("roi == 'V2'")[["ceiling_low", "ceiling_high"]].iloc[0]
+        for found, members in zip(ceilings, ([1, 2], [0, 1, 2]), strict=True):
+            pool = inference_util.pool_rdm(RDMs(rdms[members]), metric)
+            assert found == pytest.approx(compare(pool, RDMs(rdms[:1]), metric).item(), abs=1e-9)
+        said = "subject C is left out of the noise ceiling of V2: its RDM is constant or missing"
+        assert said in result.notices
+
+
+def test_best_layers_share_ties_and_pass_over_the_undefined(group: Files) -> None:
+    with h5py.File(group.model, "r+") as file:
+        file["dissimilarities"][1] = file["dissimilarities"][0]
+        file["dissimilarities"][2] = 0.0
+    best = infer(group, "group").inference.best_layers.query("roi == 'V1'")
+    assert best["best"].tolist() == [True, True, False]
+    assert best["boot_frequency"].tolist() == best["split_frequency"].tolist() == [0.5, 0.5, 0.0]
+    assert best["split_agreement"].tolist() == [1.0] * 3
+    assert best["heldout_score"].iloc[0] == pytest.approx(best["score"].iloc[0], abs=0.1)
+
+
+def test_what_few_images_cannot_say_is_not_said(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    images = IMAGES[:4]
+    for subject in SUBJECTS:
+        write_rdms(tmp_path / f"{subject}_RDMs.h5", rng.random((1, 6)), ["V1"], images)
+    write_rdms(tmp_path / "models.h5", rng.random((2, 6)), ["a", "b"], images, row_key="layer")
+    result = infer(Files(tmp_path), "A", "cosine")
+    assert result.inference.best_layers[["heldout_score", "split_frequency"]].isna().all(axis=None)
+    assert any("4 images are too few" in text for text in result.warnings)
+
+
+def test_the_line_below_the_table_names_the_test(group: Files) -> None:
+    line = summary_of_tests(infer(group, "group").scores)
+    assert "scores are above 0 (one-sided t test, dual bootstrap) at q < 0.05; " in line
+    line = summary_of_tests(infer(group, "group", "cosine").scores)
+    assert "scores are better than relabelled images at q < 0.05; " in line
 
 
 def test_tables_come_back_from_disk_exactly(group: Files, tmp_path: Path) -> None:

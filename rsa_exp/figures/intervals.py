@@ -256,7 +256,8 @@ def _captions(
         methods = ", ".join(dict.fromkeys(printable(m) for m in known.dropna().astype(str) if m))
         captions.append(f"whiskers: {100 * level:g} % CI" + (f" ({methods})" if methods else ""))
     if np.isfinite(run.q[np.isfinite(run.scores)]).any():
-        captions.append(f"filled: q < {ALPHA:g}{say_family(table)}")
+        against = "above 0, one-sided" if table["p_zero"].notna().any() else "by relabelling"
+        captions.append(f"filled: {against}, q < {ALPHA:g}{say_family(table)}")
     if members is not None and np.isfinite(run.subjects).any():
         n = len(members.subjects)
         captions.append(f"thin: each of {n} subjects" if n > 1 else "thin: the subject")

@@ -1,7 +1,8 @@
-"""Noise ceilings of rank metrics, whose pooled RDM has to be ranked again.
+"""Noise ceilings by pooling whole RDMs: those of ranks, and of RDMs with missing pairs.
 
-The pool of several subjects is the mean of their ranks, as in rsatoolbox (Nili et al. 2014). Those
-of inner-product metrics follow from a Gram matrix (`rsa_exp.stats.weighted_linear.Pool`).
+Pooled are, as in rsatoolbox, ranks (the pool is ranked again), or RDMs of unit mean square (Nili et
+al. 2014). Those of complete RDMs by inner products follow from a Gram matrix, in every draw
+(`rsa_exp.stats.weighted_linear.Pool`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from rsa_exp.stats.parallel import in_order
 from rsa_exp.stats.ranks import Ranks, prepare_ranks
 from rsa_exp.stats.resampling import resampled
 
-__all__ = ["drawn_rank_ceilings", "rank_ceilings"]
+__all__ = ["drawn_rank_ceilings", "pooled_ceilings", "rank_ceilings"]
 
 Counts = NDArray[np.uint8]
 
@@ -51,6 +52,46 @@ def _ceilings(ranks: Sequence[Ranks], metric: Metric, counts: Counts) -> FloatAr
         others = total - ranks[subject].codes.astype(np.int64) * int(counts[subject])
         result[0, subject] = against(others, subject)
         result[1, subject] = metric.compare(ranks[subject], [everyone])[0]
+    return result
+
+
+def pooled_ceilings(rdms: Sequence[Rdm], metric: Metric) -> FloatArray:
+    """Lower and upper noise ceiling of each subject of an ROI, by an inner product.
+
+    For RDMs with missing pairs, over those that all have; `Pool` does the same for many draws of
+    complete ones.
+
+    Parameters
+    ----------
+    rdms : sequence of Rdm
+        One for each subject; left as they are.
+    metric : Metric
+        An inner product.
+
+    Returns
+    -------
+    ndarray of shape (2, n_subject)
+        NaN with one subject.
+    """
+    gaps, n_cond = reduce(union, (rdm.missing for rdm in rdms)), rdms[0].n_cond
+    result = np.full((2, len(rdms)), np.nan)
+    if len(rdms) < 2:
+        return result
+    scaled = []
+    for rdm in rdms:
+        values = rdm.values.copy()
+        values[gaps] = np.nan
+        values -= np.nanmean(values) if metric.centred else 0.0
+        scaled.append(values / np.sqrt(np.nanmean(values**2)))
+    total = np.sum(scaled, axis=0)
+
+    def prepare(values: FloatArray) -> object:
+        return metric.prepare(Rdm(values.copy(), gaps, n_cond), np.float64)
+
+    everyone = prepare(total)
+    for subject, values in enumerate(scaled):
+        pools = [prepare(total - values), everyone]
+        result[:, subject] = metric.compare(prepare(values), pools)
     return result
 
 

@@ -173,10 +173,11 @@ def t_test(
     Returns
     -------
     ndarray
-        NaN where either is.
+        NaN where either is, and where an estimate other than 0 is said to have no error.
     """
-    error = np.sqrt(np.maximum(np.asarray(se, dtype=float) ** 2, _FLOOR))
-    ratio = np.asarray(estimate, dtype=float) / error
+    value, spread = np.asarray(estimate, dtype=float), np.asarray(se, dtype=float)
+    ratio = value / np.sqrt(np.maximum(spread**2, _FLOOR))
+    ratio = np.where((spread == 0) & (value != 0), np.nan, ratio)
     if tail == "greater":
         return np.asarray(student.sf(ratio, dof))
     return np.asarray(2 * student.sf(np.abs(ratio), dof))

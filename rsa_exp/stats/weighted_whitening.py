@@ -119,6 +119,7 @@ def image_terms(
     products = np.zeros((len(named), n_column))
     singles = np.zeros((n_factor + 1, n_column))
     even = np.zeros(n_column)
+    lone = np.full((n_factor + 1, n_column), np.nan)
     crossed = np.empty((n_factor + 1, n_factor + 1, n_cond))  # X_f (X_g 1), by image
     work = partial(_panel, factors, plain, columns, pairs)
     starts = range(0, n_cond, PANEL)
@@ -126,21 +127,30 @@ def image_terms(
         products += part.products
         singles += part.singles
         even += part.even
+        found = np.isfinite(part.lone[0])
+        lone[:, found] = part.lone[:, found]
         crossed[:n_factor, :, start : start + PANEL] = part.crossed
         if tick is not None:
             tick()
     crossed[n_factor] = plain.sum(axis=1)[:, None] - plain
-    weighted = products - singles[pairs[:, 0]] * singles[pairs[:, 1]] / (1 + even)
+    a, b = pairs.T
+    weighted = products - singles[a] * singles[b] / (1 + even)
+    # Where d of one image is 0, its row of the system says w's = b, and the others follow.
+    k = np.isfinite(lone[0])
+    x, y = lone[a][:, k], lone[b][:, k]
+    weighted[:, k] = products[:, k] - x * singles[b][:, k] - y * singles[a][:, k]
+    weighted[:, k] += x * y * (1 + even[k])
     return ImageTerms(weighted, _without_image(by_image, plain, pairs, crossed))
 
 
 @dataclass(frozen=True)
 class _Part:
-    """What one panel of images adds."""
+    """What one panel of images adds; and image sums of the one whose d is 0, NaN without one."""
 
     products: FloatArray
     singles: FloatArray
     even: FloatArray
+    lone: FloatArray
     crossed: FloatArray
 
 
@@ -158,17 +168,24 @@ def _panel(
         np.zeros((len(pairs), n_column)),
         np.zeros((n_factor + 1, n_column)),
         np.zeros(n_column),
+        np.full((n_factor + 1, n_column), np.nan),
         crossed.transpose(0, 2, 1),
     )
     for tile in columns.tiles:
         deviation, centre = columns.deviation[:, tile], columns.centre[tile]
         total = n_cond * centre + deviation.sum(axis=0, dtype=np.float64)
         weights = centre + deviation[rows]
-        share = weights / (2 + total - 2 * weights)
+        diagonal = 2 + total - 2 * weights
+        # An image that makes up half of a draw and one more: at most one in a column.
+        rows_of_lone, columns_of_lone = np.nonzero(diagonal == 0)
+        diagonal[rows_of_lone, columns_of_lone] = np.inf
+        share = weights / diagonal
         sums = np.empty((n_factor + 1, *weights.shape), dtype=factors.dtype)
         sums[:-1] = (flat @ deviation).reshape(n_factor, *weights.shape)
         sums[:-1] += centre * plain[:-1, rows, None]
         sums[-1] = total - weights
+        places = tile.start + columns_of_lone
+        part.lone[:, places] = sums[:, rows_of_lone, columns_of_lone]
         _add_terms(sums, share, pairs, part.products[:, tile], part.singles[:, tile])
         part.even[tile] += share.sum(axis=0)
     return part

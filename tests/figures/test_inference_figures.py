@@ -33,6 +33,7 @@ def _inferred(table, ceiling=(0.06, 0.08), seed=0):
         ci_method="t(2) dual bootstrap",
         p_fwe=np.where(table["score"].isna(), np.nan, rng.uniform(0, 0.06, n)),
         q=np.where(table["score"].isna(), np.nan, rng.uniform(0, 0.07, n)),
+        p_zero=0.01,
         n_tests=n,
         ceiling_low=ceiling[0],
         ceiling_high=ceiling[1],

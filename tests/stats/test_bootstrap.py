@@ -243,6 +243,20 @@ def test_constant_rdms_and_too_few_images_have_no_draws(metric):
     assert np.isfinite(scores[1, :, 1:]).all()
 
 
+@pytest.mark.parametrize("metric", INNER + RANKS)
+@pytest.mark.parametrize("n_cond", [5, 6, 8])
+def test_draws_of_few_images(metric, n_cond):
+    """Also those that hold one image more often than half: whitening has a diagonal of 0 there."""
+    entry = METRICS[metric]
+    brain, model = related(2, n_cond, 1), related(2, n_cond, 2)
+    images = bootstrap_counts(0, "images", n_cond, 200)
+    images = images[:, (images > 0).sum(axis=0) > 2]
+    images[:, 0] = [n_cond // 2 + 1, *[1] * (n_cond - n_cond // 2 - 1), *[0] * (n_cond // 2)]
+    fast = weigher(entry, rdms(model), images, images[:, :0], 2).weigh([rdms(brain)])[0]
+    plain = resampled_scores(rdms(brain), rdms(model), entry, images)
+    np.testing.assert_allclose(fast.scores, plain, atol=1e-9)
+
+
 def test_copies_of_an_image_are_points_at_distance_0_for_matrix_metrics():
     """Bures similarity of a draw is that of the weighted kernels: invariant to splitting images."""
     brain, model = related(1, 10, 1), related(1, 10, 2)
