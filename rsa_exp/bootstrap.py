@@ -266,7 +266,7 @@ class _Drawing:
             groups += [[peer] for peer in self.plan.peers if self.study.has_roi(peer, roi)]
         rdms = list(in_order(lambda group: Rdm.of(self.study.brain_rdm(group, roi)), groups))
         n_member = len(self.plan.members)
-        flat = [place for place in range(n_member, len(rdms)) if not _varies(rdms[place])]
+        flat = [place for place in range(n_member, len(rdms)) if not rdms[place].varies]
         for place in flat:
             self.drawn.notices.append(
                 f"subject {groups[place][0]} is left out of the noise ceiling of {roi}: its RDM "
@@ -393,10 +393,3 @@ class _Drawing:
         known = np.isfinite(own)
         with np.errstate(invalid="ignore"):
             return np.asarray(np.where(known, own, 0.0).sum(axis=1) / known.sum(axis=1))
-
-
-def _varies(rdm: Rdm) -> bool:
-    """Whether an RDM has two different dissimilarities."""
-    if len(rdm.missing) == len(rdm.values):
-        return False
-    return bool(np.nanmin(rdm.values) < np.nanmax(rdm.values))

@@ -30,6 +30,7 @@ def test_partial() -> None:
     assert len(re.findall(r"\d\.\dx", out)) == 6
 
 
+@pytest.mark.slow
 def test_inference(tmp_path: Path) -> None:
     small = ["--folder", str(tmp_path), "--images", "60", "--draws", "20", "--metrics", "corr"]
     lines = bench("inference.py", *small).splitlines()

@@ -65,6 +65,13 @@ class Rdm:
         gaps = np.isnan(values).nonzero()[0] if np.isnan(values.sum()) else np.empty(0, np.int64)
         return cls(values, gaps, n_cond_of(len(values)))
 
+    @property
+    def varies(self) -> bool:
+        """Whether it has two different dissimilarities."""
+        if len(self.missing) == len(self.values):
+            return False
+        return bool(np.nanmin(self.values) < np.nanmax(self.values))
+
 
 @compiled
 def _add_image_sums(values: FloatArray, sums: FloatArray) -> None:
