@@ -21,7 +21,7 @@ from rsa_exp.stats.ceiling import drawn_rank_ceilings, pooled_ceilings, rank_cei
 from rsa_exp.stats.condensed import FloatArray, Rdm, count_pairs
 from rsa_exp.stats.draws import bootstrap_counts, halves
 from rsa_exp.stats.metrics import METRICS, Metric
-from rsa_exp.stats.parallel import in_order
+from rsa_exp.stats.parallel import in_order, one_blas_thread
 from rsa_exp.stats.similarity import MIN_PAIRS
 from rsa_exp.stats.uncertainty import Kind, Sampling, jackknife_error
 from rsa_exp.stats.weighted_linear import Pool, Weighted
@@ -163,7 +163,8 @@ def draw_study(
     Drawn
         The same bits for any number of threads.
     """
-    return _Drawing(study, plan, rois, layers, scores, METRICS[method]).run()
+    with one_blas_thread():  # also around what is done between loops over threads
+        return _Drawing(study, plan, rois, layers, scores, METRICS[method]).run()
 
 
 class _Drawing:
@@ -320,8 +321,7 @@ class _Drawing:
         if plan.ceiling == "none":
             return None
         if metric.bootstrap == "weights":
-            weighed = self.weighable and len(self._weighed(rdms)) == len(rdms)
-            weighed = weighed and is_weighable(metric, rdms)
+            weighed = self.weighable and is_weighable(metric, rdms)
             return None if weighed else _Ceilings(pooled_ceilings(rdms, metric), [])
         full = rank_ceilings(rdms, metric)
         if plan.ceiling != "draws" or not ways or len(rdms) < 2:

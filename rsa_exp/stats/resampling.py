@@ -142,7 +142,7 @@ def relabelled_scores(
         NaN where undefined.
     """
     same = np.arange(orders.shape[1])
-    kept = [_prepare(brain, metric, same) for brain in brains]
+    kept = list(in_order(lambda brain: _prepare(brain, metric, same), brains))
 
     def work(order: IntArray) -> FloatArray:
         relabelled = [_prepare(model, metric, order) for model in models]
