@@ -46,8 +46,7 @@ def correct_over_runs(
     joined["q"], joined["n_tests"] = false_discovery_rate(p_values)
     for name, null in _extremes(tables, nulls).items():
         rows = joined["metric"] == name
-        sign = 1.0 if METRICS[name].greater_is_better else -1.0
-        p = exceedance(sign * joined.loc[rows, "score_perm"].to_numpy(), null)
+        p = exceedance(METRICS[name].sign * joined.loc[rows, "score_perm"].to_numpy(), null)
         joined.loc[rows, "p_fwe"] = np.where(joined.loc[rows, "p_perm"].notna(), p, np.nan)
     return joined
 
@@ -61,7 +60,7 @@ def _extremes(
         if null is None or not len(null):
             continue
         name = str(table["metric"].iloc[0])
-        merit = null if METRICS[name].greater_is_better else -null
+        merit = METRICS[name].sign * null
         if name in found:
             size = min(len(merit), len(found[name]))
             merit = np.maximum(merit[:size], found[name][:size])

@@ -69,11 +69,10 @@ def score_table(
         _enter_ceilings(table, drawn.full_ceilings)
         _enter(table, "se_jackknife", drawn.jackknife)
     if relabelled is not None:
-        sign = 1.0 if metric.greater_is_better else -1.0
-        observed, null = sign * relabelled.observed, sign * relabelled.scores
+        observed, null = metric.sign * relabelled.observed, metric.sign * relabelled.scores
         _enter(table, "score_perm", relabelled.observed)
         _enter(table, "p_perm", exceedance(observed, null))
-        largest = sign * extreme_scores(relabelled, metric)
+        largest = metric.sign * extreme_scores(relabelled, metric)
         _enter(table, "p_fwe", exceedance(observed, largest))
     table["q"], table["n_tests"] = false_discovery_rate(tested(table))
     return table
@@ -102,9 +101,12 @@ def member_table(scores: pd.DataFrame, drawn: Drawn | None, member: int) -> pd.D
 
 def extreme_scores(relabelled: Relabelled, metric: Metric) -> FloatArray:
     """Return the best score over ROIs and layers of each relabelling, shape (n_perm,)."""
-    sign = 1.0 if metric.greater_is_better else -1.0
-    merit = np.where(np.isfinite(relabelled.scores), sign * relabelled.scores, -np.inf)
-    return np.asarray(sign * merit.max(axis=(0, 1)))
+    return np.asarray(metric.sign * _merit(relabelled.scores, metric).max(axis=(0, 1)))
+
+
+def _merit(scores: FloatArray, metric: Metric) -> FloatArray:
+    """Scores turned so that greater is better; what is undefined is never best."""
+    return np.where(np.isfinite(scores), metric.sign * scores, -np.inf)
 
 
 def comparison_table(scores: pd.DataFrame, drawn: Drawn) -> pd.DataFrame | None:
@@ -178,9 +180,9 @@ def ceiling_table(scores: pd.DataFrame, drawn: Drawn) -> pd.DataFrame | None:
         spread = drawn.sampling.spread(drawn.full_ceilings, drawn.ceilings)
     for place, name in enumerate(("ceiling_low", "ceiling_high")):
         table[name] = drawn.full_ceilings[:, place]
-        for column in ("se", "low", "high"):
-            label = f"{name}_se" if column == "se" else f"{name}_ci_{column}"
-            table[label] = np.nan if spread is None else getattr(spread, column)[:, place]
+        for suffix, column in (("se", "se"), ("ci_low", "low"), ("ci_high", "high")):
+            values = np.nan if spread is None else getattr(spread, column)[:, place]
+            table[f"{name}_{suffix}"] = values
     table["ci_method"] = "" if spread is None or drawn.sampling is None else drawn.sampling.method
     return table
 
@@ -198,7 +200,6 @@ def best_layer_table(scores: pd.DataFrame, drawn: Drawn, metric: Metric) -> pd.D
     """
     if len(_names(scores, "layer")) < 2:
         return None
-    sign = 1.0 if metric.greater_is_better else -1.0
     draws = (
         drawn.scores[0] if len(drawn.scores) else drawn.scores.reshape(*drawn.jackknife.shape, 0)
     )
@@ -206,39 +207,34 @@ def best_layer_table(scores: pd.DataFrame, drawn: Drawn, metric: Metric) -> pd.D
         return None
     facts = ["study", "subject", "roi", "model", "layer", "depth", "metric", "score"]
     table = scores[facts].reset_index(drop=True)
-    best = _shares(sign * _grid(scores)[:, :, None])
+    best = _shares(_grid(scores)[:, :, None], metric)
     table["best"] = (best > 0).ravel()
-    table["boot_frequency"] = _shares(sign * draws).ravel()
-    both = np.concatenate([drawn.halves[0], drawn.halves[1]], axis=-1)
-    table["split_frequency"] = _shares(sign * both).ravel()
+    table["boot_frequency"] = _shares(draws, metric).ravel()
+    both = np.concatenate(list(drawn.halves), axis=-1)
+    table["split_frequency"] = _shares(both, metric).ravel()
     n_layer = len(_names(scores, "layer"))
-    held_out, agreement = _held_out(drawn.halves, sign)
+    held_out, agreement = _held_out(drawn.halves, metric)
     table["heldout_score"] = np.repeat(held_out, n_layer)
     table["split_agreement"] = np.repeat(agreement, n_layer)
     return table
 
 
-def _shares(merit: FloatArray) -> FloatArray:
+def _shares(scores: FloatArray, metric: Metric) -> FloatArray:
     """Share of columns in which each layer of an ROI is best, of shape (n_roi, n_layer).
 
     Layers that are equally good share a column. Columns without any score are left out; NaN where
     that is all of them.
     """
-    known = np.isfinite(merit)
-    usable: NDArray[np.bool_] = np.asarray(known.any(axis=1))
-    hits = _best(merit) & usable[:, None]
+    usable: NDArray[np.bool_] = np.asarray(np.isfinite(scores).any(axis=1))
+    merit = _merit(scores, metric)
+    # All that are equal but for rounding are best.
+    hits = (merit >= merit.max(axis=1, keepdims=True) - _ROUNDING) & usable[:, None]
     with np.errstate(invalid="ignore"):
         share = (hits / np.maximum(hits.sum(axis=1, keepdims=True), 1)).sum(axis=2)
         return np.asarray(share / usable.sum(axis=1)[:, None])
 
 
-def _best(merit: FloatArray) -> NDArray[np.bool_]:
-    """Mark the best layers (axis 1) of each column, all that are equal but for rounding."""
-    known = np.where(np.isfinite(merit), merit, -np.inf)
-    return np.asarray(known >= known.max(axis=1, keepdims=True) - _ROUNDING)
-
-
-def _held_out(halves: FloatArray, sign: float) -> tuple[FloatArray, FloatArray]:
+def _held_out(halves: FloatArray, metric: Metric) -> tuple[FloatArray, FloatArray]:
     """Mean score of the layer that the other half chooses, and how often both choose the same."""
     n_roi = halves.shape[1]
     held_out, agreement = np.full(n_roi, np.nan), np.full(n_roi, np.nan)
@@ -249,8 +245,7 @@ def _held_out(halves: FloatArray, sign: float) -> tuple[FloatArray, FloatArray]:
         if usable.any():
             first, second = both[0][:, usable], both[1][:, usable]
             split = np.arange(first.shape[1])
-            merits = [np.where(np.isfinite(half), sign * half, -np.inf) for half in (first, second)]
-            a, b = (merit.argmax(axis=0) for merit in merits)
+            a, b = (_merit(half, metric).argmax(axis=0) for half in (first, second))
             held_out[place] = (second[a, split].mean() + first[b, split].mean()) / 2
             agreement[place] = (a == b).mean()
     return held_out, agreement

@@ -84,6 +84,11 @@ class Metric:
     undefined: str = "the RDM is constant"
 
     @property
+    def sign(self) -> float:
+        """What makes greater mean better: -1 for a distance, else 1."""
+        return 1.0 if self.greater_is_better else -1.0
+
+    @property
     def has_unit(self) -> bool:
         """Whether scores are inner products of vectors, one made of each complete RDM."""
         return self.bootstrap in {"weights", "ranks"}

@@ -55,16 +55,16 @@ def _unit_vector(vector: Vector) -> Unit:
     """Scale a prepared, complete RDM of an inner-product metric."""
     n_pairs = len(vector.values)
     norm = vector.square if vector.square > 0 else np.nan
-    sums = solved = None
+    solved = None
     if vector.sums is not None:
         none: IntArray = np.empty(0, dtype=np.int64)
         solved = Pairs(none, vector.n_cond).solve(vector.sums)
         norm -= float(vector.sums @ solved)
-        scale = sqrt(n_pairs / norm) if norm > 0 else np.nan
-        sums, solved = vector.sums * scale, solved * scale
     scale = sqrt(n_pairs / norm) if norm > 0 else np.nan
     values: NDArray[Any] = (vector.values * scale).astype(working_type(vector.n_cond), copy=False)
-    return Unit(values, sums, solved)
+    if vector.sums is None or solved is None:
+        return Unit(values)
+    return Unit(values, vector.sums * scale, solved * scale)
 
 
 def _unit_ranks(ranks: Ranks, *, divide_by_all: bool) -> Unit:

@@ -92,11 +92,6 @@ class Resampler:
         self._metric, self._models, self._tick = metric, models, tick
         self._counts = np.concatenate([counts, halves], axis=1)
 
-    @property
-    def n_column(self) -> int:
-        """Draws and halves."""
-        return int(self._counts.shape[1])
-
     def weigh(self, rois: Sequence[Sequence[Rdm]]) -> list[Weighted]:
         """Score every layer against the subjects' RDMs of some ROIs."""
         scores = self._scores(rois, self._counts)
