@@ -16,16 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measure import config_of
 
 from rsa_exp import pipeline
-from rsa_exp.schema import (
-    Config,
-    FiguresConfig,
-    FilesData,
-    InferenceConfig,
-    ModelConfig,
-    TrackingConfig,
-)
+from rsa_exp.schema import FilesData
 
 
 def link_as(folder: Path, brains: list[Path]) -> None:
@@ -43,11 +37,7 @@ def ours(brains: list[Path], model: Path, metric: str) -> tuple[Any, float]:
             model=str(model),
             subjects=[str(number) for number in range(len(brains))],
         )
-        config = Config(
-            subject="group", metric=metric, data=data, model=ModelConfig(),
-            inference=InferenceConfig(n_perm=0, n_splits=0), figures=FiguresConfig(),
-            tracking=TrackingConfig(enabled=False),
-        )  # fmt: skip
+        config = config_of(data, {"n_perm": 0, "n_splits": 0}, subject="group", metric=metric)
         start = time.perf_counter()
         result = pipeline.run(config)
         return result, time.perf_counter() - start

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from measure import run, warm
+from measure import config_of, run, warm
 
 SUBJECTS, N_ROI, N_LAYER = ("1", "2", "3"), 10, 5
 N_SCORES = len(SUBJECTS) * N_ROI * N_LAYER
@@ -100,14 +100,7 @@ def measure_engine(study: Path, metric: str) -> dict[str, Any]:
     from rsa_exp import pipeline
     from rsa_exp.data.gather import PairGather
     from rsa_exp.data.study import Study
-    from rsa_exp.schema import (
-        Config,
-        FiguresConfig,
-        FilesData,
-        InferenceConfig,
-        ModelConfig,
-        TrackingConfig,
-    )
+    from rsa_exp.schema import FilesData
     from rsa_exp.stats import similarity
     from rsa_exp.stats.parallel import in_order
 
@@ -132,11 +125,7 @@ def measure_engine(study: Path, metric: str) -> dict[str, Any]:
         model=str(model_file(study)),
         subjects=list(SUBJECTS),
     )
-    config = Config(
-        subject="group", metric=metric, align="exact", data=data, model=ModelConfig(),
-        inference=InferenceConfig(bootstrap="none", n_perm=0, n_splits=0, ceiling="none"),
-        figures=FiguresConfig(), tracking=TrackingConfig(enabled=False),
-    )  # fmt: skip
+    config = config_of(data, subject="group", metric=metric, align="exact")
     start = time.perf_counter()
     result = pipeline.run(config)
     seconds = time.perf_counter() - start

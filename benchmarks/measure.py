@@ -1,4 +1,4 @@
-"""Running a command and reading off what it took."""
+"""Running a command and reading off what it took; a run of scores or of inference alone."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import os
 import subprocess
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["run", "warm"]
+if TYPE_CHECKING:
+    from rsa_exp.schema import Config, DataConfig
+
+__all__ = ["config_of", "run", "warm"]
 
 
 def run(command: list[str], folder: Path | None = None) -> tuple[str, float, float]:
@@ -41,3 +45,18 @@ def warm(folder: Path) -> None:
         with path.open("rb") as stream:
             while stream.read(1 << 24):
                 pass
+
+
+def config_of(data: DataConfig, inference: dict[str, Any] | None = None, **settings: Any) -> Config:
+    """Make a run's settings: no figures, no tracking, and no inference unless it is given."""
+    from rsa_exp.schema import Config, FiguresConfig, InferenceConfig, ModelConfig, TrackingConfig
+
+    nothing = {"bootstrap": "none", "n_perm": 0, "n_splits": 0, "ceiling": "none"}
+    return Config(
+        data=data,
+        model=ModelConfig(),
+        inference=InferenceConfig(**(nothing if inference is None else inference)),
+        figures=FiguresConfig(),
+        tracking=TrackingConfig(enabled=False),
+        **settings,
+    )

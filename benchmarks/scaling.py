@@ -19,7 +19,7 @@ from typing import Any
 
 import h5py
 import numpy as np
-from measure import run
+from measure import config_of, run
 
 N_VOXELS = 200
 SHAPES = ((2, 2), (10, 5), (33, 19))
@@ -51,14 +51,7 @@ def measure(folder: Path, metric: str) -> dict[str, Any]:
     """Seconds from files to scores."""
     from rsa_exp import pipeline
     from rsa_exp.data.gather import PairGather
-    from rsa_exp.schema import (
-        Config,
-        FiguresConfig,
-        FilesData,
-        InferenceConfig,
-        ModelConfig,
-        TrackingConfig,
-    )
+    from rsa_exp.schema import FilesData
     from rsa_exp.stats import similarity
 
     rng = np.random.default_rng(0)
@@ -67,11 +60,7 @@ def measure(folder: Path, metric: str) -> dict[str, Any]:
     data = FilesData(
         brain=str(folder / "{subject}.h5"), model=str(folder / "model.h5"), subjects=["brain"]
     )
-    config = Config(
-        subject="brain", metric=metric, data=data, model=ModelConfig(), figures=FiguresConfig(),
-        inference=InferenceConfig(bootstrap="none", n_perm=0, n_splits=0, ceiling="none"),
-        tracking=TrackingConfig(enabled=False),
-    )  # fmt: skip
+    config = config_of(data, subject="brain", metric=metric)
     start = time.perf_counter()
     result = pipeline.run(config)
     return {"all": time.perf_counter() - start, "read": result.seconds["read"]}
