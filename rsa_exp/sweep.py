@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rsa_exp import interrupts, output
-from rsa_exp.config import first_line, from_logged
+from rsa_exp.config import first_line
 from rsa_exp.errors import InputError
 from rsa_exp.terminal import ui_command
 
@@ -46,6 +46,8 @@ class Sweep:
         Under which its runs' folders are.
     parent : TrackedRun or None
         The run in the store that its runs are children of.
+    family : str
+        Over which tests p values are corrected: ``run`` or ``sweep``.
     mark : str
         What its runs carry on disk, wherever under `folder` Hydra puts them.
     n_started : int
@@ -54,8 +56,10 @@ class Sweep:
 
     current: Sweep | None = None
 
-    def __init__(self, folder: Path, keys: list[str], store: Store | None, name: str) -> None:
-        self.folder = folder
+    def __init__(
+        self, folder: Path, keys: list[str], store: Store | None, name: str, family: str
+    ) -> None:
+        self.folder, self.family = folder, family
         self.parent: TrackedRun | None = None
         self.mark = uuid4().hex
         self.n_started = 0
@@ -106,8 +110,7 @@ class Sweep:
         import pandas as pd
 
         tables = [output.read_scores(folder / "scores.csv") for folder in finished]
-        configs = [from_logged((folder / "config.yaml").read_text("utf-8")) for folder in finished]
-        if all(config.inference.family == "sweep" for config in configs):
+        if self.family == "sweep":
             from rsa_exp.family import correct_over_runs, read_null
 
             scores = correct_over_runs(tables, [read_null(folder) for folder in finished])
@@ -177,7 +180,8 @@ def _begin(config: DictConfig) -> None:
 
         store = Store(Path(str(tracking["folder"])), str(tracking["experiment"]))
     swept = [text for text in overrides if text.lstrip("+").split("=", 1)[0] in keys]
-    Sweep(folder, keys, store, "sweep " + " ".join(swept) if swept else "sweep")
+    name = "sweep " + " ".join(swept) if swept else "sweep"
+    Sweep(folder, keys, store, name, str(config.inference.family))
 
 
 def swept_keys(overrides: list[str]) -> list[str]:
