@@ -17,7 +17,7 @@ from rsa_exp.stats.draws import relabellings
 from rsa_exp.stats.gaps import union
 from rsa_exp.stats.metrics import METRICS, Metric
 from rsa_exp.stats.parallel import in_order
-from rsa_exp.stats.relabelling import RelabelledModels, Unit, unit_of
+from rsa_exp.stats.relabelling import RelabelledModels
 from rsa_exp.stats.resampling import relabelled_scores, resampled
 from rsa_exp.stats.similarity import MIN_PAIRS
 from rsa_exp.stats.weighted_sums import working_type
@@ -144,16 +144,7 @@ def _comparer(metric: Metric, models: Sequence[Rdm], orders: IntArray) -> Compar
     """Return what scores brain RDMs, which it reads, against all relabelled layers."""
     if not metric.has_unit:
         return partial(_compare_anew, metric, models, orders)
-    relabelled = RelabelledModels(list(in_order(partial(unit_of, metric), models)), orders)
-
-    def compare(brains: Sequence[Callable[[], Rdm]], tick: Callable[[int], None]) -> FloatArray:
-        return relabelled.scores([_unit_reader(metric, read) for read in brains], tick)
-
-    return compare
-
-
-def _unit_reader(metric: Metric, read: Callable[[], Rdm]) -> Callable[[], Unit]:
-    return lambda: unit_of(metric, read())
+    return RelabelledModels(metric, models, orders).scores
 
 
 def _compare_anew(

@@ -16,6 +16,7 @@ from rsa_exp.errors import InputError
 from rsa_exp.figures import FIGURE_NAMES
 from rsa_exp.help import help_text
 from rsa_exp.stats.metrics import METRICS, PRECISIONS
+from rsa_exp.stats.uncertainty import MIN_DRAWS
 
 
 def composed(*overrides: str) -> schema.Config:
@@ -35,6 +36,7 @@ def test_defaults() -> None:
 
 
 def test_choices_are_those_of_the_registries() -> None:
+    assert schema.MIN_DRAWS == MIN_DRAWS
     assert schema.FIGURES == FIGURE_NAMES
     assert schema.ALIGNMENTS == ALIGNMENTS
     assert tuple(PRECISIONS) == schema.PRECISIONS

@@ -27,7 +27,7 @@ from rsa_exp.stats.parallel import in_order
 from rsa_exp.stats.ranks import Ranks
 from rsa_exp.stats.weighted_sums import working_type
 
-__all__ = ["RelabelledModels", "Unit", "unit_of"]
+__all__ = ["RelabelledModels"]
 
 # Relabellings formed together, and pairs of each: what is formed stays in the cache.
 _TOGETHER = 16
@@ -35,7 +35,7 @@ _PAIRS = 8192
 
 
 @dataclass(frozen=True)
-class Unit:
+class _Unit:
     """A complete RDM as a vector whose inner products with others are scores.
 
     Attributes
@@ -51,7 +51,7 @@ class Unit:
     solved: FloatArray | None = None
 
 
-def _unit_vector(vector: Vector) -> Unit:
+def _unit_vector(vector: Vector) -> _Unit:
     """Scale a prepared, complete RDM of an inner-product metric."""
     n_pairs = len(vector.values)
     norm = vector.square if vector.square > 0 else np.nan
@@ -63,21 +63,21 @@ def _unit_vector(vector: Vector) -> Unit:
     scale = sqrt(n_pairs / norm) if norm > 0 else np.nan
     values: NDArray[Any] = (vector.values * scale).astype(working_type(vector.n_cond), copy=False)
     if vector.sums is None or solved is None:
-        return Unit(values)
-    return Unit(values, vector.sums * scale, solved * scale)
+        return _Unit(values)
+    return _Unit(values, vector.sums * scale, solved * scale)
 
 
-def _unit_ranks(ranks: Ranks, *, divide_by_all: bool) -> Unit:
+def _unit_ranks(ranks: Ranks, *, divide_by_all: bool) -> _Unit:
     """Scale an RDM's centred ranks: for Spearman's rho by their own norm, for rho-a by the most."""
     n_pairs = len(ranks.codes)
     square = (float(n_pairs) ** 3 - n_pairs) / 12 if divide_by_all else ranks.square
     # Codes are twice the midrank.
     scale = sqrt(n_pairs / square) / 2 if ranks.square > 0 else np.nan
     centred = ranks.codes - np.float64(n_pairs + 1)
-    return Unit((centred * scale).astype(working_type(ranks.n_cond)))
+    return _Unit((centred * scale).astype(working_type(ranks.n_cond)))
 
 
-def unit_of(metric: Metric, rdm: Rdm) -> Unit:
+def _unit_of(metric: Metric, rdm: Rdm) -> _Unit:
     """Turn a complete RDM, which is overwritten, into the vector that a metric compares."""
     prepared = metric.prepare(rdm, np.float64)
     if metric.bootstrap == "weights":
@@ -132,32 +132,36 @@ class RelabelledModels:
 
     Parameters
     ----------
-    models : sequence of Unit
-        One for each layer, over the same images.
+    metric : Metric
+        One with `Metric.has_unit`.
+    models : sequence of Rdm
+        The layers, complete and over the same images; overwritten.
     orders : ndarray of int, shape (n_draw, n_cond)
         Permutations of the images.
     """
 
-    def __init__(self, models: Sequence[Unit], orders: IntArray) -> None:
+    def __init__(self, metric: Metric, models: Sequence[Rdm], orders: IntArray) -> None:
+        self._metric = metric
+        units = list(in_order(partial(_unit_of, metric), models))
         n_cond = orders.shape[1]
         # An index that cannot be negative is faster.
         circles = [orders, orders[:, : n_cond // 2]]
         self._orders = np.concatenate(circles, axis=1).astype(np.uint32)
-        self._solved = [model.solved for model in models if model.solved is not None]
-        shape = (len(models), n_cond, n_cond)
-        self._squares = np.empty(shape, dtype=models[0].values.dtype)
-        for square, model in zip(self._squares, models, strict=True):
-            square[:] = squareform(model.values, checks=False)
+        self._solved = [unit.solved for unit in units if unit.solved is not None]
+        shape = (len(units), n_cond, n_cond)
+        self._squares = np.empty(shape, dtype=units[0].values.dtype)
+        for square, unit in zip(self._squares, units, strict=True):
+            square[:] = squareform(unit.values, checks=False)
 
     def scores(
-        self, brains: Sequence[Callable[[], Unit]], tick: Callable[[int], object] | None = None
+        self, brains: Sequence[Callable[[], Rdm]], tick: Callable[[int], object] | None = None
     ) -> FloatArray:
         """Score brain RDMs against every layer under every relabelling, on all cores.
 
         Parameters
         ----------
-        brains : sequence of functions that return a Unit
-            Brain RDMs over the same images, read and laid out on all cores.
+        brains : sequence of functions that return an Rdm
+            Complete brain RDMs over the same images, read and laid out on all cores; overwritten.
         tick : callable, optional
             Called in the calling thread with the number of relabellings that were done; may raise.
 
@@ -170,7 +174,7 @@ class RelabelledModels:
         wound = np.empty((len(brains), n_cond, n_cond // 2), dtype=self._squares.dtype)
 
         def lay_out(place: int) -> FloatArray | None:
-            unit = brains[place]()
+            unit = _unit_of(self._metric, brains[place]())
             _wind(unit.values, n_cond, wound[place])
             return unit.sums
 

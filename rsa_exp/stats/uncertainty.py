@@ -20,13 +20,14 @@ from scipy.stats import t as student
 from rsa_exp.stats.condensed import FloatArray
 
 __all__ = [
-    "Sampling", "Spread", "exceedance", "false_discovery_rate", "jackknife_error", "t_test",
+    "MIN_DRAWS", "Sampling", "Spread", "exceedance", "false_discovery_rate", "jackknife_error",
+    "t_test",
 ]  # fmt: skip
 
 Kind = Literal["images", "subjects", "dual"]
 
 # Fewer draws than these make no interval.
-_MIN_DRAWS = 20
+MIN_DRAWS = 20
 # rsatoolbox's floor of a variance in its t tests.
 _FLOOR = float(np.finfo(float).eps)
 
@@ -141,7 +142,7 @@ def _variances(draws: FloatArray) -> FloatArray:
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.where(defined, draws, 0.0).sum(axis=-1) / n
         squares = np.where(defined, draws - mean[..., None], 0.0)
-        return np.where(n >= _MIN_DRAWS, (squares**2).sum(axis=-1) / (n - 1), np.nan)
+        return np.where(n >= MIN_DRAWS, (squares**2).sum(axis=-1) / (n - 1), np.nan)
 
 
 def _percentiles(draws: FloatArray, tails: tuple[float, float]) -> FloatArray:
@@ -151,7 +152,7 @@ def _percentiles(draws: FloatArray, tails: tuple[float, float]) -> FloatArray:
     found = np.full((2, len(flat)), np.nan)
     for place, row in enumerate(flat):
         defined = row[np.isfinite(row)]
-        if len(defined) >= _MIN_DRAWS:
+        if len(defined) >= MIN_DRAWS:
             found[:, place] = np.quantile(defined, tails)
     return found.reshape(2, *draws.shape[:-1])
 

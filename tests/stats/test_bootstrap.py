@@ -17,7 +17,7 @@ from rsa_exp.stats import METRICS, weighted_sums
 from rsa_exp.stats.ceiling import drawn_rank_ceilings, rank_ceilings
 from rsa_exp.stats.condensed import Rdm
 from rsa_exp.stats.draws import bootstrap_counts, halves, relabellings
-from rsa_exp.stats.relabelling import RelabelledModels, unit_of
+from rsa_exp.stats.relabelling import RelabelledModels
 from rsa_exp.stats.resampling import relabelled_scores, resampled_scores
 from rsa_exp.stats.uncertainty import (
     Sampling,
@@ -224,8 +224,8 @@ def test_relabelling_equals_the_plain_way(metric, n_cond):
     entry = METRICS[metric]
     brain, model = related(4, n_cond, 1), related(3, n_cond, 2)
     orders = relabellings(1, n_cond, 20)
-    models = RelabelledModels([unit_of(entry, rdm) for rdm in rdms(model)], orders)
-    fast = models.scores([partial(unit_of, entry, rdm) for rdm in rdms(brain)])
+    models = RelabelledModels(entry, rdms(model), orders)
+    fast = models.scores([partial(Rdm.of, row.copy()) for row in brain])
     plain = relabelled_scores(rdms(brain), rdms(model), entry, orders)
     np.testing.assert_allclose(fast, plain, atol=1e-12)
 
@@ -285,8 +285,8 @@ def test_bits_do_not_depend_on_threads(n_threads, monkeypatch):
         entry = METRICS[metric]
         scores = weigher(entry, rdms(model), images, splits, 3).weigh([rdms(brain)])[0].scores
         orders = relabellings(0, n_cond, 33)
-        models = RelabelledModels([unit_of(entry, rdm) for rdm in rdms(model)], orders)
-        null = models.scores([partial(unit_of, entry, rdm) for rdm in rdms(brain)])
+        models = RelabelledModels(entry, rdms(model), orders)
+        null = models.scores([partial(Rdm.of, row.copy()) for row in brain])
         digest ^= hash((scores.tobytes(), null.tobytes()))
     _SEEN.add(digest)
     assert len(_SEEN) == 1
