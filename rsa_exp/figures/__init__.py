@@ -11,17 +11,20 @@ from collections.abc import Callable
 import pandas as pd
 from matplotlib.figure import Figure
 
+from rsa_exp.figures.agreement import agreement_figure
 from rsa_exp.figures.bars import bars_figure
 from rsa_exp.figures.best_layers import best_layers_figure
 from rsa_exp.figures.comparisons import comparisons_figure
 from rsa_exp.figures.heatmap import heatmap_figure
 from rsa_exp.figures.intervals import intervals_figure
+from rsa_exp.figures.multiples import multiples_figure
 from rsa_exp.figures.null import null_figure
 from rsa_exp.figures.profiles import profiles_figure
 from rsa_exp.figures.radar import radar_figure
 from rsa_exp.figures.rdms import RdmPair, rdm_figure
 from rsa_exp.figures.saving import save
 from rsa_exp.figures.scatter import scatter_figure
+from rsa_exp.figures.subject_radar import subject_radar_figure
 from rsa_exp.figures.surface import surface_figure
 from rsa_exp.figures.text import FigureText
 
@@ -50,10 +53,13 @@ __all__ = [
     "FIGURE_NAMES",
     "FigureText",
     "RdmPair",
+    "agreement_figure",
     "best_layers_figure",
     "comparisons_figure",
     "intervals_figure",
+    "multiples_figure",
     "null_figure",
     "rdm_figure",
     "save",
+    "subject_radar_figure",
 ]

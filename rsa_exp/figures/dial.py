@@ -1,18 +1,31 @@
 """The circles of a radar: what each shows, and sizes that leave room for the names around it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.patheffects import withStroke
+from matplotlib.projections.polar import PolarAxes
 
 from rsa_exp.figures.grid import Array, ScoreGrid
 from rsa_exp.figures.page import MARGIN, Page
-from rsa_exp.figures.style import DOUBLE_COLUMN, SINGLE_COLUMN, SMALL_SIZE
+from rsa_exp.figures.score_scale import ScoreScale, say_empty
+from rsa_exp.figures.style import (
+    DOUBLE_COLUMN,
+    GREY,
+    INK,
+    LABEL_SIZE,
+    RING,
+    SINGLE_COLUMN,
+    SMALL_SIZE,
+)
 from rsa_exp.figures.text import line_height, shorten, text_width
 
 _UPRIGHT = 12  # axes up to which names stand upright, beyond they run along their axis
-TITLE_HEIGHT = 0.2
+_SHORT = 2  # characters of names that always stand upright
+_TITLE = 0.2  # inches above a circle for its title
 _SMALLEST, _LARGEST = 0.7, 1.3  # inches of radius
+_CLOSEST = 0.15  # inches between rings whose numbers are written
 _CELL_GAP = 0.1
 _LABEL_PAD = 0.08  # inches between the circle and names
 
@@ -24,20 +37,36 @@ class Dial:
     Attributes
     ----------
     title : str
-        Hemisphere, empty if there is only one circle for all.
+        Hemisphere or layer, empty if there is only one circle for all.
     axes : tuple of str
-        Regions or ROIs.
+        Regions or ROIs, clockwise.
     scores : ndarray of shape (n_subject, n_axis, n_layer)
+    start : float
+        Steps between axes by which the first stands clockwise from the north.
+    mark : str
+        What the names of axes without any score end in.
     """
 
     title: str
     axes: tuple[str, ...]
     scores: Array
+    start: float = 0.0
+    mark: str = " (n/a)"
+
+    def shown(self, i: int, names: Mapping[str, str]) -> str:
+        """Name written at the i-th axis, marked if the axis has no score at all."""
+        undefined = np.isnan(self.scores[:, i]).all()
+        return names[self.axes[i]] + (self.mark if undefined else "")
 
     @property
-    def undefined(self) -> list[bool]:
-        """Whether an axis has no score at all, of each axis."""
-        return [bool(np.isnan(self.scores[:, i]).all()) for i in range(len(self.axes))]
+    def upright(self) -> bool:
+        """Whether names stand upright: there are few, or they are numbers."""
+        return len(self.axes) <= _UPRIGHT or max(map(len, self.axes)) <= _SHORT
+
+    @property
+    def angles(self) -> Array:
+        """Angle of each axis, radians clockwise from the north, array of shape (n_axis,)."""
+        return (np.arange(len(self.axes)) + self.start) * 2 * np.pi / len(self.axes)
 
 
 def dials_of(grid: ScoreGrid) -> list[Dial]:
@@ -84,23 +113,42 @@ class DialPlan:
         """Height of a circle with its names."""
         return self.above + self.below
 
+    def centre(self, i: int, top: float) -> tuple[float, float]:
+        """Centre of the i-th circle, inches of a page's body whose circles begin at `top`."""
+        row, column = divmod(i, self.columns)
+        x = (column + 0.5) * self.width / self.columns
+        return x, top - row * self.cell_height - self.above
 
-def plan_dials(dials: Sequence[Dial]) -> DialPlan:
+
+def plan_dials(
+    dials: Sequence[Dial],
+    columns_to_try: Sequence[int] = (2, 1),
+    radii: tuple[float, float] = (_SMALLEST, _LARGEST),
+) -> DialPlan:
     """Choose the largest circles whose names fit; side by side if those are not too small.
 
     Names are shortened before circles stand one below the other; names that no circle leaves
     room for make the figure wider.
+
+    Parameters
+    ----------
+    dials : sequence of Dial
+    columns_to_try : sequence of int
+        How many circles may stand side by side, best first; the last is taken if none fits.
+    radii : (float, float)
+        Smallest and largest radius of circles whose names stand upright, inches.
     """
     every = list(dict.fromkeys(name for dial in dials for name in dial.axes))
-    largest = _LARGEST if len(dials[0].axes) <= _UPRIGHT else 1.2 * _LARGEST
-    for columns in (2, 1) if len(dials) > 1 else (1,):
+    smallest, largest = radii
+    largest *= 1.0 if dials[0].upright else 1.2
+    for columns in columns_to_try if len(dials) > 1 else (1,):
         room = (DOUBLE_COLUMN - 2 * MARGIN) / columns - _CELL_GAP
         for limit in (24, 18, 14):
             names = dict(zip(every, shorten(every, limit), strict=True))
-            for radius in np.arange(largest, _SMALLEST, -0.05).tolist():
+            for radius in np.arange(largest, smallest, -0.05).tolist():
                 reach = np.array([_reach(dial, names, radius) for dial in dials])
                 side, above, below = reach.max(axis=0).tolist()
-                above += TITLE_HEIGHT if dials[0].title else 0.0
+                above += _TITLE if dials[0].title else 0.0
                 rows = -(-len(dials) // columns)
                 plan = DialPlan(names, columns, rows, radius, side, above, below + 0.05)
                 if 2 * side <= room:
@@ -113,10 +161,10 @@ def _reach(dial: Dial, names: dict[str, str], radius: float) -> tuple[float, flo
     line = line_height(SMALL_SIZE)
     outer = radius + _LABEL_PAD
     x, y = [-radius, radius], [-radius, radius]
-    for i, name in enumerate(dial.axes):
-        width = text_width(names[name] + " (n/a)" * dial.undefined[i], SMALL_SIZE) * 1.04
-        east, north = _compass(i, len(dial.axes))
-        if len(dial.axes) <= _UPRIGHT:
+    for i in range(len(dial.axes)):
+        width = text_width(dial.shown(i, names), SMALL_SIZE) * 1.04
+        east, north = _compass(dial.angles[i])
+        if dial.upright:
             ha, va = _alignment(east, north)
             left = outer * east - width * {"left": 0.0, "center": 0.5, "right": 1.0}[ha]
             low = outer * north - line * {"bottom": 0.0, "center": 0.5, "top": 1.0}[va]
@@ -128,9 +176,8 @@ def _reach(dial: Dial, names: dict[str, str], radius: float) -> tuple[float, flo
     return max(-min(x), max(x)), max(y), -min(y)
 
 
-def _compass(i: int, n: int) -> tuple[float, float]:
-    """East and north of the i-th of n directions, clockwise from the north."""
-    angle = 2 * np.pi * i / n
+def _compass(angle: float) -> tuple[float, float]:
+    """East and north of a direction, radians clockwise from the north."""
     return round(float(np.sin(angle)), 9), round(float(np.cos(angle)), 9)
 
 
@@ -140,14 +187,89 @@ def _alignment(east: float, north: float) -> tuple[str, str]:
     return ha, va
 
 
-def name_axes(page: Page, dial: Dial, plan: DialPlan, centre: tuple[float, float]) -> None:
+def draw_dial(
+    page: Page,
+    dial: Dial,
+    plan: DialPlan,
+    centre: tuple[float, float],
+    scale: ScoreScale,
+    *,
+    numbers_above: bool = True,
+) -> PolarAxes:
+    """Draw a circle without its lines: rings and their numbers, names around, title above.
+
+    Parameters
+    ----------
+    centre : (float, float)
+        Inches of the page's body.
+    numbers_above : bool
+        Whether the rings' numbers hide lines or are crossed by them: a hidden piece of one of a
+        few lines looks like a score that is not defined.
+    """
+    x, y = centre
+    square = (x - plan.radius, y - plan.radius, 2 * plan.radius, 2 * plan.radius)
+    ax = page.figure.add_axes(page.box(*square), projection="polar")
+    assert isinstance(ax, PolarAxes)  # noqa: S101 - asked for as such
+    ax.set_theta_zero_location("N")
+    ax.set_theta_direction(-1)
+    ax.set_xticks(dial.angles, [""] * len(dial.axes))
+    _draw_rings(ax, dial, scale, plan.radius, 5.0 if numbers_above else 2.8)
+    if not scale.defined:
+        say_empty(ax)
+    _name_axes(page, dial, plan, centre)
+    if dial.title:
+        page.text(x, y + plan.above - _TITLE / 2, dial.title, size=LABEL_SIZE, ha="center")
+    return ax
+
+
+def _draw_rings(ax: PolarAxes, dial: Dial, scale: ScoreScale, radius: float, zorder: float) -> None:
+    low, high, ticks = radial_axis(scale)
+    ax.set_rlim(low, high)
+    ax.set_yticks(ticks, [""] * len(ticks))
+    per_inch = (high - low) / radius
+    every = int(np.ceil(_CLOSEST * per_inch / (ticks[1] - ticks[0]))) if len(ticks) > 1 else 1
+    between = (0.5 - dial.start) * 2 * np.pi / len(dial.axes)
+    numbered = ticks[(len(ticks) - 1) % every :: every]
+    for value in numbered:
+        if (value - low) / (high - low) > 0.2:
+            label = ax.text(between, value, scale.tick(value), size=SMALL_SIZE, color=GREY)
+            label.set(ha="center", va="center", zorder=zorder)
+            label.set_path_effects([withStroke(linewidth=2.0, foreground="white")])
+    ax.grid(color=RING, lw=0.5)
+    ax.spines["polar"].set(color=RING, lw=0.6)
+    if low < 0 <= high and scale.anchored:
+        ring = np.linspace(0, 2 * np.pi, 181)
+        ax.plot(ring, np.zeros_like(ring), color=INK, lw=0.8, gid="zero")
+
+
+def radial_axis(scale: ScoreScale) -> tuple[float, float, list[float]]:
+    """Centre, edge and rings of a dial: the centre is zero or a round number below the least.
+
+    A centre at zero is only right for scores that are positive and have zero as null value.
+    """
+    ticks = list(scale.ticks)
+    if len(ticks) < 2 or (scale.anchored and scale.low == 0.0):
+        centre = scale.low
+    else:
+        step = ticks[1] - ticks[0]
+        centre = float(np.floor(scale.low / step) * step)
+    rings = [tick for tick in ticks if tick > centre]
+    return centre, scale.high, rings
+
+
+def closed(values: Array) -> Array:
+    """Return values along a closed line: the first again at the end."""
+    return np.append(values, values[:1])
+
+
+def _name_axes(page: Page, dial: Dial, plan: DialPlan, centre: tuple[float, float]) -> None:
     """Write the names around a circle whose centre is given in inches of the page's body."""
     outer = plan.radius + _LABEL_PAD
-    for i, name in enumerate(dial.axes):
-        east, north = _compass(i, len(dial.axes))
+    for i in range(len(dial.axes)):
+        east, north = _compass(dial.angles[i])
         x, y = centre[0] + outer * east, centre[1] + outer * north
-        shown = plan.names[name] + " (n/a)" * dial.undefined[i]
-        if len(dial.axes) <= _UPRIGHT:
+        shown = dial.shown(i, plan.names)
+        if dial.upright:
             ha, va = _alignment(east, north)
             page.text(x, y, shown, ha=ha, va=va)
             continue

@@ -13,6 +13,7 @@ from rsa_exp.figures.text import printable
 Array = NDArray[np.float64]
 
 _REQUIRED = ("subject", "roi", "layer", "depth", "metric", "model", "score")
+_LEVELS = ("early", "mid", "high")  # of the visual hierarchy, in the order of processing
 _POOLED = ("joint", "group")  # subjects that are made of others: never replications of them
 
 
@@ -100,6 +101,14 @@ class ScoreGrid:
         """Region of each ROI, or the ROI's own name where it has no region."""
         return tuple(region or roi for region, roi in zip(self.regions, self.rois, strict=True))
 
+    @property
+    def by_level(self) -> dict[str, tuple[int, ...]]:
+        """Positions of the ROIs of each level, in the order of :func:`ordered_levels`."""
+        return {
+            level: tuple(i for i, name in enumerate(self.levels) if name == level)
+            for level in ordered_levels(self.levels)
+        }
+
     def by_region(self) -> "RegionScores":
         """Average the ROIs of each region and hemisphere."""
         names = tuple(dict.fromkeys(self.regions_or_rois))
@@ -144,6 +153,14 @@ class RegionScores:
     def over_hemispheres(self) -> Array:
         """Mean over hemispheres, array of shape (n_subject, n_region, n_layer)."""
         return mean_sem(self.scores, axis=2)[0]
+
+
+def ordered_levels(levels: Iterable[str]) -> list[str]:
+    """Each level once, in the order of processing; others follow, no level (empty) comes last."""
+    found = dict.fromkeys(levels)
+    order = [level for level in _LEVELS if level in found]
+    order += [level for level in found if level not in order and level]
+    return order + ([""] if "" in found else [])
 
 
 def mean_sem(values: Array, axis: int = 0) -> tuple[Array, Array]:

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 from numpy.typing import NDArray
 
 from rsa_exp.figures.grid import Array, ScoreGrid, mean_sem
@@ -133,26 +134,26 @@ def _draw_cells(ax: Axes, mean: Array, scale: ScoreScale, written: NDArray[np.ob
         yticklabels=False,
     )
     for row, column in np.ndindex(mean.shape):
+        label = write_cell(ax, (row, column), str(written[row, column]), f"cell-{row}-{column}")
         if undefined[row, column]:
-            ax.add_patch(
-                Rectangle((column, row), 1, 1, fc="#f2f2f2", ec=UNDEFINED, hatch="/////", lw=0.5)
-            )
-            colour = INK
+            hatch_cell(ax, (row, column), label)
         else:
-            colour = readable_on(cmap(norm(mean[row, column])))
-        label = ax.text(
-            column + 0.5,
-            row + 0.5,
-            str(written[row, column]),
-            ha="center",
-            va="center",
-            size=SMALL_SIZE,
-            color=colour,
-            linespacing=1.15,
-            gid=f"cell-{row}-{column}",
-        )
-        if undefined[row, column]:
-            label.set_bbox({"fc": "#f2f2f2", "ec": "none", "pad": 0.8})
+            label.set_color(readable_on(cmap(norm(mean[row, column]))))
+
+
+def write_cell(ax: Axes, cell: tuple[int, int], written: str, gid: str) -> Text:
+    """Write in the middle of a cell, given by its row and column."""
+    row, column = cell
+    label = ax.text(column + 0.5, row + 0.5, written, size=SMALL_SIZE, color=INK, gid=gid)
+    label.set(ha="center", va="center", linespacing=1.15)
+    return label
+
+
+def hatch_cell(ax: Axes, cell: tuple[int, int], label: Text) -> None:
+    """Hatch a cell that has no value, around the label that says so."""
+    row, column = cell
+    ax.add_patch(Rectangle((column, row), 1, 1, fc="#f2f2f2", ec=UNDEFINED, hatch="/////", lw=0.5))
+    label.set_bbox({"fc": "#f2f2f2", "ec": "none", "pad": 0.8})
 
 
 def readable_on(background: tuple[float, float, float, float]) -> str:

@@ -62,8 +62,7 @@ def arrange(grid: ScoreGrid, most: int) -> tuple[tuple[int, int], ...]:
     parts = list(zip(grid.regions, grid.hemispheres, strict=True))
     bilateral = set(grid.hemispheres) == {"LH", "RH"} and all(grid.regions)
     if not bilateral or len(set(parts)) < len(parts):
-        columns = _even(len(grid.rois), most)
-        return tuple(divmod(i, columns) for i in range(len(grid.rois)))
+        return in_rows(len(grid.rois), most)
     regions = list(dict.fromkeys(grid.regions))
     columns = _even(len(regions), most)
     places = []
@@ -72,6 +71,12 @@ def arrange(grid: ScoreGrid, most: int) -> tuple[tuple[int, int], ...]:
         places.append((2 * band + (side == "RH"), column))
     rows = sorted({row for row, _ in places})
     return tuple((rows.index(row), column) for row, column in places)
+
+
+def in_rows(n: int, most: int) -> tuple[tuple[int, int], ...]:
+    """Row and column of each of `n` panels, in as few and even rows as `most` columns allow."""
+    columns = _even(n, most)
+    return tuple(divmod(i, columns) for i in range(n))
 
 
 def _even(n: int, most: int) -> int:
@@ -98,10 +103,15 @@ def column_names(names: Sequence[str], slot: float, places: Sequence[tuple[int, 
     return fitted
 
 
-def headings(names: Sequence[str], width: float) -> tuple[tuple[str, ...], ...]:
-    """Names of panels `width` inches wide, each in as many lines as it needs."""
+def headings(
+    names: Sequence[str], width: float, limit: int = NAME_LIMIT
+) -> tuple[tuple[str, ...], ...]:
+    """Names of panels `width` inches wide, each in as many lines as it needs.
+
+    Names of more than `limit` characters are without their middle.
+    """
     lines = []
-    for name in shorten(names, NAME_LIMIT):
+    for name in shorten(names, limit):
         broken = in_two_lines(name, width, LABEL_SIZE)
         pieces = broken.split("\n") if broken is not None else wrap(name, width, LABEL_SIZE)
         lines.append(tuple(pieces))
@@ -110,7 +120,7 @@ def headings(names: Sequence[str], width: float) -> tuple[tuple[str, ...], ...]:
 
 @dataclass(frozen=True)
 class RoiPanels:
-    """A panel for each ROI, in rows and columns.
+    """A panel for each ROI (or for each variant of an analysis), in rows and columns.
 
     Attributes
     ----------
@@ -126,6 +136,8 @@ class RoiPanels:
         Inches between the axes of neighbouring columns.
     notes : tuple of str
         A small line under each panel's heading, or nothing for all.
+    between : float
+        Inches between a row of axes and the headings of the next.
     """
 
     places: tuple[tuple[int, int], ...]
@@ -135,6 +147,7 @@ class RoiPanels:
     below: float
     across: float
     notes: tuple[str, ...] = ()
+    between: float = _ROW_GAP
 
     @property
     def right(self) -> float:
@@ -155,7 +168,7 @@ class RoiPanels:
     def _bottom(self, row: int) -> float:
         rows, _ = extent(self.places)
         beneath = range(row + 1, rows)
-        return self.below + sum(self.size[1] + self._heading(i) + _ROW_GAP for i in beneath)
+        return self.below + sum(self.size[1] + self._heading(i) + self.between for i in beneath)
 
     def _heading(self, row: int) -> float:
         """Inches above the axes of a row for their headings."""
@@ -164,11 +177,14 @@ class RoiPanels:
         notes = line_height(SMALL_SIZE) if self.notes else 0.0
         return lines * line_height(LABEL_SIZE) + notes + 0.06
 
+    def corner(self, roi: int) -> tuple[float, float]:
+        """Lower left corner of an ROI's axes, inches of the page's body."""
+        row, column = self.places[roi]
+        return self.left + column * (self.size[0] + self.across), self._bottom(row)
+
     def axes(self, page: Page, roi: int) -> Axes:
         """Add the axes of an ROI, its heading above."""
-        row, column = self.places[roi]
-        x = self.left + column * (self.size[0] + self.across)
-        y = self._bottom(row)
+        x, y = self.corner(roi)
         ax = page.axes(x, y, *self.size)
         top = y + self.size[1] + 0.05
         if self.notes:

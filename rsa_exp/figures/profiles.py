@@ -9,8 +9,8 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from numpy.typing import NDArray
 
+from rsa_exp.figures.bands import sem_band
 from rsa_exp.figures.grid import Array, ScoreGrid, mean_sem
 from rsa_exp.figures.line_names import LEADER, name_lines
 from rsa_exp.figures.page import MARGIN, AxisNames, Legend, Page
@@ -34,7 +34,6 @@ from rsa_exp.figures.text import (
     widest,
 )
 
-_LEVELS = ("early", "mid", "high")  # of the visual hierarchy, in the order of processing
 _NARROWEST_PANEL, _WIDEST_PANEL = 1.05, 4.5  # inches
 _LOWEST_PANEL = 1.9
 _PANEL_GAP = 0.15
@@ -119,14 +118,10 @@ def profiles_figure(table: pd.DataFrame, text: FigureText) -> Figure:
 
 
 def _panels(grid: ScoreGrid) -> list[_Panel]:
-    found = dict.fromkeys(grid.levels)
-    order = [level for level in _LEVELS if level in found]
-    order += [level for level in found if level not in order and level]
-    order += [""] if "" in found else []
     panels = []
-    for level in order:
-        rois = tuple(i for i, name in enumerate(grid.levels) if name == level)
-        title = level or ("" if len(order) == 1 else "no level")
+    levels = grid.by_level
+    for level, rois in levels.items():
+        title = level or ("" if len(levels) == 1 else "no level")
         if grid.several and title:
             title += f" ({len(rois)} {'ROI' if len(rois) == 1 else 'ROIs'})"
         panels.append(_Panel(title, rois))
@@ -171,21 +166,8 @@ def _draw_subjects(ax: Axes, scores: Array, grid: ScoreGrid) -> None:
     for values, marker in zip(scores, markers, strict=True):
         ax.plot(values, color=GREY, lw=0.6, marker=marker, ms=3.0, mfc="white", mew=0.6)
     mean, sem = mean_sem(scores)
-    layers = np.arange(len(mean))
-    ax.fill_between(
-        layers, mean - sem, mean + sem, color=mean_colour(), alpha=0.25, lw=0, gid="sem"
-    )
-    alone = _without_neighbours(sem)
-    if alone.any():  # where a band has no width
-        ax.errorbar(layers[alone], mean[alone], sem[alone], fmt="none", ecolor=mean_colour())
+    sem_band(ax, mean, sem, mean_colour(), 0.25)
     ax.plot(mean, color=mean_colour(), lw=2.0, marker="o", ms=4.0, zorder=3, gid="mean")
-
-
-def _without_neighbours(values: Array) -> NDArray[np.bool_]:
-    """Mark defined values between undefined ones, array of the values' shape."""
-    there = np.isfinite(values)
-    beside = np.pad(there, 1)
-    return np.array(there & ~beside[:-2] & ~beside[2:])
 
 
 def _subject_entries(grid: ScoreGrid) -> list[tuple[Artist, str]]:

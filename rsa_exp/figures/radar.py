@@ -5,22 +5,16 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
 from matplotlib.projections.polar import PolarAxes
 
-from rsa_exp.figures.dial import TITLE_HEIGHT, dials_of, name_axes, plan_dials
+from rsa_exp.figures.dial import Dial, closed, dials_of, draw_dial, plan_dials
 from rsa_exp.figures.grid import Array, ScoreGrid, mean_sem
 from rsa_exp.figures.lollipop import lollipops
 from rsa_exp.figures.page import MARGIN, Legend, Page
-from rsa_exp.figures.score_scale import ScoreScale, say_empty, say_undefined
+from rsa_exp.figures.score_scale import ScoreScale, say_undefined
 from rsa_exp.figures.style import (
-    GREY,
-    INK,
-    LABEL_SIZE,
-    RING,
     SMALL_SIZE,
     layer_colours,
     styled,
@@ -70,17 +64,8 @@ def radar_figure(table: pd.DataFrame, text: FigureText) -> Figure:
     body = plan.rows * plan.cell_height + axis_label
     page = Page(text, _captions(grid, chosen, shown, text), plan.width, body, [legend])
     for i, (dial, scores) in enumerate(zip(dials, shown, strict=True)):
-        row, column = divmod(i, plan.columns)
-        x = (column + 0.5) * plan.width / plan.columns
-        y = body - row * plan.cell_height - plan.above
-        square = (x - plan.radius, y - plan.radius, 2 * plan.radius, 2 * plan.radius)
-        ax = page.figure.add_axes(page.box(*square), projection="polar")
-        _draw_dial(ax, scores, scale, [colours[layer] for layer in chosen])
-        name_axes(page, dial, plan, (x, y))
-        if dial.title:
-            page.text(
-                x, y + plan.above - TITLE_HEIGHT / 2, dial.title, size=LABEL_SIZE, ha="center"
-            )
+        ax = draw_dial(page, dial, plan, plan.centre(i, body), scale)
+        _draw_layers(ax, dial, scores, [colours[layer] for layer in chosen])
     page.text(plan.width / 2, 0.1, f"radial axis: {scale.label}", ha="center")
     return page.figure
 
@@ -90,36 +75,20 @@ def evenly_spaced(n: int, most: int) -> list[int]:
     return [round(position) for position in np.linspace(0, n - 1, min(n, most))]
 
 
-def _draw_dial(ax: Axes, scores: Array, scale: ScoreScale, colours: Sequence[str]) -> None:
-    assert isinstance(ax, PolarAxes)  # noqa: S101 - asked for as such
+def _draw_layers(ax: PolarAxes, dial: Dial, scores: Array, colours: Sequence[str]) -> None:
     mean, _ = mean_sem(scores)
-    n_axis = len(mean)
-    angles = np.arange(n_axis) * 2 * np.pi / n_axis
-    low, high, ticks = radial_axis(scale)
-    ax.set_theta_zero_location("N")
-    ax.set_theta_direction(-1)
-    ax.set_rlim(low, high)
-    ax.set_xticks(angles, [""] * n_axis)
-    ax.set_yticks(ticks, [""] * len(ticks))
-    for value in ticks:  # above the lines, where the axis would write them below
-        if (value - low) / (high - low) > 0.2:
-            label = ax.text(np.pi / n_axis, value, scale.tick(value), size=SMALL_SIZE, color=GREY)
-            label.set(ha="center", va="center", zorder=5)
-            label.set_path_effects([withStroke(linewidth=2.0, foreground="white")])
-    ax.grid(color=RING, lw=0.5)
-    ax.spines["polar"].set(color=RING, lw=0.6)
-    if low < 0 <= high and scale.anchored:
-        ring = np.linspace(0, 2 * np.pi, 181)
-        ax.plot(ring, np.zeros_like(ring), color=INK, lw=0.8, gid="zero")
-    if not scale.defined:
-        say_empty(ax)
-    around = np.append(angles, 0.0)  # closed at the first axis
     for layer, colour in enumerate(colours):
-        closed = np.append(mean[:, layer], mean[0, layer])
-        (line,) = ax.plot(around, closed, lw=1.1, color=colour, zorder=3, gid=f"layer-{layer}")
+        (line,) = ax.plot(
+            closed(dial.angles),
+            closed(mean[:, layer]),
+            lw=1.1,
+            color=colour,
+            zorder=3,
+            gid=f"layer-{layer}",
+        )
         line.set(marker=_MARKERS[layer], markersize=3.0, clip_on=False)
         if len(scores) > 1:
-            every = np.tile(angles, len(scores))
+            every = np.tile(dial.angles, len(scores))
             ax.plot(
                 every,
                 scores[:, :, layer].ravel(),
@@ -131,21 +100,6 @@ def _draw_dial(ax: Axes, scores: Array, scale: ScoreScale, colours: Sequence[str
                 alpha=0.7,
                 clip_on=False,
             )
-
-
-def radial_axis(scale: ScoreScale) -> tuple[float, float, list[float]]:
-    """Centre, edge and rings of a dial: the centre is zero or a round number below the least.
-
-    A centre at zero is only right for scores that are positive and have zero as null value.
-    """
-    ticks = list(scale.ticks)
-    if len(ticks) < 2 or (scale.anchored and scale.low == 0.0):
-        centre = scale.low
-    else:
-        step = ticks[1] - ticks[0]
-        centre = float(np.floor(scale.low / step) * step)
-    rings = [tick for tick in ticks if tick > centre]
-    return centre, scale.high, rings
 
 
 def _line(colour: str, layer: int) -> Line2D:

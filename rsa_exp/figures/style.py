@@ -35,6 +35,7 @@ _CATEGORY_COLOURS = tuple(
     for i in (0, 3, 2, 4, 1, 9, 5, 7)  # without yellow, which vanishes on white
 )
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
+MOST_LOOKS = len(_MARKERS)  # things that each have a colour and a marker of their own
 HEMISPHERE_MARKERS = {"LH": "<", "RH": ">"}
 
 _SETTINGS: dict[Any, Any] = {
@@ -155,6 +156,11 @@ def distinct_looks(regions: Sequence[str], hemispheres: Sequence[str]) -> list[R
         replace(look, marker=_MARKERS[i % len(_MARKERS)])
         for i, look in enumerate(roi_looks(regions, hemispheres))
     ]
+
+
+def plain_looks(names: Sequence[str]) -> list[RoiLook]:
+    """Look of each of at most :data:`MOST_LOOKS` things: a colour and a marker of its own."""
+    return roi_looks(names, [""] * len(names))
 
 
 def mean_colour() -> str:

@@ -1,0 +1,283 @@
+"""Agreement: whether the order of layers and of ROIs survives how the analysis was done."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+from rsa_exp.figures.colour_bar import colour_bar
+from rsa_exp.figures.grid import Array
+from rsa_exp.figures.heatmap import hatch_cell, readable_on, write_cell
+from rsa_exp.figures.key import Key
+from rsa_exp.figures.page import MARGIN, AxisNames, Page
+from rsa_exp.figures.panels import need
+from rsa_exp.figures.style import (
+    DOUBLE_COLUMN,
+    GRID,
+    LABEL_SIZE,
+    NAME_LIMIT,
+    SINGLE_COLUMN,
+    SMALL_SIZE,
+    styled,
+)
+from rsa_exp.figures.text import (
+    FigureText,
+    literal,
+    printable,
+    shorten,
+    widest,
+)
+
+_COLUMNS = ("what", "variant_a", "variant_b", "tau", "same_best")
+_WIDEST = 0.48  # inches of a cell
+_MOST_SQUARE = 8  # variants up to which cells are square
+_LOWEST = 0.21  # inches of a cell that is not
+_GAP = 0.3  # inches between matrices
+_BETWEEN = 0.1  # inches between rows of them, and above the key
+_TITLE = 0.24  # inches above a matrix
+_BAR_TICKS = ("−1", "−.5", "0", ".5", "1")
+_LOWEST_BAR = 0.95
+_BAR_LABEL = "Kendall’s τ-b"
+_BAR = 0.7  # inches right of the matrices for the colour bar
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no one truth value
+class _Matrix:
+    """Agreement of every two variants.
+
+    Attributes
+    ----------
+    what : str
+        ``"layers"`` or ``"ROIs"``.
+    tau, same_best : ndarray of shape (n_variant, n_variant)
+        Symmetric; NaN where undefined and on the diagonal.
+    """
+
+    what: str
+    tau: Array
+    same_best: Array
+
+    def tau_written(self, row: int, column: int) -> str:
+        """Write tau: ``".85"``."""
+        tau = self.tau[row, column]
+        if np.isnan(tau):
+            return "n/a"
+        return f"{round(tau, 2) + 0.0:.2f}".replace("0.", ".", 1).replace("-", "−")
+
+    def best_written(self, row: int, column: int) -> str:
+        """Write how often the best is the same: in percent, of the one best ROI in a word."""
+        share = self.same_best[row, column]
+        if np.isnan(share):
+            return "n/a"
+        if self.what == "ROIs" and share in (0.0, 1.0):
+            return "same" if share else "other"
+        return f"{100 * share:.0f}%"
+
+    @property
+    def needed(self) -> float:
+        """Inches of the widest text in a cell."""
+        n = len(self.tau)
+        cells = [(i, j) for i in range(n) for j in range(i)]
+        written = [
+            write(*cell) for cell in cells for write in (self.tau_written, self.best_written)
+        ]
+        return widest(written, SMALL_SIZE) * 1.04
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Sizes in inches.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Variants as shown.
+    left : float
+        Left of the first matrix, where its rows' names end.
+    cell : (float, float)
+        Width and height of a cell.
+    columns : int
+        Matrices side by side: all of them, or 1.
+    below : AxisNames
+        Names under the matrices.
+    key : Key or None
+        Names of the variants if those shown are numbers.
+    """
+
+    names: tuple[str, ...]
+    left: float
+    cell: tuple[float, float]
+    columns: int
+    below: AxisNames
+    key: Key | None
+
+    @classmethod
+    def of(cls, variants: Sequence[str], matrices: Sequence[_Matrix]) -> "_Layout":
+        """Side by side if the numbers fit, else one below the other, then with shorter names.
+
+        Names that leave no room even so become numbers.
+        """
+        n = len(variants)
+        least = max(matrix.needed for matrix in matrices) + 0.03
+        numbers = tuple(f"{i}" for i in range(1, n + 1))
+        names = [shorten(variants, limit) for limit in (NAME_LIMIT, 18)]
+        abreast = len(matrices)
+        for columns, shown in ((abreast, names[0]), *((1, name) for name in names), (1, numbers)):
+            left = MARGIN + widest(shown, SMALL_SIZE) * 1.04 + 0.08
+            room = DOUBLE_COLUMN - left - (columns - 1) * _GAP - _BAR - MARGIN
+            width = min(room / (columns * n), _WIDEST)
+            if width >= least:
+                break
+        below = AxisNames.fit(shown, width)
+        left = max(left, below.overhang - width / 2 + 0.05)
+        height = width if columns == abreast and n <= _MOST_SQUARE else min(width, _LOWEST)
+        key = Key(variants, DOUBLE_COLUMN, 2 * NAME_LIMIT) if shown == numbers else None
+        return cls(shown, left, (width, height), columns, below, key)
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height of a matrix."""
+        return len(self.names) * self.cell[0], len(self.names) * self.cell[1]
+
+
+@styled
+def agreement_figure(table: pd.DataFrame, text: FigureText) -> Figure:
+    """Draw how far every two variants of an analysis agree, on layers and on ROIs.
+
+    A matrix each: below the diagonal Kendall's tau-b, coloured; above it, without colour, how
+    often the best layer is the same, and whether the best ROI is.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row per pair of variants (``variant_a, variant_b``) and ``what`` (``"layers"``: mean
+        over ROIs of the tau-b between layer profiles; ``"ROIs"``: tau-b between the ROIs' scores
+        at their best layers), with ``tau`` in [-1, 1] and ``same_best`` in [0, 1]; NaN means not
+        comparable. A pair without a row is not comparable either.
+    text : FigureText
+        Title and note.
+
+    Raises
+    ------
+    ValueError
+        If the table has no rows, lacks a column, is about something else, or has a pair twice
+        or a variant with itself.
+    """
+    variants, matrices = _matrices(table)
+    layout = _Layout.of(variants, matrices)
+    width, height = layout.size
+    rows = -(-len(matrices) // layout.columns)
+    right = layout.left + layout.columns * (width + _GAP) - _GAP
+    bar = max(min(height, 2.0), _LOWEST_BAR)
+    pitch = height + _TITLE + _BETWEEN
+    below = layout.below.height + (layout.key.height + _BETWEEN if layout.key else 0.0)
+    body = max(rows * pitch - _BETWEEN + below, bar + _TITLE + 0.05)
+    page = Page(text, _captions(matrices), max(SINGLE_COLUMN, right + _BAR + MARGIN), body)
+    for i, matrix in enumerate(matrices):
+        row, column = divmod(i, layout.columns)
+        x, top = layout.left + column * (width + _GAP), body - row * pitch
+        page.text(x, top - _TITLE / 2, f"Order of {matrix.what}", size=LABEL_SIZE)
+        ax = page.axes(x, top - _TITLE - height, width, height)
+        _draw(ax, matrix)
+        ax.set_xticks([])
+        ax.set_yticks([])
+        if column == 0:
+            ax.set_yticks(np.arange(len(variants)) + 0.5, [literal(name) for name in layout.names])
+        if row == rows - 1:
+            layout.below.draw(ax, (np.arange(len(variants)) + 0.5).tolist())
+        ax.tick_params(length=0, pad=3)
+    if layout.key:
+        layout.key.draw(page, layout.key.height)
+    ticks = np.linspace(-1, 1, len(_BAR_TICKS))
+    place = (right + 0.15, body - _TITLE - bar, bar)
+    colour_bar(page, place, *_colours(), ticks, _BAR_TICKS, [_BAR_LABEL])
+    return page.figure
+
+
+def _matrices(table: pd.DataFrame) -> tuple[tuple[str, ...], list[_Matrix]]:
+    """Variants in the order in which the table names them, and a matrix for each `what`."""
+    need(table, _COLUMNS, "agreement")
+    if table.empty:
+        raise ValueError("the agreement table has no rows: there is nothing to draw")
+    unknown = sorted(set(table["what"]) - {"layers", "ROIs"})
+    if unknown:
+        raise ValueError(
+            f"the agreement table has {unknown[0]!r} under 'what', expected 'layers' or 'ROIs'"
+        )
+    pairs = table[["variant_a", "variant_b"]].astype(str).to_numpy()
+    variants = list(dict.fromkeys(pairs.ravel()))
+    places = np.array([[variants.index(name) for name in pair] for pair in pairs], dtype=np.intp)
+    matrices = []
+    for what in ("layers", "ROIs"):
+        chosen = (table["what"] == what).to_numpy()
+        if chosen.any():
+            a, b = places[chosen].T
+            pair = np.stack([np.minimum(a, b), np.maximum(a, b)])
+            if (a == b).any() or np.unique(pair, axis=1).shape[1] < len(a):
+                raise ValueError(
+                    f"the agreement table has a pair of variants twice for {what}, or a variant "
+                    f"with itself"
+                )
+            tau, same_best = (
+                _symmetric(table.loc[chosen, name], a, b, len(variants))
+                for name in ("tau", "same_best")
+            )
+            matrices.append(_Matrix(what, tau, same_best))
+    return tuple(map(printable, variants)), matrices
+
+
+def _symmetric(values: pd.Series, a: NDArray[np.intp], b: NDArray[np.intp], n: int) -> Array:
+    matrix = np.full((n, n), np.nan)
+    matrix[a, b] = matrix[b, a] = values.to_numpy(dtype=float, na_value=np.nan)
+    return matrix
+
+
+def _colours() -> tuple[Colormap, Normalize]:
+    return mpl.colormaps["RdBu_r"], Normalize(-1.0, 1.0)
+
+
+def _draw(ax: Axes, matrix: _Matrix) -> None:
+    cmap, norm = _colours()
+    n = len(matrix.tau)
+    ax.set_xlim(0, n)
+    ax.set_ylim(n, 0)
+    ax.spines[:].set_visible(False)
+    for row, column in np.ndindex(n, n):
+        cell, below = (row, column), row > column
+        if row == column:
+            continue
+        value = (matrix.tau if below else matrix.same_best)[cell]
+        written = matrix.tau_written(*cell) if below else matrix.best_written(*cell)
+        label = write_cell(ax, cell, written, f"{'tau' if below else 'best'}-{row}-{column}")
+        if np.isnan(value):
+            hatch_cell(ax, cell, label)
+            continue
+        face = cmap(norm(value)) if below else (1.0, 1.0, 1.0, 1.0)
+        label.set(color=readable_on(face), va="center_baseline")  # words of any letters level
+        edge = "white" if below else GRID
+        ax.add_patch(Rectangle((column, row), 1, 1, fc=face, ec=edge, lw=0.5, clip_on=False))
+
+
+def _captions(matrices: Sequence[_Matrix]) -> list[str]:
+    kinds = [matrix.what for matrix in matrices]
+    orders = {"layers": "layers (mean over ROIs)", "ROIs": "ROIs (by their best layers)"}
+    best = {
+        "layers": "share of ROIs with the same best layer",
+        "ROIs": "whether the best ROI is the same",
+    }
+    off = ~np.eye(len(matrices[0].tau), dtype=bool)
+    undefined = any(np.isnan([m.tau[off], m.same_best[off]]).any() for m in matrices)
+    captions = [
+        "coloured, lower left: Kendall’s τ-b of two variants’ orders of "
+        + " and of ".join(orders[kind] for kind in kinds)
+        + " (1: same order, 0: unrelated, −1: reversed)",
+        "white, upper right: " + ", and ".join(best[kind] for kind in kinds),
+    ]
+    return captions + (["hatched: not comparable (n/a)"] if undefined else [])
