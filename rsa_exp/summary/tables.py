@@ -1,0 +1,98 @@
+"""Tables over all runs of a sweep: every score, and what became of every run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from rsa_exp.family import correct_over_runs
+from rsa_exp.output import INFERRED
+from rsa_exp.stats.metrics import METRICS
+from rsa_exp.summary.record import SweepRecord, SweepRun
+
+__all__ = ["FACTS", "run_table", "score_table"]
+
+FACTS = (
+    "study", "subject", "roi", "hemisphere", "region", "level", "model", "layer", "depth",
+    "metric", "score", "n_images", "n_pairs",
+)  # fmt: skip
+"""What a score table says of each cell besides inference."""
+
+_OVER_SWEEP = {"q": "q_sweep", "n_tests": "n_tests_sweep", "p_fwe": "p_fwe_sweep"}
+
+
+def score_table(record: SweepRecord, extra: Mapping[str, str]) -> pd.DataFrame:
+    """Join the scores of all finished runs and correct their tests as one family.
+
+    Parameters
+    ----------
+    record : SweepRecord
+        The sweep.
+    extra : mapping of str to str
+        Swept keys to be added, and the columns' names.
+
+    Returns
+    -------
+    DataFrame
+        One row per run, subject, ROI and layer: run, the extra columns, those of ``scores.csv``,
+        and q_sweep, n_tests_sweep, p_fwe_sweep over all runs. q, n_tests and p_fwe are the run's
+        own, unless its ``inference.family`` is ``sweep``.
+    """
+    runs = record.finished
+    tables = [run.scores for run in runs if run.scores is not None]
+    if not tables:
+        return pd.DataFrame(
+            columns=["run", *extra.values(), *FACTS, *INFERRED, *_OVER_SWEEP.values()]
+        )
+    sizes = [len(table) for table in tables]
+    joined = pd.concat(tables, ignore_index=True)
+    corrected = correct_over_runs(tables, [run.null for run in runs])
+    of_sweep = np.repeat([_family(run) == "sweep" for run in runs], sizes)
+    for own, over in _OVER_SWEEP.items():
+        joined[over] = corrected[own]
+        joined[own] = joined[own].where(~of_sweep, corrected[own])
+    joined.insert(0, "run", np.repeat([run.number for run in runs], sizes))
+    for place, (key, column) in enumerate(extra.items()):
+        values = np.array([run.settings.get(key, "") for run in runs], dtype=object)
+        joined.insert(1 + place, column, np.repeat(values, sizes))
+    return joined
+
+
+def _family(run: SweepRun) -> str:
+    return str((run.config or {}).get("inference", {}).get("family", "run"))
+
+
+def run_table(record: SweepRecord) -> pd.DataFrame:
+    """Say what became of each run: status, settings, best score, images, time, folder, id.
+
+    Returns
+    -------
+    DataFrame
+        One row per run; best_roi, best_layer, best_score, n_images and seconds are empty (None,
+        NaN) for runs that did not finish.
+    """
+    columns = ["run", "name", "status", "error", *record.keys]
+    columns += ["best_roi", "best_layer", "best_score", "n_images", "seconds", "folder", "run_id"]
+    return pd.DataFrame([_row(run, record.keys) for run in record.runs], columns=columns)
+
+
+def _row(run: SweepRun, keys: tuple[str, ...]) -> dict[str, object]:
+    row: dict[str, object] = {key: run.settings.get(key, "") for key in keys}
+    row |= {"run": run.number, "name": run.name, "status": run.status, "error": run.error}
+    row |= {"folder": run.folder, "run_id": run.run_id}
+    row["seconds"] = sum((run.provenance or {}).get("seconds", {}).values()) or np.nan
+    row |= {"best_roi": None, "best_layer": None, "best_score": np.nan, "n_images": np.nan}
+    if run.scores is None:
+        return row
+    score = run.scores["score"].to_numpy(dtype=float)
+    row["n_images"] = run.scores["n_images"].max()
+    if np.isfinite(score).any():
+        at = int(np.nanargmax(METRICS[str(run.scores["metric"].iloc[0])].sign * score))
+        row["best_roi"], row["best_layer"] = (
+            run.scores["roi"].iloc[at],
+            run.scores["layer"].iloc[at],
+        )
+        row["best_score"] = score[at]
+    return row
