@@ -40,6 +40,10 @@ def _dispatch(arguments: list[str]) -> int:
     command = arguments[0] if arguments else ""
     if command == "reproduce":
         return _reproduce(arguments[1:])
+    if command == "report":
+        return _report(arguments[1:])
+    if command == "sync":
+        return _sync(arguments[1:])
     if command == "ui":
         return _ui(arguments[1:])
     if "--help" in arguments or "-h" in arguments:
@@ -93,6 +97,40 @@ def _reproduce(arguments: list[str]) -> int:
     from rsa_exp.reproduce import reproduce
 
     return reproduce(given.run, given.store, given.output_dir)
+
+
+def _report(arguments: list[str]) -> int:
+    parser = _parser(
+        "report",
+        "Write a sweep's summary anew: tables, figures and report.html, from its folder or from "
+        "the store alone.",
+    )
+    parser.add_argument("sweep", help="the sweep's folder, or the id of its run in the store")
+    parser.add_argument(
+        "--output-dir",
+        type=Path,
+        default=Path("outputs"),
+        help="folder under which the summary of a sweep from the store lands (default: outputs)",
+    )
+    given = parser.parse_args(arguments)
+    from rsa_exp.report import report
+
+    return report(given.sweep, given.store, given.output_dir)
+
+
+def _sync(arguments: list[str]) -> int:
+    parser = _parser(
+        "sync",
+        "Upload what the store lacks of the runs in a folder, for example after a server was away. "
+        "Doing it again uploads nothing.",
+    )
+    parser.add_argument(
+        "outputs", type=Path, nargs="?", default=Path("outputs"), help="folder of runs"
+    )
+    given = parser.parse_args(arguments)
+    from rsa_exp.sync import sync
+
+    return sync(given.outputs, given.store)
 
 
 def _ui(arguments: list[str]) -> int:

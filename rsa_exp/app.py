@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import hydra
@@ -23,8 +24,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rsa_exp import config as settings
 from rsa_exp import interrupts
+from rsa_exp.arguments import COMMANDS
 from rsa_exp.errors import InputError, listing, suggestion
-from rsa_exp.job import JobSpec, execute
+from rsa_exp.job import JobSpec, execute, objective
+from rsa_exp.resume import earlier, go_on, place
 from rsa_exp.schema import FilesData, known_keys
 from rsa_exp.sweep import Sweep, SweepAborted, membership, run_name
 from rsa_exp.terminal import ui_command
@@ -52,6 +55,8 @@ def launch(arguments: list[str]) -> int:
     int
         0, or 1 after an error that was explained in one line, or 130 after Ctrl-C.
     """
+    Sweep.typed = sys.argv[1:]
+    arguments, Sweep.resuming = go_on(arguments)
     wants_traceback = "HYDRA_FULL_ERROR" in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what it would print
     sys.argv[1:] = arguments
@@ -63,13 +68,15 @@ def launch(arguments: list[str]) -> int:
     failure: BaseException | None = None
     try:
         start()
+        interrupts.checkpoint()
     except SweepAborted as aborted:
         failure = aborted.reason
     except BaseException as error:
         failure = error
     if Sweep.current is not None:
-        with interrupts.shield(closing=True):
-            Sweep.current.finish(failure or next(iter(_failures), None))
+        interrupts.forget()
+        ended = Sweep.current.finish(failure or next(iter(_failures), None))
+        failure = failure or (None if ended in _failures else ended)
     if failure is None:
         return 1 if _failures else 0
     if isinstance(failure, KeyboardInterrupt | SystemExit):
@@ -84,14 +91,18 @@ def launch(arguments: list[str]) -> int:
     return 1
 
 
-def _job(composed: DictConfig) -> None:
-    """Do one run: what Hydra calls, once or for every combination of a multirun."""
+def _job(composed: DictConfig) -> float:
+    """Do one run: what Hydra calls, once or for every combination of a multirun.
+
+    Returns
+    -------
+    float
+        As `rsa_exp.job.objective` gives it, for sweepers that search; NaN when the run failed.
+    """
     hydra_config = HydraConfig.get()
     overrides = list(hydra_config.overrides.task)
     multirun = hydra_config.mode == RunMode.MULTIRUN
     sweep = membership()
-    if Sweep.current is not None:
-        Sweep.current.n_started += 1
     name = ""
     interrupts.checkpoint()
     try:
@@ -102,18 +113,31 @@ def _job(composed: DictConfig) -> None:
             )
         name = run_name(config, overrides, sweep.keys)
         folder = Path(hydra_config.runtime.output_dir)
-        spec = JobSpec(folder, name, overrides, sweep.parent, sweep.mark)
+        if sweep.resumed is not None and sweep.folder is not None and sweep.mark is not None:
+            kept = earlier(sweep.folder, sweep.mark, sweep.resumed, config)
+            if kept is not None:
+                log.info("%s: finished before, kept in %s", name, kept)
+                _remove_if_empty(folder)
+                return objective(kept, config)
+            folder = place(folder)
+        spec = JobSpec(folder, name, overrides, sweep.parent, sweep.mark, sweep.folder)
         outcome = execute(config, spec)
     except InputError as error:
         _failures.append(error)
         log.error(f"{name}: {error}" if name and multirun else str(error))  # noqa: TRY400
         if multirun and Sweep.current is None:  # in a launcher's own process: it must know
             raise
-        return  # raised here, Hydra would print a line of its own before ours
+        return float("nan")  # raised here, Hydra would print a line of its own before ours
     log.info("results: %s", outcome.folder)
     if outcome.address and not multirun:
         log.info("compare it with other runs: %s", ui_command(Path(config.tracking.folder)))
         log.info(outcome.address)
+    return outcome.objective
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _sets_model(overrides: list[str]) -> bool:
@@ -168,8 +192,8 @@ def _explain_missing(text: str) -> str:
 def _explain_override(override: str) -> str:
     if "=" not in override:
         return (
-            f"'{override}' is neither KEY=VALUE nor a command (reproduce, ui)"
-            f"{suggestion(override, ['reproduce', 'ui'])}"
+            f"'{override}' is neither KEY=VALUE nor a command ({', '.join(COMMANDS)})"
+            f"{suggestion(override, COMMANDS)}"
         )
     key, _, value = override.partition("=")
     if "{subject}" in value:

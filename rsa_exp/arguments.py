@@ -7,7 +7,10 @@ from pathlib import Path
 
 from rsa_exp.errors import InputError, listing, suggestion
 
-__all__ = ["normalise"]
+__all__ = ["COMMANDS", "normalise"]
+
+COMMANDS = ("reproduce", "report", "sync", "ui")
+"""Words that stand first and are not settings."""
 
 _FLAGS = {
     "--multirun": False, "-m": False, "--run": False, "-r": False, "--resolve": False,

@@ -140,6 +140,8 @@ def _lacking(plain: dict[Any, Any], kind: str) -> list[str]:
     }
     lacking = []
     for section, schema in sections.items():
+        if section in {"figures", "tracking"}:  # no number depends on them
+            continue
         values = plain.get(section, {}) if section else plain
         for item in fields(schema):
             value = values.get(item.name, "???") if isinstance(values, dict) else "???"

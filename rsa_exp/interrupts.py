@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["EXIT_CODES", "checkpoint", "install", "shield"]
+__all__ = ["EXIT_CODES", "checkpoint", "forget", "install", "shield"]
 
 _HEARD = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
 # What a process exits with after these, but for Ctrl-C.
@@ -38,6 +38,12 @@ def checkpoint() -> None:
     if _received == signal.SIGINT:
         raise KeyboardInterrupt
     raise SystemExit(128 + _received)
+
+
+def forget() -> None:
+    """Take what was heard as heeded: what follows may be interrupted anew."""
+    global _received
+    _received = None
 
 
 @contextmanager

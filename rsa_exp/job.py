@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
-from rsa_exp import interrupts, output
+from rsa_exp import filing, interrupts, output
 from rsa_exp.config import to_yaml
 from rsa_exp.errors import InputError
-from rsa_exp.schema import Config, FilesData
+from rsa_exp.identity import code_id, config_id
+from rsa_exp.outage import Outage
+from rsa_exp.record import entry_of, open_run, record_run
+from rsa_exp.schema import Config
+from rsa_exp.store_names import store_uri
 
 if TYPE_CHECKING:
     from rsa_exp.pipeline import RunResult
     from rsa_exp.tracking import Store, TrackedRun
 
-__all__ = ["JobSpec", "Outcome", "execute"]
+__all__ = ["JobSpec", "Outcome", "execute", "objective", "open_store"]
 
 log = logging.getLogger("rsa_exp")
 
@@ -38,6 +47,8 @@ class JobSpec:
         Id of the sweep's run in the store.
     sweep : str or None
         What marks the runs of one sweep on disk.
+    sweep_folder : Path or None
+        The sweep's folder.
     tags : dict of str to str
         Further tags.
     """
@@ -47,7 +58,8 @@ class JobSpec:
     overrides: list[str]
     parent: str | None = None
     sweep: str | None = None
-    tags: dict[str, str] | None = None
+    sweep_folder: Path | None = None
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -60,69 +72,215 @@ class Outcome:
         Where its files are.
     address : str or None
         Where the UI shows it, when it was tracked.
+    objective : float
+        As `objective` gives it.
     """
 
     folder: Path
     address: str | None
+    objective: float
 
 
 def execute(config: Config, spec: JobSpec) -> Outcome:
     """Run, write, draw and record.
 
     Results are on disk before they are tracked. A tracked run never stays RUNNING: it ends as
-    FINISHED, as FAILED with the reason, or as KILLED when it was interrupted.
+    FINISHED, as FAILED with the reason, or as KILLED when it was interrupted. A run of a sweep
+    whose store went away is kept on disk, for `rsa_exp.sync`.
 
     Raises
     ------
     InputError
-        If the input, the output folder or the store cannot be used.
+        If the input, the output folder or, for a run by itself, the store cannot be used.
     """
     output.claim_folder(spec.folder, "run")
-    store = _store(config)
-    tracked = None
-    try:
-        if store is not None:
+    with filing.occupied(spec.folder, "run"), _log_file(spec.folder / "run.log"):
+        return _Job(config, spec).do()
+
+
+def objective(folder: Path, config: Config) -> float:
+    """Return what a run is worth to a sweeper that searches: a Hydra job's return value.
+
+    Returns
+    -------
+    float
+        The score of the best layer, mean over ROIs, of a finished run; for a distance, where the
+        least is best, its negative, so that more is better for every metric. NaN if undefined.
+    """
+    from rsa_exp.stats.metrics import METRICS
+
+    scores = output.read_scores(folder / "scores.csv")
+    merit = METRICS[config.metric].sign * scores["score"]
+    return float(merit.groupby(scores["roi"]).max().mean())
+
+
+def _uri(config: Config) -> str:
+    tracking = config.tracking
+    if not tracking.enabled:
+        return ""
+    return store_uri(Path(tracking.folder), server=tracking.server)
+
+
+@lru_cache(maxsize=4)
+def open_store(uri: str, experiment: str) -> Store:
+    """Open a store once in this process."""
+    from rsa_exp.tracking import Store
+
+    return Store(uri, experiment)
+
+
+class _Job:
+    """A run under way.
+
+    Parameters
+    ----------
+    config : Config
+        What.
+    spec : JobSpec
+        Where.
+    """
+
+    def __init__(self, config: Config, spec: JobSpec) -> None:
+        self._config, self._spec, self._folder = config, spec, spec.folder
+        self._outage = Outage(spec.sweep_folder) if spec.sweep_folder is not None else None
+        self._tracked: TrackedRun | None = None
+        tracking = config.tracking
+        self._run = filing.Run(
+            uid=uuid4().hex,
+            name=spec.name,
+            status="running",
+            begun=filing.now(),
+            config_id=config_id(config),
+            code_id=code_id(),
+            overrides=spec.overrides,
+            sweep=spec.sweep or "",
+            store=_uri(config),
+            experiment=tracking.experiment if tracking.enabled else "",
+            parent=spec.parent or "",
+            tags=spec.tags,
+        )
+
+    def do(self) -> Outcome:
+        """Do it all."""
+        self._file()
+        try:
+            config = output.write_text(self._folder / "config.yaml", to_yaml(self._config))
+            self._file(files=[config.name])
             with interrupts.shield():
-                tracked = store.start(spec.name, _params(config), _tags(config, spec), spec.parent)
-        return _execute(config, spec, tracked)
-    except BaseException as error:
-        if tracked is not None:
+                self._open()
+            files = [config, *self._compute()]
+            names = [path.relative_to(self._folder).as_posix() for path in files]
+            self._file(status="finished", ended=filing.now(), files=names)
+        except BaseException as error:
             with interrupts.shield(closing=True):
-                _end(tracked, error)
-        raise
+                self._give_up(error)
+            raise
+        with interrupts.shield():
+            self._close()
+        address = self._tracked.address if self._tracked and self._run.recorded else None
+        return Outcome(self._folder, address, objective(self._folder, self._config))
+
+    def _file(self, **changes: Any) -> None:
+        self._run = dataclasses.replace(self._run, **changes)
+        filing.write(self._folder, self._run)
+
+    def _open(self) -> None:
+        """Open the run in the store; a sweep whose store went away goes on without."""
+        if not self._run.store or (self._outage is not None and self._outage.lasts()):
+            return
+        try:
+            entry = entry_of(self._folder, self._run, self._config)
+            self._tracked = open_run(open_store(self._run.store, self._run.experiment), entry)
+        except InputError as error:
+            if self._outage is None:
+                self._file(store="")  # it never was to be recorded anywhere
+                raise
+            self._outage.tell(error)
+
+    def _close(self) -> None:
+        """Record the run that has ended."""
+        if not self._run.store or (self._outage is not None and self._outage.lasts()):
+            return
+        try:
+            store = open_store(self._run.store, self._run.experiment)
+            entry = entry_of(self._folder, self._run, self._config)
+            self._run = record_run(store, entry, self._folder, self._run, self._tracked)
+        except InputError as error:
+            if self._outage is None:
+                raise InputError(
+                    f"the results are in {self._folder} but could not be recorded in {error}; "
+                    f"python -m rsa_exp sync {self._folder} does it when the store is back"
+                ) from error
+            self._outage.tell(f"a run could not be recorded in {error}")
+
+    def _give_up(self, error: BaseException) -> None:
+        """File a failed run; that this fails too must not hide the first failure."""
+        known = isinstance(error, InputError)
+        killed = isinstance(error, KeyboardInterrupt | SystemExit)
+        reason = str(error) if known else f"{type(error).__name__}: {error}"
+        with suppress(OSError):
+            self._file(
+                status="killed" if killed else "failed",
+                error="interrupted" if killed else reason,
+                ended=filing.now(),
+            )
+            if self._tracked is None:
+                return
+            try:
+                self._close()
+            except Exception as second:
+                run_id = self._tracked.run_id
+                log.warning("run %s could not be marked as failed: %s", run_id, second)
+
+    def _compute(self) -> list[Path]:
+        """Score, write, draw; return the files."""
+        from rsa_exp import pipeline
+        from rsa_exp.figures import save
+        from rsa_exp.provenance import provenance
+
+        config, folder = self._config, self._folder
+        result = pipeline.run(config)
+        files = _write_tables(folder, result)
+        files.append(output.write_json(folder / "alignment.json", result.alignment))
+        files.append(output.write_text(folder / "images.txt", "\n".join(result.images) + "\n"))
+        _tell(result, config)
+
+        start = time.perf_counter()
+        for name, figure in pipeline.draw(result, config.figures.names):
+            interrupts.checkpoint()
+            files += save(figure, output.prepare_folder(folder / "figures"), name)
+        seconds = result.seconds | {"draw": time.perf_counter() - start}
+        record = provenance(
+            result.inputs, result.files, result.images, self._spec.overrides, config.seed
+        )
+        record |= {"seconds": seconds, "notices": result.notices, "warnings": result.warnings}
+        text = result.text
+        record["text"] = {
+            "title": text.title, "score_label": text.score_label, "note": text.note
+        }  # fmt: skip
+        return [*files, output.write_json(folder / "provenance.json", record)]
 
 
-def _execute(config: Config, spec: JobSpec, tracked: TrackedRun | None) -> Outcome:
-    from rsa_exp import pipeline
-    from rsa_exp.figures import save
-    from rsa_exp.provenance import provenance
-    from rsa_exp.stats import METRICS
+class _LogFile(logging.FileHandler):
+    """Keeps quiet about what it cannot write: a full disk is told by what needs it."""
 
-    files = [output.write_text(spec.folder / "config.yaml", to_yaml(config))]
-    if tracked is not None:
-        tracked.log(files=files)  # so that a failed run, too, says what it was
-    result = pipeline.run(config)
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Do nothing."""
 
-    keep = files.append
-    files += _write_tables(spec.folder, result)
-    keep(output.write_json(spec.folder / "alignment.json", result.alignment))
-    keep(output.write_text(spec.folder / "images.txt", "\n".join(result.images) + "\n"))
-    greater = METRICS[config.metric].greater_is_better
-    _tell(result, greater)
 
-    start = time.perf_counter()
-    for name, figure in pipeline.draw(result, config.figures.names):
-        interrupts.checkpoint()
-        files += save(figure, output.prepare_folder(spec.folder / "figures"), name)
-    seconds = result.seconds | {"draw": time.perf_counter() - start}
-    record = provenance(result.inputs, result.images, spec.overrides, config.seed)
-    record |= {"seconds": seconds, "notices": result.notices, "warnings": result.warnings}
-    record["sweep"] = spec.sweep
-    keep(output.write_json(spec.folder / "provenance.json", record))
-
-    if tracked is not None:
-        tracked.record(_record(config, result, record, files, greater))
-    return Outcome(spec.folder, tracked.address if tracked else None)
+@contextmanager
+def _log_file(path: Path) -> Iterator[None]:
+    """Write what is said inside the block to a file too, with time and level."""
+    handler = _LogFile(path, encoding="utf-8", delay=True)
+    pattern = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    handler.setFormatter(logging.Formatter(pattern))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        handler.close()
 
 
 def _write_tables(folder: Path, result: RunResult) -> list[Path]:
@@ -149,110 +307,9 @@ def _write_tables(folder: Path, result: RunResult) -> list[Path]:
     return files
 
 
-def _store(config: Config) -> Store | None:
-    if not config.tracking.enabled:
-        return None
-    from rsa_exp.tracking import Store
-
-    return Store(Path(config.tracking.folder), config.tracking.experiment)
-
-
-def _end(tracked: TrackedRun, error: BaseException) -> None:
-    """Close the run of a failed job; that this fails too must not hide the first failure."""
-    known = isinstance(error, InputError)
-    killed = isinstance(error, KeyboardInterrupt | SystemExit)
-    reason = str(error) if known else f"{type(error).__name__}: {error}"
-    try:
-        tracked.end("KILLED" if killed else "FAILED", "interrupted" if killed else reason)
-    except Exception as second:
-        log.warning("run %s could not be marked as failed: %s", tracked.run_id, second)
-
-
-def _params(config: Config) -> dict[str, object]:
-    """Return what the UI's columns show of a config."""
-    data = config.data
-    params: dict[str, object] = {
-        "subject": config.subject,
-        "roi": _joined(config.roi),
-        "layer": _joined(config.layer),
-        "images": config.images,
-        "metric": config.metric,
-        "align": config.align,
-        "precision": config.precision,
-        "seed": config.seed,
-        "data": data.kind,
-        "data.name": config.study_name,
-        "data.subjects": ",".join(data.subjects),
-        "model": config.model_name,
-    }
-    for key in ("bootstrap", "n_boot", "n_perm", "n_splits", "ci", "family", "ceiling"):
-        params[f"inference.{key}"] = getattr(config.inference, key)
-    for key in ("n_images", "seed", "atlas"):
-        if hasattr(data, key):
-            params[f"data.{key}"] = getattr(data, key)
-    if isinstance(data, FilesData):
-        params |= {"data.brain": data.brain, "data.model": data.model}
-    return params
-
-
-def _joined(value: str | list[str]) -> str:
-    return value if isinstance(value, str) else ",".join(value)
-
-
-def _tags(config: Config, spec: JobSpec) -> dict[str, str]:
-    from rsa_exp.provenance import git_state
-
-    commit, dirty = git_state()
-    tags = {"simulated": str(config.simulated).lower(), "folder": str(spec.folder)}
-    if commit is not None:
-        tags |= {"mlflow.source.git.commit": commit, "git_dirty": str(dirty).lower()}
-    return tags | (spec.tags or {})
-
-
-def _record(
-    config: Config, result: RunResult, record: dict[str, Any], files: list[Path], greater: bool
-) -> dict[str, Any]:
-    """Return what the store gets of a finished run."""
-    from rsa_exp.store_names import metric_name
-    from rsa_exp.terminal import ALPHA
-
-    scores = result.scores
-    metrics: list[tuple[str, float, int]] = []
-    tags = {"content_digest": record["content_digest"]}
-    tags |= {f"version.{name}": str(version) for name, version in record["packages"].items()}
-    tags["mlflow.note.content"] = _note(result)
-    for roi, rows in scores.groupby("roi", sort=False):
-        for row in rows.itertuples():
-            metrics.append((metric_name("score", str(roi), row.layer), row.score, 0))
-            metrics.append((metric_name("profile", str(roi)), row.score, row.depth))
-        if rows["score"].notna().any():
-            best = rows.loc[rows["score"].idxmax() if greater else rows["score"].idxmin()]
-            metrics.append((metric_name("best", str(roi)), best["score"], 0))
-            tags[metric_name("best", str(roi))] = best["layer"]
-        for column in ("ceiling_low", "ceiling_high"):
-            metrics.append((metric_name(column, str(roi)), rows[column].iloc[0], 0))
-    if len(scores) == 1:
-        for column in ("score", "se", "ci_low", "ci_high", "p_zero", "p_perm"):
-            metrics.append((column, scores[column].iloc[0], 0))
-    if scores["q"].notna().any():
-        metrics.append(("n_significant", float((scores["q"] < ALPHA).sum()), 0))
-    metrics.append(("n_images", float(scores["n_images"].max()), 0))
-    prefix = "simulated " if config.simulated else ""
-    inputs = [
-        {
-            "role": item.role,
-            "name": prefix + item.name,
-            "digest": item.digest,
-            "path": item.path,
-            "profile": {"n_images": item.n_images, "n_rdms": item.n_rdms, "used": len(item.rows)},
-        }
-        for item in result.inputs
-    ]
-    return {"metrics": metrics, "tags": tags, "inputs": inputs, "files": files}
-
-
-def _tell(result: RunResult, greater: bool) -> None:
+def _tell(result: RunResult, config: Config) -> None:
     """Show the run's notices and scores on the terminal."""
+    from rsa_exp.stats.metrics import METRICS
     from rsa_exp.terminal import score_table, summary_of_tests
 
     for notice in result.notices:
@@ -264,18 +321,7 @@ def _tell(result: RunResult, greater: bool) -> None:
     log.info("images: %s; %d common, %d used", each, report["n_common"], report["n_used"])
     log.info("\n%s: %s (%s)", result.text.title, result.text.score_label, result.text.note)
     best = result.inference.best_layers
+    greater = METRICS[config.metric].greater_is_better
     log.info(score_table(result.scores, best, greater_is_better=greater))
     if summary := summary_of_tests(result.scores):
         log.info(summary)
-
-
-def _note(result: RunResult) -> str:
-    """Return the run's description in the UI, in Markdown."""
-    from rsa_exp.terminal import summary_of_tests
-
-    lines = [f"**{result.text.title}**", "", f"{result.text.score_label}; {result.text.note}"]
-    summary = summary_of_tests(result.scores)
-    lines += ["", summary] if summary else []
-    said = [*result.warnings, *result.notices]
-    lines += ["", *(f"- {text}" for text in said)] if said else []
-    return "\n".join(lines)

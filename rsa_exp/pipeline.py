@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from scipy.spatial.distance import squareform
 
+from rsa_exp.data.records import FileState, InputRecord
 from rsa_exp.data.simulated import SUBJECTS, simulate_study
-from rsa_exp.data.study import InputRecord, Study, choose_names
+from rsa_exp.data.study import Study, choose_names
 from rsa_exp.errors import InputError, listing
 from rsa_exp.figures import (
     FIGURES,
@@ -37,7 +38,7 @@ from rsa_exp.stopwatch import Stopwatch
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["RunResult", "draw", "run"]
+__all__ = ["RunResult", "draw", "input_files", "open_study", "run"]
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ class RunResult:
         Names of the images used, in the order of all RDMs.
     inputs : list of InputRecord
         Files read, with content digests.
+    files : list of FileState
+        Files opened, as they were.
     notices : list of str
         What was done that the user may not expect.
     warnings : list of str
@@ -77,6 +80,7 @@ class RunResult:
     alignment: dict[str, Any]
     images: list[str]
     inputs: list[InputRecord]
+    files: list[FileState]
     notices: list[str]
     warnings: list[str]
     rdms: RdmPair | None
@@ -134,6 +138,7 @@ def run(config: Config) -> RunResult:
             alignment=study.alignment.report | {"images": config.images},
             images=study.images,
             inputs=study.inputs(),
+            files=[*study.states, *(FileState.of(path) for path in _listed(config))],
             notices=[*study.notices, *found.notices],
             warnings=[*warnings, *found.warnings],
             rdms=_best_pair(scores, scored, metric, study.n_images),
@@ -187,6 +192,28 @@ def _without_undefined(subjects: pd.DataFrame, group: pd.DataFrame) -> pd.DataFr
     cells = set(zip(undefined["roi"], undefined["layer"], strict=True))
     hidden = [cell in cells for cell in zip(subjects["roi"], subjects["layer"], strict=True)]
     return subjects.assign(score=subjects["score"].mask(hidden))
+
+
+def input_files(config: Config) -> list[Path]:
+    """Return every file that a config reads; the simulated study is made if need be."""
+    brain, model = _files(config)
+    return [*brain.values(), model, *_listed(config)]
+
+
+def open_study(config: Config) -> Study:
+    """Open a config's files and align their images.
+
+    Raises
+    ------
+    InputError
+        As `run`.
+    """
+    return _open(config, *_files(config))
+
+
+def _listed(config: Config) -> list[Path]:
+    """Return the file that names the images, if there is one."""
+    return [Path(config.images)] if Path(config.images).is_absolute() else []
 
 
 def _files(config: Config) -> tuple[dict[str, Path], Path]:

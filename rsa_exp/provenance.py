@@ -18,7 +18,7 @@ import threadpoolctl
 import xxhash
 
 from rsa_exp import __version__
-from rsa_exp.data.study import InputRecord
+from rsa_exp.data.records import FileState, InputRecord
 
 __all__ = ["combined_digest", "git_state", "provenance"]
 
@@ -68,7 +68,11 @@ def combined_digest(inputs: list[InputRecord], images: list[str]) -> str:
 
 
 def provenance(
-    inputs: list[InputRecord], images: list[str], overrides: list[str], seed: int
+    inputs: list[InputRecord],
+    files: list[FileState],
+    images: list[str],
+    overrides: list[str],
+    seed: int,
 ) -> dict[str, Any]:
     """Record what a run used.
 
@@ -76,6 +80,8 @@ def provenance(
     ----------
     inputs : list of InputRecord
         Files read.
+    files : list of FileState
+        Files opened, as they were.
     images : list of str
         Names of the images used.
     overrides : list of str
@@ -108,6 +114,7 @@ def provenance(
             if lib.get("user_api") == "blas"
         ],
         "inputs": [asdict(item) for item in inputs],
+        "files": [asdict(item) for item in files],
         "images_digest": xxhash.xxh3_128_hexdigest("\n".join(images).encode()),
         "content_digest": combined_digest(inputs, images),
     }

@@ -123,12 +123,12 @@ def reproduce(run: str, store_folder: Path, output_dir: Path) -> int:
     InputError
         If there is no such run, it has no complete record, or its inputs are gone.
     """
-    from rsa_exp.tracking import existing_store
+    from rsa_exp.tracking import existing_store, read
 
     logging.basicConfig(level=logging.WARNING, handlers=[ConsoleHandler()], format="%(message)s")
     log.setLevel(logging.INFO)
     store = existing_store(store_folder)
-    record = store.read(run, (*_NEEDED, "images.txt"))
+    record = read(store, run, (*_NEEDED, "images.txt"))
     if record.tags.get("sweep") == "true":
         raise InputError(f"run {record.run_id} is a sweep; give one of its runs")
     lacking = set(_NEEDED).difference(record.files)
@@ -144,7 +144,7 @@ def reproduce(run: str, store_folder: Path, output_dir: Path) -> int:
     config.tracking.experiment = record.experiment
     stamp = datetime.now(UTC).astimezone().strftime("%Y-%m-%d/%H-%M-%S-%f")
     folder = output_dir.absolute() / "reproduced" / f"{stamp}-{record.run_id[:8]}"
-    name = record.tags.get("mlflow.runName", record.run_id)
+    name = record.name
     log.info("reproducing %s (%s)", name, record.run_id)
     if config.images not in {"all", *config.data.sources}:  # a list, which may have changed since
         listed = output.prepare_folder(folder) / "images_of_the_record.txt"

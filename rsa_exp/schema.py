@@ -137,7 +137,8 @@ class InferenceConfig:
 class FiguresConfig:
     """What is drawn."""
 
-    names: list[str] = _key([], f"which figures: {', '.join(FIGURES)}")
+    names: list[str] = _key([], f"which figures of each run: {', '.join(FIGURES)}")
+    sweep: bool = _key(True, "whether a sweep's summary and report have figures")
 
 
 @dataclass
@@ -145,6 +146,7 @@ class TrackingConfig:
     """Where runs are recorded."""
 
     enabled: bool = _key(True, "whether runs are recorded in MLflow")
+    server: bool = _key(False, "whether MLFLOW_TRACKING_URI must name a server")
     folder: str = _key("mlruns", "folder of the local store, unless MLFLOW_TRACKING_URI is set")
     experiment: str = _key("rsa_exp", "MLflow experiment that runs belong to")
 

@@ -13,9 +13,20 @@ from rsa_exp.errors import InputError
 __all__ = ["local_folder", "metric_name", "store_uri"]
 
 
-def store_uri(folder: Path) -> str:
-    """Where runs are recorded: ``MLFLOW_TRACKING_URI`` if set, else SQLite in `folder`."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{folder.absolute()}/mlflow.db"
+def store_uri(folder: Path, *, server: bool = False) -> str:
+    """Where runs are recorded: ``MLFLOW_TRACKING_URI`` if set, else SQLite in `folder`.
+
+    Raises
+    ------
+    InputError
+        If it must be a server and the environment names none.
+    """
+    named = os.environ.get("MLFLOW_TRACKING_URI")
+    if server and not named:
+        raise InputError(
+            "tracking=server needs the server's address: set MLFLOW_TRACKING_URI=http://HOST:PORT"
+        )
+    return named or f"sqlite:///{folder.absolute()}/mlflow.db"
 
 
 def local_folder(uri: str) -> Path | None:

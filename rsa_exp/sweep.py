@@ -1,14 +1,17 @@
-"""What happens around a multirun: one parent run in the store, and one table over all runs."""
+"""What happens around a multirun: one parent run in the store, one summary over all runs."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import os
+import shlex
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -16,14 +19,16 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from rsa_exp import interrupts, output
+from rsa_exp import filing, interrupts, output
 from rsa_exp.config import first_line
 from rsa_exp.errors import InputError
+from rsa_exp.outage import Outage
+from rsa_exp.store_names import store_uri
 from rsa_exp.terminal import ui_command
 
 if TYPE_CHECKING:
     from rsa_exp.schema import Config
-    from rsa_exp.tracking import Store, TrackedRun
+    from rsa_exp.tracking import Store
 
 __all__ = [
     "Membership", "Sweep", "SweepAborted", "SweepCallback", "membership", "run_name", "swept_keys",
@@ -37,106 +42,183 @@ _ENVIRONMENT = "RSA_EXP_SWEEP"
 _NAMED = ("subject", "roi", "layer", "metric")
 
 
-class Sweep:
-    """A multirun under way, in the process that started it.
+@dataclass(frozen=True)
+class Membership:
+    """What a job knows of the sweep it belongs to; nothing outside a multirun.
 
     Attributes
     ----------
-    folder : Path
-        Under which its runs' folders are.
-    parent : TrackedRun or None
-        The run in the store that its runs are children of.
-    family : str
-        Over which tests p values are corrected: ``run`` or ``sweep``.
-    mark : str
-        What its runs carry on disk, wherever under `folder` Hydra puts them.
-    n_started : int
-        Runs begun in this process.
+    folder : Path or None
+        The sweep's.
+    mark : str or None
+        What its runs carry on disk.
+    parent : str or None
+        Id of its run in the store.
+    keys : tuple of str
+        What was swept.
+    resumed : str or None
+        When it was resumed; None if it was not, so that none of its runs can be finished.
     """
 
-    current: Sweep | None = None
+    folder: Path | None = None
+    mark: str | None = None
+    parent: str | None = None
+    keys: tuple[str, ...] = ()
+    resumed: str | None = None
+
+
+def membership() -> Membership:
+    """Return the sweep that this process's job belongs to, also in a launcher's own process."""
+    record = json.loads(os.environ.get(_ENVIRONMENT, "{}"))
+    if not record:
+        return Membership()
+    return Membership(
+        Path(record["folder"]), record["mark"], record["parent"], tuple(record["keys"]),
+        record["resumed"],
+    )  # fmt: skip
+
+
+class Sweep:
+    """A multirun under way, in the process that started it.
+
+    Parameters
+    ----------
+    folder : Path
+        Under which its runs' folders are.
+    sweep : SweepFiling
+        What it is.
+    store : Store or None
+        Where it is recorded.
+    figures : bool
+        Whether its summary has figures.
+    resumed : bool
+        Whether `folder` holds runs of it already.
+
+    Attributes
+    ----------
+    current : Sweep or None
+        The one under way.
+    resuming : Path or None
+        Folder of the sweep that the next multirun goes on with.
+    typed : list of str
+        The command line's arguments.
+    """
+
+    current: ClassVar[Sweep | None] = None
+    resuming: ClassVar[Path | None] = None
+    typed: ClassVar[list[str]] = []
 
     def __init__(
-        self, folder: Path, keys: list[str], store: Store | None, name: str, family: str
+        self,
+        folder: Path,
+        sweep: filing.SweepFiling,
+        store: Store | None,
+        *,
+        figures: bool,
+        resumed: bool,
     ) -> None:
-        self.folder, self.family = folder, family
-        self.parent: TrackedRun | None = None
-        self.mark = uuid4().hex
-        self.n_started = 0
-        if store is not None:
-            tags = {"sweep": "true", "folder": str(folder)}
-            with interrupts.shield():
-                self.parent = store.start(name, {"swept": ", ".join(keys)}, tags)
-        parent = self.parent.run_id if self.parent else None
-        os.environ[_ENVIRONMENT] = json.dumps({"parent": parent, "keys": keys, "mark": self.mark})
+        self.folder, self._figures = folder, figures
+        self._sweep, self._store = sweep, store
+        self._held = ExitStack()
+        self._held.enter_context(filing.occupied(folder, "sweep"))
+        try:
+            self._begin(resumed)
+        except BaseException:
+            self._held.close()
+            raise
         Sweep.current = self
 
-    def finish(self, error: BaseException | None) -> None:
-        """Write the table over all runs, end the parent run, and say where everything is.
+    def _begin(self, resumed: bool) -> None:
+        from rsa_exp import sync
+
+        Outage(self.folder).end()
+        if resumed:
+            sync.reap(self.folder)
+        if self._store is not None:
+            with interrupts.shield():
+                self._sweep = sync.open_sweep(self._store, self.folder, self._sweep)
+        filing.write(self.folder, self._sweep)
+        if resumed and self._store is not None:
+            sync.adopt(self.folder, self._sweep)
+        record = {
+            "folder": str(self.folder),
+            "mark": self._sweep.mark,
+            "parent": self._sweep.run_id or None,
+            "keys": self._sweep.keys,
+            "resumed": filing.now() if resumed else None,
+        }
+        os.environ[_ENVIRONMENT] = json.dumps(record)
+
+    def finish(self, error: BaseException | None) -> BaseException | None:
+        """Sum the sweep up, end its run in the store, and say where everything is.
 
         Parameters
         ----------
         error : BaseException or None
             What ended the sweep early, or the first run's failure.
+
+        Returns
+        -------
+        BaseException or None
+            `error`, or what went wrong here.
         """
         Sweep.current = None
         os.environ.pop(_ENVIRONMENT, None)
-        files: list[Path] = [self.folder / "multirun.yaml"]
-        finished: list[Path] = []
+        interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
         try:
-            finished = self._finished()
-            if finished:
-                files.append(self._join(finished))
-                started = max(self.n_started, len(finished))
-                log.info(
-                    "\n%d of %d runs finished; all their scores: %s",
-                    len(finished), started, files[-1],
-                )  # fmt: skip
+            with self._held:
+                self._sweep = dataclasses.replace(
+                    self._sweep, status=_status(error), ended=filing.now()
+                )
+                filing.write(self.folder, self._sweep)
+                self._sum_up(figures=self._figures and not interrupted)
+        except InputError as second:
+            error = error or second
         except OSError as second:
-            log.error("the sweep's table could not be written: %s", second)  # noqa: TRY400
-        if self.parent is not None:
-            _end_parent(self.parent, [path for path in files if path.is_file()], finished, error)
-            if finished:
-                log.info("compare the runs: %s", ui_command(self.parent.store.folder))
-                log.info(self.parent.store.address(self.parent.run_id, children=True))
+            error = error or InputError(f"the sweep's summary could not be written: {second}")
+        except (KeyboardInterrupt, SystemExit) as second:
+            error = second
+        return error
 
-    def _finished(self) -> list[Path]:
-        """Folders of the sweep's finished runs, in the order of their numbers."""
-        records = self.folder.rglob("provenance.json")
-        mine = [path.parent for path in records if _mark_of(path) == self.mark]
-        return sorted(mine, key=lambda path: (len(path.name), str(path)))
+    def _sum_up(self, *, figures: bool) -> None:
+        from rsa_exp import sync
+        from rsa_exp.report import write_summary
 
-    def _join(self, finished: list[Path]) -> Path:
-        import pandas as pd
-
-        tables = [output.read_scores(folder / "scores.csv") for folder in finished]
-        if self.family == "sweep":
-            from rsa_exp.family import correct_over_runs, read_null
-
-            scores = correct_over_runs(tables, [read_null(folder) for folder in finished])
+        sync.reap(self.folder)
+        unrecorded = None
+        if self._store is not None:
+            Outage(self.folder).end()
+            try:
+                sync.record_runs(self.folder, self._store)
+            except InputError as error:
+                unrecorded = error
+        summary, files = write_summary(self.folder, figures=figures)
+        finished = int((summary.runs["status"] == "finished").sum())
+        log.info(
+            "\n%d of %d runs finished; all their scores: %s",
+            finished, len(summary.runs), self.folder / "scores.csv",
+        )  # fmt: skip
+        log.info(summary.headline)
+        log.info("report: %s", self.folder / "report.html")
+        if self._store is None:
+            return
+        if unrecorded is None:
+            with interrupts.shield(closing=True):
+                sync.record_sweep(self.folder, self._sweep, self._store, summary, files)
+            log.info("compare the runs: %s", ui_command(self._store.folder))
+            log.info(self._store.address(self._sweep.run_id, children=True))
         else:
-            scores = pd.concat(tables, ignore_index=True)
-        return output.write_table(self.folder / "scores.csv", scores)
+            raise InputError(
+                f"the results are in {self.folder} but not all could be recorded in {unrecorded}; "
+                f"python -m rsa_exp sync {shlex.quote(str(self.folder))} does it when the store is "
+                "back"
+            )
 
 
-def _mark_of(path: Path) -> object:
-    try:
-        return json.loads(path.read_text(encoding="utf-8")).get("sweep")
-    except (OSError, ValueError, AttributeError):
-        return None
-
-
-def _end_parent(
-    parent: TrackedRun, files: list[Path], finished: list[Path], error: BaseException | None
-) -> None:
-    killed = isinstance(error, KeyboardInterrupt | SystemExit)
-    status = "KILLED" if killed else "FAILED" if error is not None else "FINISHED"
-    reason = "interrupted" if killed else f"{error}" if error is not None else None
-    try:
-        parent.log(metrics=[("n_finished", float(len(finished)), 0)], files=files)
-        parent.end(status, reason)
-    except Exception as second:
-        log.warning("the sweep's run %s could not be ended: %s", parent.run_id, second)
+def _status(error: BaseException | None) -> str:
+    if isinstance(error, KeyboardInterrupt | SystemExit):
+        return "killed"
+    return "finished" if error is None else "failed"
 
 
 class SweepAborted(BaseException):
@@ -170,39 +252,47 @@ class SweepCallback(Callback):
 
 
 def _begin(config: DictConfig) -> None:
-    overrides = list(config.hydra.overrides.task)
-    keys = swept_keys(overrides)
-    tracking = OmegaConf.to_container(config.tracking, resolve=True)
-    folder = output.claim_folder(Path(config.hydra.sweep.dir).absolute(), "sweep")
-    store = None
-    if isinstance(tracking, dict) and tracking["enabled"]:
-        from rsa_exp.tracking import Store
+    from rsa_exp.job import open_store
 
-        store = Store(Path(str(tracking["folder"])), str(tracking["experiment"]))
+    folder, resumed = Path(config.hydra.sweep.dir).absolute(), Sweep.resuming is not None
+    before = filing.read_sweep(folder) if resumed else None
+    if before is None:
+        output.claim_folder(folder, "sweep")
+    task = list(config.hydra.overrides.task)
+    params = config.hydra.sweeper.get("params") or {}
+    overrides = [f"{key}={value}" for key, value in params.items()]
+    overrides += task
+    keys = swept_keys(overrides)
     swept = [text for text in overrides if text.lstrip("+").split("=", 1)[0] in keys]
-    name = "sweep " + " ".join(swept) if swept else "sweep"
-    Sweep(folder, keys, store, name, str(config.inference.family))
+    tracking = OmegaConf.to_container(config.tracking, resolve=True)
+    store = None
+    sweep = before or filing.SweepFiling(
+        mark=uuid4().hex,
+        name="sweep " + " ".join(swept) if swept else "sweep",
+        status="running",
+        begun=filing.now(),
+        overrides=task,
+        command=shlex.join(["python", "-m", "rsa_exp", *Sweep.typed]),
+        started_in=str(Path.cwd()),
+    )
+    if task != sweep.overrides:  # resumed with other settings
+        command = shlex.join(["python", "-m", "rsa_exp", "--multirun", *task])
+        sweep = dataclasses.replace(sweep, overrides=task, command=command)
+    known = dict.fromkeys([*sweep.keys, *keys])
+    sweep = dataclasses.replace(sweep, status="running", ended="", keys=list(known))
+    if isinstance(tracking, dict) and tracking["enabled"]:
+        uri = store_uri(Path(str(tracking["folder"])), server=bool(tracking["server"]))
+        experiment = str(tracking["experiment"])
+        store = open_store(uri, experiment)
+        sweep = dataclasses.replace(sweep, store=uri, experiment=experiment)
+    Sweep(folder, sweep, store, figures=bool(config.figures.sweep), resumed=before is not None)
 
 
 def swept_keys(overrides: list[str]) -> list[str]:
-    """Keys that a multirun's overrides give more than one value."""
+    """Keys that a multirun's overrides give more than one value; the last of a key counts."""
     parsed = OverridesParser.create().parse_overrides(overrides)
-    return [item.key_or_group for item in parsed if item.is_sweep_override()]
-
-
-@dataclass(frozen=True)
-class Membership:
-    """What a job knows of the sweep it belongs to; nothing outside a multirun."""
-
-    parent: str | None = None
-    keys: tuple[str, ...] = ()
-    mark: str | None = None
-
-
-def membership() -> Membership:
-    """Return the sweep that this process's job belongs to, also in a launcher's own process."""
-    record = json.loads(os.environ.get(_ENVIRONMENT, "{}"))
-    return Membership(record.get("parent"), tuple(record.get("keys", ())), record.get("mark"))
+    last = {item.key_or_group: item.is_sweep_override() for item in parsed}
+    return [key for key, swept in last.items() if swept]
 
 
 def run_name(config: Config, overrides: list[str], keys: Sequence[str]) -> str:

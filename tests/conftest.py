@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from studies import IMAGES, N_IMAGES, Files, Finished, random_rdms, write_rdms
 
+from rsa_exp.arguments import COMMANDS
 from rsa_exp.data.simulated import simulate_study
 
 
@@ -47,7 +48,7 @@ def cli(
     def run(*arguments: str, tracking: str = "none", figures: str = "none") -> Finished:
         monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
         settings = [f"tracking={tracking}", f"figures={figures}"]
-        command = arguments and arguments[0] in {"reproduce", "ui"}
+        command = arguments and arguments[0] in COMMANDS
         bare = any(a.startswith("-") and a not in {"-m", "--multirun"} for a in arguments)
         extra = [] if command or bare else settings
         monkeypatch.setattr(sys, "argv", ["rsa_exp", *arguments, *extra])

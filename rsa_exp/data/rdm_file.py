@@ -162,11 +162,15 @@ class RdmFile:
 
     def row_digests(self) -> dict[str, str]:
         """Content digests (xxh3_128) of the rows read so far, keyed ``name`` or ``name#row``."""
-        return {
-            name if self.row_names.count(name) == 1 else f"{name}#{row}": digest
-            for row, digest in sorted(self._digests.items())
-            for name in (self.row_names[row],)
-        }
+        return {self._key(row): digest for row, digest in sorted(self._digests.items())}
+
+    def row_of_key(self, key: str) -> int | None:
+        """Return the row that `row_digests` keys so; None if there is none."""
+        return next((row for row in range(len(self.row_names)) if self._key(row) == key), None)
+
+    def _key(self, row: int) -> str:
+        name = self.row_names[row]
+        return name if self.row_names.count(name) == 1 else f"{name}#{row}"
 
     def digest(self) -> str:
         """Content digest (xxh3_128, 32 hex digits) of the image names and of the rows read."""

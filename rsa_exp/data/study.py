@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -15,36 +14,10 @@ from rsa_exp.data.alignment import Alignment, LabelledFile, align
 from rsa_exp.data.gather import PairGather
 from rsa_exp.data.images import choose_images
 from rsa_exp.data.rdm_file import FloatArray, RdmFile
+from rsa_exp.data.records import FileState, InputRecord
 from rsa_exp.errors import InputError, listing, suggestion
 
-__all__ = ["InputRecord", "Study", "choose_names"]
-
-
-@dataclass(frozen=True)
-class InputRecord:
-    """What was read from one file.
-
-    Attributes
-    ----------
-    role : str
-        ``brain`` or ``model``.
-    name, path : str
-        File name and absolute path.
-    digest : str
-        xxh3_128 of the image names and of the rows used, 32 hex digits.
-    rows : dict of str to str
-        xxh3_128 of each row used.
-    n_images, n_rdms : int
-        Images and RDMs in the whole file.
-    """
-
-    role: str
-    name: str
-    path: str
-    digest: str
-    rows: dict[str, str]
-    n_images: int
-    n_rdms: int
+__all__ = ["Study", "choose_names"]
 
 
 def choose_names(
@@ -131,6 +104,8 @@ class Study:
         What was done that the user may not expect: rows averaged.
     warnings : list of str
         What was lost: images that a subject or a way of matching costs, ROIs, names of a list.
+    states : list of FileState
+        All files that were opened, also those of subjects who only decide the common images.
 
     Raises
     ------
@@ -170,6 +145,7 @@ class Study:
                 self.notices += file.guessed
             self.layers = self._check_layers(layers)
             self.alignment = self._align(how, images, sources)
+            self.states = [FileState.of(file.path) for file in (*self._brain.values(), self._model)]
             self._files = stack.pop_all()
 
     def __enter__(self) -> Study:
@@ -268,6 +244,24 @@ class Study:
             for file in files
             if file.row_digests()
         ]
+
+    def digest_rows(self, role: str, name: str, rows: Iterable[str]) -> None:
+        """Read rows of a file for their digests alone, to be had from `inputs`.
+
+        Parameters
+        ----------
+        role, name : str
+            Which file, as an `InputRecord` has them.
+        rows : iterable of str
+            Which rows, as its `rows` are keyed; those that the file has not are left out.
+        """
+        files = [self._model] if role == "model" else self._brain.values()
+        for file in files:
+            if file.path.name == name:
+                for key in rows:
+                    row = file.row_of_key(key)
+                    if row is not None:
+                        file.read_row(row)
 
     def _read(self, file: RdmFile, row: int) -> FloatArray:
         values = self._gather_of(file)(file.read_row(row))

@@ -16,10 +16,27 @@ __all__ = ["in_order", "n_workers", "one_blas_thread"]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+# Environment variables that say how many threads a process may use.
+_LIMITS = ("OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK")
+
 
 def n_workers() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores this process may use.
+
+    Returns
+    -------
+    int
+        The least of its affinity mask, ``OMP_NUM_THREADS`` (joblib sets it so that its workers
+        share the cores) and ``SLURM_CPUS_PER_TASK`` (Slurm does not always confine a task to
+        what it was given). What is not a number above 0 is ignored.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min([cores or 1, *filter(None, map(_limit, _LIMITS))])
+
+
+def _limit(variable: str) -> int:
+    first = os.environ.get(variable, "").split(",")[0].strip()  # OpenMP takes one a nesting level
+    return int(first) if first.isdecimal() else 0
 
 
 def one_blas_thread() -> threadpool_limits:

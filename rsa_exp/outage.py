@@ -1,0 +1,51 @@
+"""A store that goes away in mid-sweep: said once, and not asked again at every run."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+__all__ = ["Outage"]
+
+log = logging.getLogger("rsa_exp")
+
+# Seconds for which a store that was lost is not asked again.
+_PAUSE = 60.0
+
+
+class Outage:
+    """Whether the store was lost, known to all processes of a sweep by a file in its folder.
+
+    Parameters
+    ----------
+    folder : Path
+        The sweep's.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._sign = folder / ".store-lost"
+
+    def lasts(self) -> bool:
+        """Whether the store was lost so recently that asking it again is in vain."""
+        try:
+            return time.time() - self._sign.stat().st_mtime < _PAUSE
+        except OSError:
+            return False
+
+    def tell(self, reason: object) -> None:
+        """Say that the store was lost, once a sweep."""
+        try:
+            self._sign.touch(exist_ok=False)
+        except FileExistsError:
+            self._sign.touch()
+        except OSError:
+            pass  # a full disk has been said
+        else:
+            log.warning("%s; the sweep goes on, its results are on disk", reason)
+
+    def end(self) -> bool:
+        """Forget it; return whether there was one."""
+        there = self._sign.exists()
+        self._sign.unlink(missing_ok=True)
+        return there

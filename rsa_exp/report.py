@@ -1,0 +1,247 @@
+"""A sweep's summary on disk: read its runs, write its tables, figures and report."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import yaml
+from tqdm import tqdm
+
+from rsa_exp import filing, interrupts, output
+from rsa_exp.errors import InputError
+from rsa_exp.summary import Picture, Summary, SweepRecord, SweepRun, summarise
+
+if TYPE_CHECKING:
+    from rsa_exp.tracking import RunRecord, Store
+
+__all__ = ["collect", "report", "summary_files", "write_summary"]
+
+log = logging.getLogger("rsa_exp")
+
+_TABLES = ("scores", "group", "runs", "agreement")
+# What a run's part of the summary is made from.
+_PARTS = (
+    "config.yaml", "scores.csv", "subject_scores.csv", "permutations.csv", "alignment.json",
+    "provenance.json",
+)  # fmt: skip
+
+# Both are safe: they make plain values and nothing else. The one in C is ten times as fast.
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_Reader = Callable[[str], str | None]
+
+
+def write_summary(
+    folder: Path, record: SweepRecord | None = None, *, figures: bool
+) -> tuple[Summary, list[Path]]:
+    """Sum a sweep up: its tables, its figures and ``report.html``.
+
+    Parameters
+    ----------
+    folder : Path
+        The sweep's, where all is written.
+    record : SweepRecord or None
+        Its runs; None reads them there.
+    figures : bool
+        Whether figures are drawn; without, those of an earlier summary are deleted.
+
+    Returns
+    -------
+    summary : Summary
+        What was written.
+    files : list of Path
+        Where.
+    """
+    from rsa_exp.figures import save
+
+    summary = summarise(record or collect(folder))
+    tables = {name: getattr(summary, name) for name in _TABLES}
+    files = [
+        output.write_table(folder / f"{name}.csv", table)
+        for name, table in tables.items()
+        if table is not None
+    ]
+    for path in (folder / "figures").glob("*"):
+        path.unlink()
+    pictures = []
+    progress = tqdm(summary.figures() if figures else (), desc="figures", disable=None, leave=False)
+    for name, figure in progress:
+        interrupts.checkpoint()
+        saved = save(figure, output.prepare_folder(folder / "figures"), name)
+        pictures.append(Picture(name, saved[0]))
+        files += saved
+    files.append(output.write_text(folder / "report.html", summary.report(pictures)))
+    return summary, files
+
+
+def summary_files(folder: Path) -> list[Path]:
+    """Return what there is of a sweep's summary in its folder."""
+    names = [*(f"{name}.csv" for name in _TABLES), "report.html"]
+    return [
+        *(folder / name for name in names if (folder / name).is_file()),
+        *sorted((folder / "figures").glob("*.*")),
+    ]
+
+
+def report(sweep: str, store_folder: Path, output_dir: Path) -> int:
+    """Write a sweep's summary anew: from its folder, or from the store alone.
+
+    Parameters
+    ----------
+    sweep : str
+        The sweep's folder, or the id, or its unique beginning, of its run in the store.
+    store_folder : Path
+        Folder of the local store, unless ``MLFLOW_TRACKING_URI`` is set.
+    output_dir : Path
+        Where the summary of a sweep from the store lands, in a folder of its own.
+
+    Returns
+    -------
+    int
+        0.
+
+    Raises
+    ------
+    InputError
+        If there is no such sweep, or it has no runs.
+    """
+    place = Path(sweep)
+    if place.is_dir():
+        if filing.read_sweep(place) is None:
+            raise InputError(f"{place} is not the folder of a sweep: no {filing.SWEEP_FILE} in it")
+        _, files = write_summary(place.absolute(), figures=True)
+    else:
+        from rsa_exp.tracking import TrackedRun, existing_store
+
+        store = existing_store(store_folder)
+        record = _fetch(store, sweep)
+        run_id = str(record.run_id)
+        place = output.prepare_folder(output_dir.absolute() / "reports" / run_id[:12])
+        _, files = write_summary(place, record, figures=True)
+        TrackedRun(store, run_id).log(files=files)
+    print(place / "report.html")
+    return 0
+
+
+def collect(folder: Path) -> SweepRecord:
+    """Read what a sweep's folder has of its runs.
+
+    Raises
+    ------
+    InputError
+        If it is not the folder of a sweep.
+    """
+    sweep = filing.read_sweep(folder)
+    if sweep is None:
+        raise InputError(f"{folder} is not the folder of a sweep: no {filing.SWEEP_FILE} in it")
+    runs = [
+        _sweep_run(
+            run.name, number, run.status, run.error, _settings(run.overrides, sweep.keys),
+            str(place), run.run_id, _reader(place),
+        )
+        for number, (place, run) in enumerate(filing.runs_below(folder, sweep.mark))
+    ]  # fmt: skip
+    return SweepRecord(
+        sweep.name, sweep.command, sweep.begun, sweep.run_id or None, tuple(sweep.keys),
+        tuple(runs),
+    )  # fmt: skip
+
+
+def _reader(folder: Path) -> _Reader:
+    def read(name: str) -> str | None:
+        path = folder / name
+        return path.read_text(encoding="utf-8") if path.is_file() else None
+
+    return read
+
+
+def _fetch(store: Store, sweep: str) -> SweepRecord:
+    """Read a sweep's runs from the store alone."""
+    from rsa_exp.tracking import children, read
+
+    parent = read(store, sweep, ())
+    if parent.tags.get("sweep") != "true":
+        raise InputError(
+            f"run {parent.run_id} is not a sweep; name the run that its runs are children of"
+        )
+    keys = tuple(filter(None, parent.tags.get("swept", "").split(", ")))
+    found = [run for run in children(store, parent, _PARTS) if run.tags.get("superseded") != "true"]
+    if not found:
+        raise InputError(f"sweep {parent.run_id} has no runs in {store.uri}")
+    runs = [_from_store(run, number, keys) for number, run in enumerate(found)]
+    return SweepRecord(
+        parent.name, parent.tags.get("command", ""), parent.begun, parent.run_id, keys, tuple(runs)
+    )
+
+
+def _from_store(run: RunRecord, number: int, keys: tuple[str, ...]) -> SweepRun:
+    try:
+        overrides = json.loads(run.tags.get("overrides", "[]"))
+    except ValueError:
+        overrides = []
+    return _sweep_run(
+        run.name, number, run.status.lower(), run.tags.get("error", ""),
+        _settings([str(text) for text in overrides], keys), run.tags.get("folder", ""),
+        run.run_id, run.files.get,
+    )  # fmt: skip
+
+
+def _settings(overrides: list[str], keys: tuple[str, ...] | list[str]) -> dict[str, str]:
+    """Return what was swept, and its value in a run."""
+    pairs = (text.lstrip("+").partition("=") for text in overrides)
+    given = {key: value.strip("'\"") for key, _, value in pairs}
+    return {key: given[key] for key in keys if key in given}
+
+
+def _sweep_run(
+    name: str,
+    number: int,
+    status: str,
+    error: str,
+    settings: Mapping[str, str],
+    folder: str,
+    run_id: str,
+    read: _Reader,
+) -> SweepRun:
+    """Put a run together from its files, which may have been damaged since."""
+    try:
+        config = _plain(yaml.load(read("config.yaml") or "{}", Loader=_Loader))  # noqa: S506
+        if status != "finished":
+            parts: tuple[Any, ...] = (None,) * 5
+        else:
+            parts = (
+                _table(read("scores.csv")), _table(read("subject_scores.csv")),
+                _null(read("permutations.csv")), _plain(json.loads(read("alignment.json") or "")),
+                _plain(json.loads(read("provenance.json") or "")),
+            )  # fmt: skip
+            if parts[0] is None:
+                raise ValueError("no scores")
+    except (ValueError, KeyError, yaml.YAMLError):
+        status, error, config = "failed", f"files of it are gone or damaged ({folder})", None
+        parts = (None,) * 5
+    return SweepRun(
+        name, number, status, error or None, settings, folder, run_id or None, config or None,
+        *parts,
+    )  # fmt: skip
+
+
+def _plain(values: object) -> dict[str, Any]:
+    if not isinstance(values, dict):
+        raise ValueError("not a table of settings")  # noqa: TRY004 - as for a damaged file
+    return values
+
+
+def _table(text: str | None) -> pd.DataFrame | None:
+    return None if text is None else output.read_scores(io.StringIO(text))
+
+
+def _null(text: str | None) -> Any:
+    if text is None:
+        return None
+    return pd.read_csv(io.StringIO(text))["best_score"].to_numpy(dtype=float)

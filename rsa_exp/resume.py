@@ -1,0 +1,180 @@
+"""Going on with a sweep: which of its runs are finished and still hold."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from functools import lru_cache
+from pathlib import Path
+
+from rsa_exp import filing
+from rsa_exp.errors import InputError
+from rsa_exp.filing import SUPERSEDED, Run, SweepFiling
+from rsa_exp.identity import code_id, config_id, same_inputs
+from rsa_exp.schema import Config, known_keys
+
+__all__ = ["earlier", "go_on", "place"]
+
+_KEY = "resume="
+# Settings that tables such as data.rois have entries for.
+_OPEN = re.compile(r"data\.(rois|sources)\.")
+
+
+def go_on(arguments: list[str]) -> tuple[list[str], Path | None]:
+    """Turn ``resume=last`` or ``resume=FOLDER`` into the sweep's own settings and folder.
+
+    Parameters
+    ----------
+    arguments : list of str
+        Flags, then overrides. What is given besides is changed in the sweep: ``subject=1,2,group``
+        adds the runs that it has not.
+
+    Returns
+    -------
+    arguments : list of str
+        Without ``resume=``, with the sweep's recorded settings before those that were given.
+    folder : Path or None
+        The sweep's; None when nothing is to be resumed.
+
+    Raises
+    ------
+    InputError
+        If there is no such sweep, or its record asks for more than settings.
+    """
+    asked = [text.removeprefix(_KEY) for text in arguments if text.startswith(_KEY)]
+    if not asked:
+        return arguments, None
+    rest = [text for text in arguments if not text.startswith(_KEY)]
+    outputs = [text.removeprefix("output_dir=") for text in rest if text.startswith("output_dir=")]
+    folder = _folder(asked[-1].strip("'\""), Path((outputs or ["outputs"])[-1].strip("'\"")))
+    sweep = filing.read_sweep(folder)
+    if sweep is None:
+        raise InputError(
+            f"{folder} is not the folder of a sweep: it has no {filing.SWEEP_FILE}; name one, or "
+            "resume=last"
+        )
+    recorded = _settings(folder, sweep)
+    if sweep.started_in != str(Path.cwd()) and recorded:
+        print(f"note: the sweep was started in {sweep.started_in}; paths are taken from here")
+    flags = [text for text in rest if text.startswith("-")]
+    given = [text for text in rest if not text.startswith("-")]
+    if not {"-m", "--multirun"}.intersection(flags):
+        flags.append("--multirun")
+    escaped = str(folder).replace("'", "\\'")
+    return [*flags, *recorded, *given, f"hydra.sweep.dir='{escaped}'"], folder
+
+
+def _folder(named: str, outputs: Path) -> Path:
+    if named != "last":
+        return Path(named).expanduser().absolute()
+    sweeps = [
+        (sweep.begun, path.parent)
+        for path in outputs.rglob(filing.SWEEP_FILE)
+        if (sweep := filing.read_sweep(path.parent)) is not None
+    ]
+    if not sweeps:
+        raise InputError(
+            f"there is no sweep under {outputs.absolute()}; name its folder: resume=FOLDER"
+        )
+    return max(sweeps)[1].absolute()
+
+
+def _settings(folder: Path, sweep: SweepFiling) -> list[str]:
+    """Return a sweep's recorded settings, which are data: keys of the schema, plain values."""
+    known = {*known_keys(), "experiment"}
+    for text in sweep.overrides:
+        key, equals, value = text.partition("=")
+        plain = key.lstrip("+")
+        if not equals or "${" in value or not (plain in known or _OPEN.match(plain)):
+            raise InputError(
+                f"{folder / filing.SWEEP_FILE} has '{text[:80]}', which is no setting of rsa_exp; "
+                "type the sweep's settings again beside resume=, or start it anew"
+            )
+    return list(sweep.overrides)
+
+
+def earlier(folder: Path, mark: str, resumed: str, config: Config) -> Path | None:
+    """Look for a run of a sweep that is finished and still holds.
+
+    It holds when its settings, its inputs and the code are what they were. Runs of the same
+    settings that do not hold, or did not finish, are moved to ``superseded/``.
+
+    Parameters
+    ----------
+    folder : Path
+        The sweep's.
+    mark : str
+        What its runs carry.
+    resumed : str
+        When it was resumed.
+    config : Config
+        What is to be run.
+
+    Returns
+    -------
+    Path or None
+        The run's folder; None if it is to be done.
+
+    Raises
+    ------
+    InputError
+        If such a run is under way, or an input cannot be used any more.
+    """
+    kept = None
+    for place_, run in _index(folder, mark, resumed).get(config_id(config), []):
+        if filing.in_use(place_):
+            raise InputError(f"another process is at work on the run in {place_}; wait for it")
+        if kept is None and run.status == "finished" and _holds(place_, run, config):
+            kept = place_
+        else:
+            _supersede(folder, place_, run)
+    return kept
+
+
+def place(wanted: Path) -> Path:
+    """Return a run's folder, or one beside it if that holds a run already."""
+    if not (wanted / filing.RUN_FILE).exists():
+        return wanted
+    number = max(
+        (int(path.name) for path in wanted.parent.iterdir() if path.name.isdigit()), default=-1
+    )
+    while True:
+        number += 1
+        beside = wanted.with_name(str(number))
+        try:
+            beside.mkdir()
+        except FileExistsError:
+            continue
+        return beside
+
+
+@lru_cache(maxsize=2)
+def _index(folder: Path, mark: str, resumed: str) -> dict[str, list[tuple[Path, Run]]]:
+    """Find the runs that a sweep had when it was resumed, by their settings; newest first."""
+    del resumed  # only tells one resumption from the next
+    found: dict[str, list[tuple[Path, Run]]] = {}
+    for place_, run in filing.runs_below(folder, mark):
+        found.setdefault(run.config_id, []).append((place_, run))
+    for runs in found.values():
+        runs.sort(key=lambda item: item[1].begun, reverse=True)
+    return found
+
+
+def _holds(folder: Path, run: Run, config: Config) -> bool:
+    try:
+        record = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    present = all((folder / name).is_file() for name in run.files)
+    return present and run.code_id == code_id() and same_inputs(config, record)
+
+
+def _supersede(folder: Path, place_: Path, run: Run) -> None:
+    """Move a run aside that is done again."""
+    changed = dataclasses.replace(run, superseded=True, recorded=False)
+    filing.write(place_, changed)
+    stamp = re.sub(r"[^0-9T]", "", run.begun)
+    target = folder / SUPERSEDED / f"{place_.name}-{stamp}"
+    target.parent.mkdir(exist_ok=True)
+    place_.rename(target)

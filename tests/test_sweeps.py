@@ -1,0 +1,202 @@
+"""Sweeps as studies: resumed, recorded late, summed up from the folder or from the store alone."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import pandas as pd
+import pytest
+from filelock import FileLock
+from studies import Files, Finished
+
+from rsa_exp import filing, identity, job
+from rsa_exp.errors import InputError
+
+Cli = Callable[..., Finished]
+
+
+def sweep_of(folder: Path) -> Path:
+    (path,) = folder.glob("outputs/*/*/sweep.json")
+    return path.parent
+
+
+def uids(sweep: Path) -> dict[str, str]:
+    return {run.name: run.uid for _, run in filing.runs_below(sweep, mark(sweep))}
+
+
+def mark(sweep: Path) -> str:
+    found = filing.read_sweep(sweep)
+    assert found is not None
+    return found.mark
+
+
+def edit(path: Path, **changes: object) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def kill(run: Path, files: Files) -> None:
+    edit(run / "run.json", status="running")
+
+
+def other_code(run: Path, files: Files) -> None:
+    edit(run / "run.json", code_id="0" * 32)
+
+
+def lose_a_file(run: Path, files: Files) -> None:
+    (run / "scores.csv").unlink()
+
+
+def tear(run: Path, files: Files) -> None:
+    (run / "run.json").write_text('{"format": 1, "uid"')
+
+
+def alter_its_input(run: Path, files: Files) -> None:
+    with h5py.File(files.brain("B"), "a") as file:
+        file["dissimilarities"][0, 3] += 0.5
+
+
+@pytest.mark.parametrize("damage", [kill, other_code, lose_a_file, tear, alter_its_input])
+def test_resume_does_again_what_does_not_hold_and_nothing_else(
+    files: Files, cli: Cli, tmp_path: Path, damage: Callable[[Path, Files], None]
+) -> None:
+    arguments = [*files.arguments, "inference=none", "roi=V1"]
+    assert cli(*arguments, "subject=A,B", "-m").status == 0
+    sweep = sweep_of(tmp_path)
+    before, scores = uids(sweep), (sweep / "scores.csv").read_text()
+    damage(sweep / "1", files)
+    for brain in (files.brain("A"), files.model):
+        os.utime(brain, ns=(1, 1))  # another time, the same content
+    finished = cli("resume=last")
+    assert finished.status == 0, finished.err
+    after = uids(sweep)
+    assert after["sub-A V1 corr"] == before["sub-A V1 corr"]
+    assert after["sub-B V1 corr"] != before["sub-B V1 corr"]
+    assert {run.status for _, run in filing.runs_below(sweep, mark(sweep))} == {"finished"}
+    assert ((sweep / "scores.csv").read_text() == scores) == (damage is not alter_its_input)
+    if damage is not tear:  # what was there before is kept aside
+        old = [run for _, run in filing.runs_below(sweep / "superseded")]
+        assert [run.uid for run in old] == [before["sub-B V1 corr"]]
+
+
+def test_resume_adds_what_is_typed_besides(files: Files, cli: Cli, tmp_path: Path) -> None:
+    arguments = [*files.arguments, "inference=none"]
+    assert cli(*arguments, "subject=A", "roi=V1,V2", "-m").status == 0
+    sweep = sweep_of(tmp_path)
+    before = uids(sweep)
+    finished = cli(f"resume={sweep}", "subject=B,A")
+    assert finished.status == 0, finished.err
+    after = uids(sweep)
+    assert set(after) == {f"sub-{s} {r} corr" for s in "AB" for r in ("V1", "V2")}
+    assert before.items() <= after.items()
+    joined = pd.read_csv(sweep / "scores.csv")
+    assert len(joined) == 12
+    assert not joined.duplicated(["subject", "roi", "layer"]).any()
+    assert len(pd.read_csv(sweep / "group.csv")) == 6
+
+
+def test_what_cannot_be_resumed_is_said_in_one_line(files: Files, cli: Cli, tmp_path: Path) -> None:
+    def refused(*arguments: str) -> str:
+        finished = cli(*arguments)
+        assert finished.status == 1
+        assert len(finished.err.strip().splitlines()) == 1, finished.err
+        return finished.err
+
+    assert "there is no sweep under" in refused("resume=last")
+    assert "is not the folder of a sweep" in refused(f"resume={files.folder}")
+    assert cli(*files.arguments, "inference=none", "roi=V1", "subject=A,B", "-m").status == 0
+    sweep = sweep_of(tmp_path)
+    with FileLock(sweep / ".lock"):
+        assert "another process is at work on the sweep" in refused("resume=last")
+    with FileLock(sweep / "0" / ".lock"):
+        assert "another process is at work on the run" in refused("resume=last")
+    for hostile in (
+        "hydra.callbacks.x._target_=os.system", "+x=1", "images=${oc.env:HOME}", "hydra/launcher=x"
+    ):  # fmt: skip
+        edit(sweep / "sweep.json", overrides=[hostile])
+        assert "which is no setting of rsa_exp" in refused("resume=last")
+
+
+def test_a_sweep_whose_store_goes_away_is_recorded_later_and_once(
+    files: Files, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    real, opened = job.open_store, []
+
+    def away(uri: str, experiment: str) -> object:
+        opened.append(uri)
+        if len(opened) < 4:  # the sweep itself, and the first run
+            return real(uri, experiment)
+        raise InputError("the server does not answer")
+
+    monkeypatch.setattr(job, "open_store", away)
+    sweep_arguments = [*files.arguments, "inference=none", "subject=A,B", "roi=V1,V2", "-m"]
+    finished = cli(*sweep_arguments, tracking="local")
+    monkeypatch.setattr(job, "open_store", real)
+    assert finished.status == 0, finished.err  # it was back at the end
+    assert finished.err.count("the sweep goes on") == 1
+    sweep = sweep_of(tmp_path)
+    assert all(run.recorded for _, run in filing.runs_below(sweep))
+
+    for path in sweep.glob("[13]/run.json"):  # as if it had not been
+        edit(path, recorded=False)
+    assert "2 runs recorded in" in cli("sync").out
+    assert "0 runs recorded in" in cli("sync").out
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
+    runs = client.search_runs(["1"])
+    assert sorted(run.info.run_name for run in runs if "sweep" not in run.data.tags) == [
+        f"sub-{s} {r} corr" for s in "AB" for r in ("V1", "V2")
+    ]
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    for run in runs:
+        for name in run.data.metrics:
+            history = client.get_metric_history(run.info.run_id, name)
+            assert len({(m.step, m.value) for m in history}) == len(history)
+
+    parent = next(run.info.run_id for run in runs if "sweep" in run.data.tags)
+    shown = cli("report", parent[:8], tracking="local")
+    assert shown.status == 0, shown.err
+    anew = Path(shown.out.strip()).parent
+    for name in ("scores.csv", "group.csv"):
+        assert (anew / name).read_text() == (sweep / name).read_text()
+
+
+def test_a_run_returns_what_a_search_can_maximise(files: Files, cli: Cli, tmp_path: Path) -> None:
+    from rsa_exp.config import from_logged
+
+    for metric, merit in (("corr", 1.0), ("bures_metric", -1.0)):
+        arguments = [*files.arguments, "inference=none", f"metric={metric}"]
+        assert cli(*arguments, f"hydra.run.dir={tmp_path}/{metric}").status == 0
+        config = from_logged((tmp_path / metric / "config.yaml").read_text())
+        scores = pd.read_csv(tmp_path / metric / "scores.csv")
+        best = (merit * scores["score"]).groupby(scores["roi"]).max()
+        assert job.objective(tmp_path / metric, config) == pytest.approx(best.mean(), rel=1e-12)
+
+
+def test_numbers_come_from_the_code_that_a_runs_identity_covers() -> None:
+    """What the pipeline imports is part of `code_id`, but for what only draws, says or stops."""
+    package = Path(identity.__file__).parent
+    aside = {"figures", "errors.py", "schema.py", "cost.py", "stopwatch.py", "output.py"}
+    aside |= {"interrupts.py", "__init__.py", "terminal.py"}
+    seen: set[str] = set()
+    queue = ["pipeline.py"]
+    while queue:
+        name = queue.pop()
+        if name in seen or name.split("/")[0] in aside:
+            continue
+        seen.add(name)
+        for node in ast.walk(ast.parse((package / name).read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("rsa_exp"):
+                parts = str(node.module).split(".")[1:]
+                for tail in ([], *([item.name] for item in node.names)):
+                    path = "/".join([*parts, *tail])
+                    queue += [
+                        file for file in (f"{path}.py", f"{path}/__init__.py".lstrip("/"))
+                        if (package / file).is_file()
+                    ]  # fmt: skip
+    assert {name.split("/")[0] for name in seen} == set(identity.NUMBERS)
