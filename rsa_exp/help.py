@@ -21,6 +21,8 @@ _DEFAULTS = {
     "figures": "default",
     "tracking": "local",
 }
+# Groups of which nothing is chosen unless it is asked for.
+_OPTIONAL = ("experiment", "hydra/launcher")
 
 _HEAD = """\
 rsa_exp: representational similarity analysis of deep networks and the brain, tracked and
@@ -33,7 +35,14 @@ reproducible.
   python -m rsa_exp data=files "data.brain='/path/{subject}_RDMs.h5'" data.model=/path/models.h5 \\
       'data.subjects=[BE,KO]' subject=BE,KO --multirun    your own rsatoolbox files
 
+  python -m rsa_exp experiment=hierarchy                 a ready-made sweep, see below
+  python -m rsa_exp resume=last                          go on with a sweep that was stopped, or
+                                                         resume=FOLDER; settings typed besides
+                                                         are changed in it
+
   python -m rsa_exp reproduce RUN_ID                     rerun a tracked run and compare
+  python -m rsa_exp report SWEEP                         a sweep's report.html anew (folder or id)
+  python -m rsa_exp sync OUTPUTS                         record what the store was not there for
   python -m rsa_exp ui                                   MLflow's UI on the local store"""
 
 _TAIL = """\
@@ -47,6 +56,9 @@ def help_text() -> str:
     sections = [_HEAD, "Settings, as KEY=VALUE (default in brackets):", _keys(schema.Config, "")]
     sections.append("Groups, as GROUP=OPTION (the first is the default):")
     for group in _DEFAULTS:
+        sections.append(_options(group))
+    sections.append("Groups of which nothing is chosen by default:")
+    for group in _OPTIONAL:
         sections.append(_options(group))
     data: dict[str, list[tuple[str, str, Any]]] = {"": list(schema.keys_of(schema.DataConfig))}
     common = {name for name, _, _ in data[""]}
@@ -90,11 +102,13 @@ def _entry(name: str, explanation: str) -> str:
 def _options(group: str) -> str:
     files = sorted(
         (conf_dir() / group).glob("*.yaml"),
-        key=lambda path: (path.stem != _DEFAULTS[group], path.stem),
+        key=lambda path: (path.stem != _DEFAULTS.get(group), path.stem),
     )
     return "\n".join(_entry(f"{group}={path.stem}", _first_comment(path)) for path in files)
 
 
 def _first_comment(path: Path) -> str:
+    """Return the first line of a file's comments that is not Hydra's."""
     lines = path.read_text(encoding="utf-8").splitlines()
-    return lines[0].removeprefix("#").strip() if lines and lines[0].startswith("#") else ""
+    comments = (line.removeprefix("#").strip() for line in lines if line.startswith("#"))
+    return next((text for text in comments if not text.startswith("@package")), "")

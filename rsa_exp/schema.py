@@ -209,7 +209,7 @@ def keys_of(schema: type, prefix: str = "") -> Iterator[tuple[str, str, Any]]:
 
 def known_keys() -> list[str]:
     """Every dotted key there is, and the config groups."""
-    names = [name for name, _, _ in keys_of(Config)] + ["data", *SECTIONS]
+    names = [name for name, _, _ in keys_of(Config)] + ["data", *SECTIONS, "experiment", "resume"]
     for schema in DATA_KINDS.values():
         names += [name for name, _, _ in keys_of(schema, "data.")]
     for section, schema in SECTIONS.items():

@@ -80,6 +80,7 @@ class Store:
                 local.mkdir(parents=True, exist_ok=True)
                 # Two processes that create the tables of a fresh store at once both fail.
                 with FileLock(local / ".creating.lock"):
+                    _create(uri)
                     self._open(local)
         except FAILURES as error:
             raise InputError(
@@ -250,6 +251,21 @@ class Store:
                 f"{len(found)} runs in {self.uri} have an id that begins with '{beginning}'"
             )
         return str(found[0])
+
+
+def _create(uri: str) -> None:
+    """Make the tables of a SQLite store that is not there, whole or not at all.
+
+    MLflow makes them in many steps, and a database that was left between two is refused for ever.
+    """
+    path = Path(uri.removeprefix("sqlite:///"))
+    if path.exists():
+        return
+    part = path.with_name(f".{path.name}.part")
+    for left in part.parent.glob(f"{part.name}*"):
+        left.unlink()
+    connect(f"sqlite:///{part}").search_experiments(max_results=1)
+    part.replace(path)
 
 
 def _user() -> str:
