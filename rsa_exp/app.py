@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import sys
+import warnings
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from rsa_exp.errors import InputError, listing, suggestion
 from rsa_exp.job import JobSpec, execute, objective
 from rsa_exp.resume import earlier, go_on, place
 from rsa_exp.schema import FilesData, known_keys
+from rsa_exp.store_names import store_uri
 from rsa_exp.sweep import Sweep, SweepAborted, membership, run_name
 from rsa_exp.terminal import ui_command
 
@@ -61,6 +63,9 @@ def launch(arguments: list[str]) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what it would print
     sys.argv[1:] = arguments
     settings.register()
+    # Our settings of a launcher are checked against its plugin's schema of the same name, as meant.
+    warnings.filterwarnings("ignore", "(?s).*validated against ConfigStore schema with the same")
+    os.environ.setdefault("PYTHONWARNINGS", "ignore::UserWarning:multiprocessing.process")
     _failures.clear()
     start = hydra.main(
         version_base="1.3", config_path=str(settings.conf_dir()), config_name="config"
@@ -73,10 +78,14 @@ def launch(arguments: list[str]) -> int:
         failure = aborted.reason
     except BaseException as error:
         failure = error
-    if Sweep.current is not None:
+    if (sweep := Sweep.current) is not None:
         interrupts.forget()
-        ended = Sweep.current.finish(failure or next(iter(_failures), None))
+        ended = sweep.finish(failure or next(iter(_failures), None))
         failure = failure or (None if ended in _failures else ended)
+        if failure is None and sweep.failures and not _failures:  # in processes of a launcher
+            failure = InputError(
+                f"{len(sweep.failures)} of the runs failed: {'; '.join(sweep.failures[:3])}"
+            )
     if failure is None:
         return 1 if _failures else 0
     if isinstance(failure, KeyboardInterrupt | SystemExit):
@@ -124,13 +133,13 @@ def _job(composed: DictConfig) -> float:
         outcome = execute(config, spec)
     except InputError as error:
         _failures.append(error)
-        log.error(f"{name}: {error}" if name and multirun else str(error))  # noqa: TRY400
-        if multirun and Sweep.current is None:  # in a launcher's own process: it must know
-            raise
+        if not multirun or Sweep.current is not None:  # else the sweep's own process says it
+            log.error(f"{name}: {error}" if name and multirun else str(error))  # noqa: TRY400
         return float("nan")  # raised here, Hydra would print a line of its own before ours
     log.info("results: %s", outcome.folder)
     if outcome.address and not multirun:
-        log.info("compare it with other runs: %s", ui_command(Path(config.tracking.folder)))
+        if not outcome.address.startswith(store_uri(Path(config.tracking.folder))):
+            log.info("compare it with other runs: %s", ui_command(Path(config.tracking.folder)))
         log.info(outcome.address)
     return outcome.objective
 
@@ -168,6 +177,11 @@ def explain(error: BaseException) -> str | None:
         return _explain_composition(text, error.__cause__)
     if isinstance(error, OmegaConfBaseException):
         return settings.first_line(error)
+    if type(error).__module__.startswith("submitit"):
+        reason = text.strip().splitlines()[0]
+        return f"a job of the cluster failed: {reason} (its output is in the sweep's .submitit/)"
+    if isinstance(error, RuntimeError) and "srun" in text:
+        return f"this machine cannot start Slurm jobs: {text.splitlines()[0]}"
     if isinstance(error, HydraException):
         return " ".join(text.split())
     if isinstance(error, OSError) and error.filename is not None:

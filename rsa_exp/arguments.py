@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rsa_exp.errors import InputError, listing, suggestion
 
-__all__ = ["COMMANDS", "normalise"]
+__all__ = ["COMMANDS", "normalise", "quoted"]
 
 COMMANDS = ("reproduce", "report", "sync", "ui")
 """Words that stand first and are not settings."""
@@ -100,8 +100,8 @@ def _override(text: str) -> str:
     key, value = found.groups()
     inner = value[1:-1] if value.startswith("[") and value.endswith("]") else None
     if inner is not None and not any(sign in inner for sign in "[]'\"()"):
-        return f"{key}=[{_quoted(inner)}]"
-    return text if any(sign in value for sign in "[]'\"()") else f"{key}={_quoted(value)}"
+        return f"{key}=[{quoted(inner)}]"
+    return text if any(sign in value for sign in "[]'\"()") else f"{key}={quoted(value)}"
 
 
 def _is_foreign(value: str) -> bool:
@@ -109,7 +109,7 @@ def _is_foreign(value: str) -> bool:
     return not value.isascii() and not any(sign in value for sign in "[]{}'\"(),")
 
 
-def _quoted(values: str) -> str:
+def quoted(values: str) -> str:
     """Quote those of several comma-separated values that would not stay as they are."""
     return ",".join(
         f"'{value}'"

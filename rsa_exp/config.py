@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from rsa_exp.arguments import quoted
 from rsa_exp.errors import InputError, listing, suggestion
 from rsa_exp.schema import (
     ALIGNMENTS,
@@ -44,11 +45,17 @@ def conf_dir() -> Path:
 
 
 def register() -> None:
-    """Tell Hydra the schema that conf/ extends."""
+    """Tell Hydra the schema that conf/ extends, and what ``${each:...}`` means there."""
+    OmegaConf.register_new_resolver("each", _each, replace=True)
     store = ConfigStore.instance()
     store.store(name="schema", node=Config)
     for kind, schema in DATA_KINDS.items():
         store.store(group="schema/data", name=kind, node=schema)
+
+
+def _each(values: ListConfig | DictConfig) -> str:
+    """Names as a sweep over them is written: ``1,2,3``."""
+    return quoted(",".join(map(str, values)))
 
 
 def from_hydra(composed: DictConfig) -> Config:

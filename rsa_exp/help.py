@@ -111,4 +111,4 @@ def _first_comment(path: Path) -> str:
     """Return the first line of a file's comments that is not Hydra's."""
     lines = path.read_text(encoding="utf-8").splitlines()
     comments = (line.removeprefix("#").strip() for line in lines if line.startswith("#"))
-    return next((text for text in comments if not text.startswith("@package")), "")
+    return next((text for text in comments if not text.startswith("@")), "")

@@ -19,14 +19,26 @@ def store_uri(folder: Path, *, server: bool = False) -> str:
     Raises
     ------
     InputError
-        If it must be a server and the environment names none.
+        If it must be a server and the environment names none, or what it names cannot be used.
     """
     named = os.environ.get("MLFLOW_TRACKING_URI")
     if server and not named:
         raise InputError(
             "tracking=server needs the server's address: set MLFLOW_TRACKING_URI=http://HOST:PORT"
         )
-    return named or f"sqlite:///{folder.absolute()}/mlflow.db"
+    if not named:
+        return f"sqlite:///{folder.absolute()}/mlflow.db"
+    if "://" in named and "@" in named.split("://", 1)[1].split("/", 1)[0]:
+        raise InputError(
+            "MLFLOW_TRACKING_URI holds a user's name or password, which would be recorded with "
+            "every run; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead"
+        )
+    if named.split(":", 1)[0].split("+", 1)[0] in {"postgresql", "mysql", "mssql"}:
+        raise InputError(
+            f"MLFLOW_TRACKING_URI={named} is a database, where runs' files have no place; start "
+            "`mlflow server` on it and name that (docs/server.md)"
+        )
+    return named
 
 
 def local_folder(uri: str) -> Path | None:

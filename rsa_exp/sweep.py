@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import math
 import os
 import shlex
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
@@ -23,6 +25,7 @@ from rsa_exp import filing, interrupts, output
 from rsa_exp.config import first_line
 from rsa_exp.errors import InputError
 from rsa_exp.outage import Outage
+from rsa_exp.stats.parallel import n_workers
 from rsa_exp.store_names import store_uri
 from rsa_exp.terminal import ui_command
 
@@ -40,6 +43,8 @@ log = logging.getLogger("rsa_exp")
 _ENVIRONMENT = "RSA_EXP_SWEEP"
 # These are in every run's name in a form of their own, or say nothing in it.
 _NAMED = ("subject", "roi", "layer", "metric")
+# What installs Hydra's launchers that are plugins.
+_EXTRAS = {"hydra_joblib_launcher": "parallel", "hydra_submitit_launcher": "slurm"}
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,8 @@ class Sweep:
         Folder of the sweep that the next multirun goes on with.
     typed : list of str
         The command line's arguments.
+    failures : list of str
+        Runs that failed, in whichever process, and why; once it is summed up.
     """
 
     current: ClassVar[Sweep | None] = None
@@ -119,6 +126,7 @@ class Sweep:
     ) -> None:
         self.folder, self._figures = folder, figures
         self._sweep, self._store = sweep, store
+        self.failures: list[str] = []
         self._held = ExitStack()
         self._held.enter_context(filing.occupied(folder, "sweep"))
         try:
@@ -167,10 +175,7 @@ class Sweep:
         interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
         try:
             with self._held:
-                self._sweep = dataclasses.replace(
-                    self._sweep, status=_status(error), ended=filing.now()
-                )
-                filing.write(self.folder, self._sweep)
+                self._file_end(error)
                 self._sum_up(figures=self._figures and not interrupted)
         except InputError as second:
             error = error or second
@@ -180,11 +185,23 @@ class Sweep:
             error = second
         return error
 
+    def _file_end(self, error: BaseException | None) -> None:
+        """Say how the sweep ended, also of runs that failed in other processes."""
+        from rsa_exp import sync
+
+        sync.reap(self.folder)
+        runs = [run for _, run in filing.runs_below(self.folder, self._sweep.mark)]
+        self.failures = [f"{run.name}: {run.error}" for run in runs if run.status == "failed"]
+        status = "failed" if self.failures else "finished"
+        if error is not None:
+            status = "killed" if isinstance(error, KeyboardInterrupt | SystemExit) else "failed"
+        self._sweep = dataclasses.replace(self._sweep, status=status, ended=filing.now())
+        filing.write(self.folder, self._sweep)
+
     def _sum_up(self, *, figures: bool) -> None:
         from rsa_exp import sync
         from rsa_exp.report import write_summary
 
-        sync.reap(self.folder)
         unrecorded = None
         if self._store is not None:
             Outage(self.folder).end()
@@ -205,7 +222,8 @@ class Sweep:
         if unrecorded is None:
             with interrupts.shield(closing=True):
                 sync.record_sweep(self.folder, self._sweep, self._store, summary, files)
-            log.info("compare the runs: %s", ui_command(self._store.folder))
+            if self._store.folder is not None:  # a server shows them itself
+                log.info("compare the runs: %s", ui_command(self._store.folder))
             log.info(self._store.address(self._sweep.run_id, children=True))
         else:
             raise InputError(
@@ -213,12 +231,6 @@ class Sweep:
                 f"python -m rsa_exp sync {shlex.quote(str(self.folder))} does it when the store is "
                 "back"
             )
-
-
-def _status(error: BaseException | None) -> str:
-    if isinstance(error, KeyboardInterrupt | SystemExit):
-        return "killed"
-    return "finished" if error is None else "failed"
 
 
 class SweepAborted(BaseException):
@@ -254,14 +266,13 @@ class SweepCallback(Callback):
 def _begin(config: DictConfig) -> None:
     from rsa_exp.job import open_store
 
+    _prepare_launcher(config)
     folder, resumed = Path(config.hydra.sweep.dir).absolute(), Sweep.resuming is not None
     before = filing.read_sweep(folder) if resumed else None
     if before is None:
         output.claim_folder(folder, "sweep")
     task = list(config.hydra.overrides.task)
-    params = config.hydra.sweeper.get("params") or {}
-    overrides = [f"{key}={value}" for key, value in params.items()]
-    overrides += task
+    overrides = _overrides(config)
     keys = swept_keys(overrides)
     swept = [text for text in overrides if text.lstrip("+").split("=", 1)[0] in keys]
     tracking = OmegaConf.to_container(config.tracking, resolve=True)
@@ -286,6 +297,36 @@ def _begin(config: DictConfig) -> None:
         store = open_store(uri, experiment)
         sweep = dataclasses.replace(sweep, store=uri, experiment=experiment)
     Sweep(folder, sweep, store, figures=bool(config.figures.sweep), resumed=before is not None)
+
+
+def _overrides(config: DictConfig) -> list[str]:
+    """Return the settings of a sweep: its preset's, then what was typed."""
+    params = config.hydra.sweeper.get("params") or {}
+    return [f"{k}={v}" for k, v in params.items()] + list(config.hydra.overrides.task)
+
+
+def _prepare_launcher(config: DictConfig) -> None:
+    """Check that a launcher's plugin is there, and start no more workers than there are runs.
+
+    Workers share the cores evenly, whether they have something to do or not.
+    """
+    launcher = config.hydra.launcher
+    module = str(launcher._target_).split(".")[1]
+    extra = _EXTRAS.get(module)
+    if extra is not None and find_spec(f"hydra_plugins.{module}") is None:
+        raise InputError(
+            f"hydra/launcher={config.hydra.runtime.choices['hydra/launcher']} is a plugin that is "
+            f'not installed: pip install -e ".[{extra}]"'
+        )
+    if "n_jobs" in launcher and "max_batch_size" in config.hydra.sweeper:
+        parsed = OverridesParser.create().parse_overrides(_overrides(config))
+        values = {
+            item.key_or_group: len(list(item.sweep_string_iterator()))
+            for item in parsed
+            if item.is_discrete_sweep()
+        }
+        wanted = launcher.n_jobs if launcher.n_jobs > 0 else n_workers()
+        launcher.n_jobs = max(1, min(wanted, math.prod(values.values())))
 
 
 def swept_keys(overrides: list[str]) -> list[str]:

@@ -8,6 +8,7 @@ import math
 import shlex
 import shutil
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["ConsoleHandler", "score_table", "summary_of_tests", "tolerant_console", "ui_command"]
+
+# Progress bars of one process: a lock shared between processes would outlive a launcher's workers.
+tqdm.set_lock(threading.RLock())
 
 # What counts as significant in the line below a table.
 ALPHA = 0.05
@@ -45,9 +49,9 @@ def tolerant_console() -> None:
             stream.reconfigure(errors="replace")
 
 
-def ui_command(store: Path | None) -> str:
-    """Return the command that shows a store's runs, as typed from this folder; None is a server."""
-    default = store is None or store.absolute() == Path("mlruns").absolute()
+def ui_command(store: Path) -> str:
+    """Return the command that shows a local store's runs, as typed from this folder."""
+    default = store.absolute() == Path("mlruns").absolute()
     return "python -m rsa_exp ui" + ("" if default else f" --store {shlex.quote(str(store))}")
 
 

@@ -67,7 +67,7 @@ def test_rois_and_sources_can_be_added() -> None:
 def test_help_explains_every_key() -> None:
     text = help_text()
     for key in schema.known_keys():
-        if key not in {"data.kind", "data", *schema.SECTIONS}:
+        if key not in {"data.kind", "data", "experiment", "resume", *schema.SECTIONS}:
             assert f"  {key} " in text, key
 
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
 
 # Read by mlflow when it is imported.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
@@ -18,7 +22,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-__all__ = ["FAILURES", "connect", "reason"]
+__all__ = ["FAILURES", "connect", "raced", "reason"]
 
 for _name in ("mlflow", "alembic", "urllib3"):  # stores line by line, every retry
     logging.getLogger(_name).setLevel(logging.ERROR)
@@ -27,14 +31,20 @@ FAILURES = (MlflowException, SQLAlchemyError, OSError, ImportError)
 """What a store that cannot be used raises."""
 
 
-_MEANINGS = {
-    "Max retries exceeded": "the server does not answer",
-    "Read timed out": "the server does not answer in time",
-    "error code 401": "the server asks who you are: set MLFLOW_TRACKING_USERNAME and "
-    "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN",
-    "error code 403": "the server does not let this user do it: see MLFLOW_TRACKING_USERNAME and "
-    "MLFLOW_TRACKING_PASSWORD",
+_Answer = TypeVar("_Answer")
+
+_CREDENTIALS = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+_STATUSES = {
+    401: f"the server does not accept the credentials; set {_CREDENTIALS}",
+    403: f"the server does not let this user do it; see {_CREDENTIALS}",
 }
+_SILENCE = ("Max retries exceeded", "Read timed out", "Connection aborted", "Connection refused")
+# What MLflow's store says when two processes make the same row at once: it looks, then inserts.
+_RACES = (
+    "UNIQUE constraint failed", "UniqueViolation", "duplicate key", "already exists",
+    "RESOURCE_ALREADY_EXISTS",
+)  # fmt: skip
+_ATTEMPTS = 6
 
 
 def connect(uri: str) -> MlflowClient:
@@ -42,11 +52,33 @@ def connect(uri: str) -> MlflowClient:
     return MlflowClient(uri)
 
 
+def raced(call: Callable[[], _Answer]) -> _Answer:
+    """Repeat what failed because another process made the same row at the same time."""
+    for attempt in range(1, _ATTEMPTS):
+        try:
+            return call()
+        except FAILURES as error:
+            if not any(sign in str(error) for sign in _RACES):
+                raise
+        time.sleep(random.uniform(0.1, 0.5) * attempt)  # noqa: S311 - spreads the processes
+    return call()
+
+
+def _http_status(error: BaseException) -> int:
+    """Return the status that a server answered with, 0 if none did."""
+    response = getattr(error, "response", None)  # of an upload that went past MLflow's client
+    if response is not None:
+        return int(getattr(response, "status_code", 0))
+    text = str(error)
+    return next((status for status in _STATUSES if f"error code {status}" in text), 0)
+
+
 def reason(error: BaseException) -> str:
     """Return the line of an error that says why."""
     cause = getattr(error, "orig", None) or error
     text = str(getattr(cause, "message", cause)).strip()
-    for sign, meaning in _MEANINGS.items():
-        if sign in text:
-            return meaning
+    if (status := _http_status(error)) in _STATUSES:
+        return _STATUSES[status]
+    if any(sign in text for sign in _SILENCE):
+        return "the server does not answer"
     return text.splitlines()[0][:300] if text else type(error).__name__

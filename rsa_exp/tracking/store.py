@@ -13,7 +13,7 @@ from mlflow.entities import Param, Run, RunTag, ViewType
 
 from rsa_exp.errors import InputError
 from rsa_exp.store_names import local_folder, store_uri
-from rsa_exp.tracking.client import FAILURES, connect, reason
+from rsa_exp.tracking.client import FAILURES, connect, raced, reason
 from rsa_exp.tracking.tracked import TrackedRun
 
 __all__ = ["PARENT_TAG", "UID_TAG", "Store", "existing_store"]
@@ -75,7 +75,7 @@ class Store:
         self.folder = local = local_folder(uri)
         try:
             if local is None:
-                self._open(None)
+                raced(lambda: self._open(None))
             else:
                 local.mkdir(parents=True, exist_ok=True)
                 # Two processes that create the tables of a fresh store at once both fail.

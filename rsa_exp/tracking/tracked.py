@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, RunTag
 
 from rsa_exp.errors import InputError
-from rsa_exp.tracking.client import FAILURES, reason
+from rsa_exp.tracking.client import FAILURES, raced, reason
 
 if TYPE_CHECKING:
     from rsa_exp.record import Entry
@@ -79,7 +79,8 @@ class TrackedRun:
             profile=json.dumps(profile),
         )
         tags = [InputTag("mlflow.data.context", role)]
-        self.store.client.log_inputs(self.run_id, [DatasetInput(dataset, tags)])
+        given = [DatasetInput(dataset, tags)]
+        raced(lambda: self.store.client.log_inputs(self.run_id, given))
 
     def end(self, status: str, error: str | None = None, at: int | None = None) -> None:
         """End the run as finished, failed or killed, with the reason as the tag ``error``."""

@@ -1,0 +1,197 @@
+"""How many runs arrive whole when many processes record at once in a store that is not there yet.
+
+    python benchmarks/stores.py [--runs 200] [--processes 8] [--stores none sqlite server postgres]
+
+All processes begin at the same moment, and each does its share of the runs one after another: a
+small simulated study without inference or figures, so that recording is what takes time. ``server``
+is PostgreSQL behind ``mlflow server``, through which artifacts go too; ``postgres`` is the same
+database without a server in between; ``none`` records nothing and says what the rest costs. A run
+is whole when it is FINISHED and has its parameters, every score of its ``scores.csv`` and all its
+files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from measure import config_of
+
+from rsa_exp.data.simulated import SUBJECTS, simulate_study
+from rsa_exp.output import read_scores
+from rsa_exp.schema import SimulatedData
+from rsa_exp.store_names import metric_name, store_uri
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+    from rsa_exp.schema import Config
+
+STORES = {
+    "none": "nothing recorded",
+    "sqlite": "SQLite",
+    "server": "PostgreSQL behind `mlflow server`",
+    "postgres": "PostgreSQL, no server",
+}
+EXPERIMENT = "stores"
+FILES = {"config.yaml", "scores.csv", "alignment.json", "images.txt", "provenance.json"}
+N_IMAGES = 40
+_VARIABLE = "MLFLOW_TRACKING_URI"
+
+# What a process of the pool waits at before its first run.
+_gate: Barrier | None = None
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one process did: when it began and ended, in seconds, and what went wrong."""
+
+    start: float
+    end: float
+    errors: list[str]
+
+
+def settings(work: Path, subject: str, tracked: bool) -> Config:
+    """Make the settings of a run whose files and store are under `work`."""
+    data = SimulatedData(
+        root=str(work.parent), brain="CSI{subject}_BOLD5000_CORR_RDMs.h5",
+        subjects=list(SUBJECTS), n_images=N_IMAGES,
+    )  # fmt: skip
+    config = config_of(data, subject=subject)
+    config.model.name, config.model.file = "ResNet-50", "ResNet50_CORR_RDMs.h5"
+    folder = str(work / "mlruns")
+    tracking = replace(config.tracking, enabled=tracked, folder=folder, experiment=EXPERIMENT)
+    return replace(config, tracking=tracking, output_dir=str(work))
+
+
+def prepare(gate: Barrier, work: Path) -> None:
+    """Do once what only a process's first run takes time for: imports, compilation."""
+    global _gate
+    from rsa_exp import tracking  # noqa: F401
+    from rsa_exp.job import JobSpec, execute
+
+    execute(settings(work, "1", tracked=False), JobSpec(work / f"warm-{os.getpid()}", "warm", []))
+    _gate = gate
+
+
+def do_share(work: Path, number: int, n_runs: int, tracked: bool) -> Share:
+    """Do a process's runs."""
+    from rsa_exp.job import JobSpec, execute
+
+    assert _gate is not None
+    errors = []
+    _gate.wait()
+    start = time.monotonic()
+    for i in range(n_runs):
+        name = f"{number}-{i}"
+        config = settings(work, SUBJECTS[i % len(SUBJECTS)], tracked)
+        try:
+            execute(config, JobSpec(work / "runs" / name, name, []))
+        except Exception as error:  # counted, whatever it is
+            errors.append(f"{type(error).__name__}: {error}")
+    return Share(start, time.monotonic(), errors)
+
+
+def do_all(work: Path, given: argparse.Namespace, tracked: bool) -> list[Share]:
+    """Do all runs, in processes that start together."""
+    context = multiprocessing.get_context("spawn")
+    gate = context.Barrier(given.processes)
+    n = given.processes
+    counts = [given.runs // n + (i < given.runs % n) for i in range(n)]
+    with ProcessPoolExecutor(n, context, initializer=prepare, initargs=(gate, work)) as pool:
+        shares = [pool.submit(do_share, work, i, counts[i], tracked) for i in range(n)]
+        return [share.result() for share in shares]
+
+
+@contextmanager
+def store(kind: str, work: Path, workers: int) -> Iterator[None]:
+    """Have a store of a kind that nobody has used; ``MLFLOW_TRACKING_URI`` names it."""
+    sys.path.append(str(Path(__file__).parent.parent / "tests"))
+    servers = importlib.import_module("servers")
+    os.environ.pop(_VARIABLE, None)
+    with ExitStack() as stack:
+        if kind in {"server", "postgres"}:
+            os.environ[_VARIABLE] = stack.enter_context(servers.postgres())
+        if kind == "server":
+            behind = servers.mlflow_server(os.environ[_VARIABLE], work, workers=workers)
+            os.environ[_VARIABLE] = stack.enter_context(behind).address
+        yield
+    os.environ.pop(_VARIABLE, None)
+
+
+def recorded(work: Path) -> tuple[int, int]:
+    """Count the runs in the store, and those of them that are whole."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(store_uri(work / "mlruns"))
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment is None:
+        return 0, 0
+    runs = client.search_runs([experiment.experiment_id], max_results=5000)
+    return len(runs), sum(is_whole(client, run) for run in runs)
+
+
+def is_whole(client: MlflowClient, run: Run) -> bool:
+    """Whether a run has everything that its folder says it should."""
+    table = Path(run.data.tags["folder"]) / "scores.csv"
+    if run.info.status != "FINISHED" or not table.is_file() or "metric" not in run.data.params:
+        return False
+    scores = {
+        metric_name("score", r.roi, r.layer): r.score for r in read_scores(table).itertuples()
+    }
+    if any(run.data.metrics.get(name) != score for name, score in scores.items()):
+        return False
+    return {item.path for item in client.list_artifacts(run.info.run_id)} >= FILES
+
+
+def measure(kind: str, given: argparse.Namespace, root: Path) -> Counter[str]:
+    """Print the row of a store; return what went wrong."""
+    with tempfile.TemporaryDirectory(dir=root, prefix=f"{kind}-") as name:
+        work = Path(name)
+        with store(kind, work, given.workers):
+            shares = do_all(work, given, tracked=kind != "none")
+            seconds = max(s.end for s in shares) - min(s.start for s in shares)
+            begun, whole = (0, 0) if kind == "none" else recorded(work)
+    cells = [STORES[kind], "" if kind == "none" else f"{whole} of {given.runs}"]
+    cells += ["" if kind == "none" else f"{begun}", f"{seconds:.1f}"]
+    cells += [f"{1e3 * seconds / given.runs:.0f}"]
+    print(f"| {' | '.join(cells)} |", flush=True)
+    return Counter(text for share in shares for text in share.errors)
+
+
+def main() -> None:
+    """Measure and print the table, then what went wrong."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--processes", type=int, default=8)
+    parser.add_argument("--workers", type=int, default=4, help="processes of the server")
+    parser.add_argument("--stores", nargs="+", choices=STORES, default=list(STORES))
+    given = parser.parse_args()
+    print(f"{given.runs} runs by {given.processes} processes at once, {os.cpu_count()} cores\n")
+    print("| store | whole | begun | s | ms a run |\n|---|---|---|---|---|")
+    errors = {}
+    with tempfile.TemporaryDirectory() as folder:
+        simulate_study(Path(folder), N_IMAGES, 0)
+        for kind in given.stores:
+            errors[kind] = measure(kind, given, Path(folder))
+    for kind, found in errors.items():
+        for text, count in found.most_common():
+            print(f"\n{STORES[kind]}, {count} runs: {text}")
+
+
+if __name__ == "__main__":
+    main()
