@@ -1,13 +1,12 @@
 """How many runs arrive whole when many processes record at once in a store that is not there yet.
 
-    python benchmarks/stores.py [--runs 200] [--processes 8] [--stores none sqlite server postgres]
+    python benchmarks/stores.py [--runs 200] [--processes 8] [--stores none sqlite server]
 
 All processes begin at the same moment, and each does its share of the runs one after another: a
 small simulated study without inference or figures, so that recording is what takes time. ``server``
-is PostgreSQL behind ``mlflow server``, through which artifacts go too; ``postgres`` is the same
-database without a server in between; ``none`` records nothing and says what the rest costs. A run
-is whole when it is FINISHED and has its parameters, every score of its ``scores.csv`` and all its
-files.
+is PostgreSQL behind ``mlflow server``, through which artifacts go too; ``none`` records nothing and
+says what the rest costs. A run is whole when it is FINISHED and has its parameters, every score of
+its ``scores.csv`` and all its files.
 """
 
 from __future__ import annotations
@@ -45,7 +44,6 @@ STORES = {
     "none": "nothing recorded",
     "sqlite": "SQLite",
     "server": "PostgreSQL behind `mlflow server`",
-    "postgres": "PostgreSQL, no server",
 }
 EXPERIMENT = "stores"
 FILES = {"config.yaml", "scores.csv", "alignment.json", "images.txt", "provenance.json"}
@@ -124,10 +122,9 @@ def store(kind: str, work: Path, workers: int) -> Iterator[None]:
     servers = importlib.import_module("servers")
     os.environ.pop(_VARIABLE, None)
     with ExitStack() as stack:
-        if kind in {"server", "postgres"}:
-            os.environ[_VARIABLE] = stack.enter_context(servers.postgres())
         if kind == "server":
-            behind = servers.mlflow_server(os.environ[_VARIABLE], work, workers=workers)
+            database = stack.enter_context(servers.postgres())
+            behind = servers.mlflow_server(database, work, workers=workers)
             os.environ[_VARIABLE] = stack.enter_context(behind).address
         yield
     os.environ.pop(_VARIABLE, None)

@@ -83,10 +83,21 @@ def _parser(command: str, description: str) -> _Parser:
 def _reproduce(arguments: list[str]) -> int:
     parser = _parser(
         "reproduce",
-        "Rerun a tracked run from its logged config alone and compare every score. "
-        "Exit status 0 when all agree, 1 when they differ.",
+        "Rerun a recorded run, or a sweep, from its record alone and compare every number. Exit "
+        "status 0 when all are identical or within the tolerance, 1 when any differs.",
     )
-    parser.add_argument("run", help="the run's id, or its first six digits or more")
+    parser.add_argument(
+        "run",
+        help="the run's id, or its first six digits or more; its address in the UI; a folder that "
+        "export wrote; a sweep's id or folder",
+    )
+    parser.add_argument("--data-root", type=Path, help="folder that the input files are in now")
+    parser.add_argument(
+        "--strict", action="store_true", help="refuse when code, packages or machine have changed"
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="rerun although the inputs have changed"
+    )
     parser.add_argument(
         "--output-dir",
         type=Path,
@@ -94,9 +105,10 @@ def _reproduce(arguments: list[str]) -> int:
         help="folder under which the new run lands (default: outputs)",
     )
     given = parser.parse_args(arguments)
-    from rsa_exp.reproduce import reproduce
+    from rsa_exp.reproduce import Wishes, reproduce
 
-    return reproduce(given.run, given.store, given.output_dir)
+    wishes = Wishes(given.store, given.output_dir, given.data_root, given.strict, given.force)
+    return reproduce(given.run, wishes)
 
 
 def _report(arguments: list[str]) -> int:

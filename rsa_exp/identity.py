@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import xxhash
 
 from rsa_exp.schema import Config
 
-__all__ = ["code_id", "config_id", "same_inputs"]
+__all__ = ["NUMBERS", "changed_inputs", "code_id", "config_id", "same_inputs"]
 
 # Where things are, and what is drawn and recorded, changes no number. Files are compared by
 # content, see `same_inputs`.
@@ -82,12 +83,50 @@ def same_inputs(config: Config, record: dict[str, Any]) -> bool:
     """
     from rsa_exp import pipeline
     from rsa_exp.data.records import FileState
-    from rsa_exp.provenance import combined_digest
 
     states = [dataclasses.asdict(FileState.of(path)) for path in pipeline.input_files(config)]
     if states == record.get("files"):
         return True
+    return not changed_inputs(config, record)
+
+
+def changed_inputs(config: Config, record: Mapping[str, Any]) -> list[str]:
+    """Compare by content what a config reads with what a run read.
+
+    Parameters
+    ----------
+    config : Config
+        What would be run now.
+    record : mapping
+        The run's ``provenance.json``.
+
+    Returns
+    -------
+    list of str
+        What is not the same: rows as ``FILE ROW``, or ``names or order of images``.
+
+    Raises
+    ------
+    InputError
+        If an input cannot be used.
+    """
+    from rsa_exp import pipeline
+    from rsa_exp.provenance import combined_digest
+
     with pipeline.open_study(config) as study:
         for item in record["inputs"]:
             study.digest_rows(item["role"], item["name"], item["rows"])
-        return combined_digest(study.inputs(), study.images) == str(record["content_digest"])
+        now = study.inputs()
+        if combined_digest(now, study.images) == record["content_digest"]:
+            return []
+    rows = {
+        (item.role, item.name, row): digest for item in now for row, digest in item.rows.items()
+    }
+    then = {
+        (item["role"], item["name"], row): digest
+        for item in record["inputs"]
+        for row, digest in item["rows"].items()
+    }
+    changed = [f"{name} {row}" for (role, name, row) in then
+               if rows.get((role, name, row)) != then[role, name, row]]  # fmt: skip
+    return changed or ["names or order of images"]

@@ -8,6 +8,7 @@ off while a run is being opened or closed in the store.
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -26,9 +27,16 @@ def install() -> None:
     """Hear SIGINT, SIGTERM and SIGHUP from now on; for the main thread of a process."""
     global _received, _shields
     _received, _shields = None, 0
+    sys.unraisablehook = _tell_unraisable
     for number in _HEARD:
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup
             signal.signal(number, _hear)
+
+
+def _tell_unraisable(unraisable: sys.UnraisableHookArgs) -> None:
+    """Say nothing of a signal that Python dropped: it is remembered."""
+    if not issubclass(unraisable.exc_type, KeyboardInterrupt | SystemExit):
+        sys.__unraisablehook__(unraisable)
 
 
 def checkpoint() -> None:

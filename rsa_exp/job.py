@@ -70,13 +70,14 @@ class Outcome:
     ----------
     folder : Path
         Where its files are.
-    address : str or None
-        Where the UI shows it, when it was tracked.
+    run_id, address : str or None
+        Its id in the store, and where the UI shows it, when it was tracked.
     objective : float
         As `objective` gives it.
     """
 
     folder: Path
+    run_id: str | None
     address: str | None
     objective: float
 
@@ -177,8 +178,9 @@ class _Job:
             raise
         with interrupts.shield():
             self._close()
-        address = self._tracked.address if self._tracked and self._run.recorded else None
-        return Outcome(self._folder, address, objective(self._folder, self._config))
+        run_id = self._run.run_id if self._run.recorded else None
+        address = self._tracked.address if self._tracked and run_id else None
+        return Outcome(self._folder, run_id, address, objective(self._folder, self._config))
 
     def _file(self, **changes: Any) -> None:
         self._run = dataclasses.replace(self._run, **changes)
@@ -236,7 +238,7 @@ class _Job:
         """Score, write, draw; return the files."""
         from rsa_exp import pipeline
         from rsa_exp.figures import save
-        from rsa_exp.provenance import provenance
+        from rsa_exp.provenance import code_diff, provenance, requirements
 
         config, folder = self._config, self._folder
         result = pipeline.run(config)
@@ -258,6 +260,9 @@ class _Job:
         record["text"] = {
             "title": text.title, "score_label": text.score_label, "note": text.note
         }  # fmt: skip
+        files.append(output.write_text(folder / "requirements.txt", requirements()))
+        if diff := code_diff():
+            files.append(output.write_text(folder / "code.diff", diff))
         return [*files, output.write_json(folder / "provenance.json", record)]
 
 

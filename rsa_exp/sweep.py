@@ -9,7 +9,7 @@ import math
 import os
 import shlex
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -132,7 +132,9 @@ class Sweep:
         try:
             self._begin(resumed)
         except BaseException:
-            self._held.close()
+            ended = dataclasses.replace(self._sweep, status="failed", ended=filing.now())
+            with self._held, suppress(OSError):
+                filing.write(folder, ended)
             raise
         Sweep.current = self
 
@@ -142,6 +144,7 @@ class Sweep:
         Outage(self.folder).end()
         if resumed:
             sync.reap(self.folder)
+        filing.write(self.folder, self._sweep)
         if self._store is not None:
             with interrupts.shield():
                 self._sweep = sync.open_sweep(self._store, self.folder, self._sweep)

@@ -156,17 +156,23 @@ def record_runs(folder: Path, store: Store, *, progress: bool = False) -> tuple[
 
 def open_sweep(store: Store, folder: Path, sweep: SweepFiling) -> SweepFiling:
     """Open a sweep's run in a store: the one it had, if it is still there, else a new one."""
+    from rsa_exp.tracking import UID_TAG
+
     tags = {
+        UID_TAG: sweep.mark,
         "sweep": "true",
         "folder": str(folder),
         "swept": ", ".join(sweep.keys),
         "command": sweep.command,
     }
-    found = store.resume(sweep.run_id, tags) if sweep.run_id else None
-    if sweep.run_id and found is None:
+    known = sweep.run_id
+    if not known and (orphan := store.find(sweep.mark)) is not None:
+        known = orphan.run_id  # opened by a process that died before it could file it
+    found = store.resume(known, tags) if known else None
+    if known and found is None:
         log.warning(
             "run %s of the sweep is not in %s any more; all is recorded anew",
-            sweep.run_id, store.uri,
+            known, store.uri,
         )  # fmt: skip
     tracked = found or store.start(sweep.name, {}, tags, begun=filing.milliseconds(sweep.begun))
     return dataclasses.replace(sweep, run_id=tracked.run_id, recorded=False)

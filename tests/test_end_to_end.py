@@ -115,14 +115,20 @@ def test_reproduce_from_the_record_alone_then_after_one_number_changed(
     with h5py.File(brain, "a") as file:
         row = list(file["rdm_descriptors/roi"]).index(b"LHOPA")
         file["dissimilarities"][row, 100] += 0.5
+    changed = "the input has changed since: CSI2_BOLD5000_CORR_RDMs.h5 LHOPA"
     try:
-        out, err = finish(start(folder, "reproduce", old.info.run_id), status=1)
+        out, _ = finish(start(folder, "reproduce", old.info.run_id), status=1)
+        assert f"different: not rerun, as {changed}" in out.splitlines()[-1]
+        out, err = finish(start(folder, "reproduce", "--force", old.info.run_id), status=1)
     finally:
         with h5py.File(brain, "a") as file:
             file["dissimilarities"][row, 100] -= 0.5
-    assert "the input has changed since: CSI2_BOLD5000_CORR_RDMs.h5 LHOPA" in err
+    assert changed in err
     assert "different: 5 of 50 scores differ, the most by" in out
     assert "LHOPA x" in out.splitlines()[-1]
+    linked = client(folder).get_run(old.info.run_id).data.tags["reproduced_by"]
+    assert linked.startswith(f"{new.info.run_id} (identical); ")
+    assert linked.endswith(" (different)")
 
 
 def test_a_list_of_images_is_reproduced_from_the_record(sweep: tuple[Path, str, str]) -> None:
@@ -145,9 +151,20 @@ def test_a_failed_run_is_recorded_as_failed_with_the_reason(sweep: tuple[Path, s
     assert failed.data.tags["error"] == err.strip().removeprefix("error: ")
     assert "did you mean 'LHLOC'" in failed.data.tags["error"]
     _, err = finish(start(folder, "reproduce", failed.info.run_id), status=1)
-    assert "ended as FAILED without provenance.json, scores.csv" in err
-    _, err = finish(start(folder, "reproduce", runs(folder)[0].info.run_id), status=1)
-    assert "is a sweep; give one of its runs" in err
+    assert "ended as FAILED without scores.csv, provenance.json" in err
+
+
+def test_a_sweep_is_reproduced_as_a_sweep(sweep: tuple[Path, str, str]) -> None:
+    folder, _, _ = sweep
+    old = runs(folder)[0]
+    out, _ = finish(start(folder, "reproduce", old.info.run_id[:12]))
+    assert out.splitlines()[-1] == "identical: of 3 runs 3 identical"
+    tags = client(folder).get_run(old.info.run_id).data.tags
+    new = client(folder).get_run(tags["reproduced_by"].split(" ")[0])
+    assert new.info.run_name == f"{old.info.run_name} (reproduced)"
+    (table,) = folder.glob("outputs/reproduced/*/*/scores.csv")
+    (before,) = folder.glob("outputs/2*/*/sweep.json")
+    pd.testing.assert_frame_equal(pd.read_csv(table), pd.read_csv(before.parent / "scores.csv"))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -211,9 +228,9 @@ def test_nothing_but_this_runs_files_is_tracked(tmp_path: Path) -> None:
     finish(start(tmp_path, "hydra.run.dir=.", "data.n_images=40", "figures=none"))
     (run,) = runs(tmp_path)
     names = {item.path for item in client(tmp_path).list_artifacts(run.info.run_id)}
-    assert names == {
+    assert names - {"code.diff"} == {  # which is there while somebody works on the code
         "alignment.json", "best_layers.csv", "ceilings.csv", "comparisons.csv", "config.yaml",
-        "images.txt", "permutations.csv", "provenance.json", "scores.csv",
+        "images.txt", "permutations.csv", "provenance.json", "requirements.txt", "scores.csv",
     }  # fmt: skip
     _, err = finish(start(tmp_path, "hydra.run.dir=.", "data.n_images=40"), status=1)
     assert "holds the results of another run" in err

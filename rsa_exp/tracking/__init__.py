@@ -4,11 +4,11 @@ Runs go to a SQLite store under ``mlruns/`` unless ``MLFLOW_TRACKING_URI`` names
 takes over a second to import, so this package is imported when a run is recorded and not before.
 """
 
-from rsa_exp.tracking.reading import RunRecord, children, read
+from rsa_exp.tracking.reading import RunRecord, children, download, read
 from rsa_exp.tracking.store import PARENT_TAG, UID_TAG, Store, existing_store
 from rsa_exp.tracking.tracked import TrackedRun
 
 __all__ = [
-    "PARENT_TAG", "UID_TAG", "RunRecord", "Store", "TrackedRun", "children", "existing_store",
-    "read",
+    "PARENT_TAG", "UID_TAG", "RunRecord", "Store", "TrackedRun", "children", "download",
+    "existing_store", "read",
 ]  # fmt: skip

@@ -15,7 +15,7 @@ from rsa_exp.errors import InputError
 from rsa_exp.tracking.client import FAILURES, reason
 from rsa_exp.tracking.store import PARENT_TAG, Store
 
-__all__ = ["RunRecord", "children", "read"]
+__all__ = ["RunRecord", "children", "download", "read"]
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,23 @@ def children(store: Store, parent: RunRecord, names: Sequence[str]) -> list[RunR
         raise InputError(
             f"the runs of sweep {parent.run_id} cannot be read from {store.uri}: {reason(error)}"
         ) from error
+
+
+def download(store: Store, run_id: str, folder: Path) -> list[Path]:
+    """Copy all artifacts of a run below a folder.
+
+    Raises
+    ------
+    InputError
+        If they cannot be had.
+    """
+    try:
+        store.client.download_artifacts(run_id, "", str(folder))
+    except FAILURES as error:
+        raise InputError(
+            f"the files of run {run_id} cannot be read from {store.uri}: {reason(error)}"
+        ) from error
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def _record(store: Store, run: Run, experiment: str, names: Sequence[str]) -> RunRecord:
