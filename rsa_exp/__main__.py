@@ -38,14 +38,8 @@ def main() -> None:
 
 def _dispatch(arguments: list[str]) -> int:
     command = arguments[0] if arguments else ""
-    if command == "reproduce":
-        return _reproduce(arguments[1:])
-    if command == "report":
-        return _report(arguments[1:])
-    if command == "sync":
-        return _sync(arguments[1:])
-    if command == "ui":
-        return _ui(arguments[1:])
+    if command in _COMMANDS:
+        return _COMMANDS[command](arguments[1:])
     if "--help" in arguments or "-h" in arguments:
         from rsa_exp.help import help_text
 
@@ -111,6 +105,37 @@ def _reproduce(arguments: list[str]) -> int:
     return reproduce(given.run, wishes)
 
 
+def _export(arguments: list[str]) -> int:
+    parser = _parser(
+        "export",
+        "Write a run, or a sweep, as a plain folder that reproduce takes and a paper's supplement "
+        "can hold: settings, scores, figures, provenance, requirements, RO-Crate.",
+    )
+    parser.add_argument("run", help="as for reproduce")
+    parser.add_argument("folder", type=Path, help="a folder that is not there yet, or empty")
+    given = parser.parse_args(arguments)
+    from rsa_exp.export import export
+
+    return export(given.run, given.folder, given.store)
+
+
+def _diff(arguments: list[str]) -> int:
+    parser = _parser(
+        "diff",
+        "Say what differs between two runs: settings, inputs, environment, and scores by size, "
+        "with a figure. Exit status 0 when the scores are the same to the bit, else 1.",
+    )
+    parser.add_argument("run_a", help="as for reproduce")
+    parser.add_argument("run_b", help="as for reproduce")
+    parser.add_argument(
+        "--output", type=Path, help="folder for the figure (default: outputs/diffs/A-B)"
+    )
+    given = parser.parse_args(arguments)
+    from rsa_exp.diff import diff
+
+    return diff(given.run_a, given.run_b, given.store, given.output)
+
+
 def _report(arguments: list[str]) -> int:
     parser = _parser(
         "report",
@@ -152,6 +177,16 @@ def _ui(arguments: list[str]) -> int:
     from rsa_exp.ui import serve
 
     return serve(given.store, given.port)
+
+
+_COMMANDS = {
+    "reproduce": _reproduce,
+    "export": _export,
+    "diff": _diff,
+    "report": _report,
+    "sync": _sync,
+    "ui": _ui,
+}
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from rsa_exp.errors import InputError, listing, suggestion
 
 __all__ = ["COMMANDS", "normalise", "quoted"]
 
-COMMANDS = ("reproduce", "report", "sync", "ui")
+COMMANDS = ("reproduce", "export", "diff", "report", "sync", "ui")
 """Words that stand first and are not settings."""
 
 _FLAGS = {

@@ -40,7 +40,9 @@ reproducible.
                                                          resume=FOLDER; settings typed besides
                                                          are changed in it
 
-  python -m rsa_exp reproduce RUN_ID                     rerun a tracked run and compare
+  python -m rsa_exp reproduce RUN                        rerun a run or a sweep and compare
+  python -m rsa_exp export RUN FOLDER                    a folder that reproduce takes, for a paper
+  python -m rsa_exp diff RUN_A RUN_B                     what differs: settings, inputs, scores
   python -m rsa_exp report SWEEP                         a sweep's report.html anew (folder or id)
   python -m rsa_exp sync OUTPUTS                         record what the store was not there for
   python -m rsa_exp ui                                   MLflow's UI on the local store"""

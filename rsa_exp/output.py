@@ -2,9 +2,10 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 import pandas as pd
@@ -73,12 +74,9 @@ def claim_folder(folder: Path, what: str) -> Path:
 
 def write_text(path: Path, text: str) -> Path:
     """Write text under a temporary name and rename it."""
-    part = path.with_name(f".{path.name}.part")
-    with part.open("w", encoding="utf-8", newline="") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    return part.replace(path)
+    with _whole(path) as stream:
+        stream.write(text.encode())
+    return path
 
 
 def write_json(path: Path, record: Mapping[str, Any]) -> Path:
@@ -93,12 +91,25 @@ def write_table(path: Path, table: pd.DataFrame) -> Path:
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> Path:
     """Write named arrays, compressed, as ``.npz`` that loads without pickle."""
-    part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as stream:
+    with _whole(path) as stream:
         np.savez_compressed(stream, allow_pickle=False, **arrays)
-        stream.flush()
-        os.fsync(stream.fileno())
-    return part.replace(path)
+    return path
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that is there once the block is left, whole; leave nothing if it fails."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
 
 
 def read_scores(path: Path | TextIO) -> pd.DataFrame:

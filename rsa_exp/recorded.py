@@ -61,6 +61,8 @@ class Recorded:
         Contents of `TEXTS`, of those that it has.
     place : str
         The store's address, or the folder.
+    begun, ended : str
+        ISO times; empty where they are not known.
     """
 
     run_id: str
@@ -70,6 +72,8 @@ class Recorded:
     tags: Mapping[str, str]
     files: Mapping[str, str]
     place: str
+    begun: str = ""
+    ended: str = ""
 
     @property
     def title(self) -> str:
@@ -283,7 +287,7 @@ def _in_store(run: str, store_folder: Path) -> tuple[Store, str]:
 def _from_store(store: Store, record: RunRecord) -> Recorded:
     return Recorded(
         record.run_id, record.name, record.status.lower(), record.experiment, record.tags,
-        record.files, store.uri,
+        record.files, store.uri, record.begun, record.ended,
     )  # fmt: skip
 
 
@@ -318,6 +322,7 @@ def _from_folder(folder: Path) -> Recorded:
     return Recorded(
         run.run_id if run is not None else "", run.name if run is not None else folder.name,
         status, "", {}, files, str(folder),
+        run.begun if run is not None else "", run.ended if run is not None else "",
     )  # fmt: skip
 
 

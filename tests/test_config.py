@@ -8,9 +8,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from rsa_exp import __main__, schema
 from rsa_exp import config as settings
-from rsa_exp import schema
-from rsa_exp.arguments import normalise
+from rsa_exp.arguments import COMMANDS, normalise
 from rsa_exp.data.alignment import ALIGNMENTS
 from rsa_exp.errors import InputError
 from rsa_exp.figures import FIGURE_NAMES
@@ -37,6 +37,7 @@ def test_defaults() -> None:
 
 def test_choices_are_those_of_the_registries() -> None:
     assert schema.MIN_DRAWS == MIN_DRAWS
+    assert set(__main__._COMMANDS) == set(COMMANDS)
     assert schema.FIGURES == FIGURE_NAMES
     assert schema.ALIGNMENTS == ALIGNMENTS
     assert tuple(PRECISIONS) == schema.PRECISIONS

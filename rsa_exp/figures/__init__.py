@@ -15,6 +15,7 @@ from rsa_exp.figures.agreement import agreement_figure
 from rsa_exp.figures.bars import bars_figure
 from rsa_exp.figures.best_layers import best_layers_figure
 from rsa_exp.figures.comparisons import comparisons_figure
+from rsa_exp.figures.difference import difference_figure
 from rsa_exp.figures.heatmap import heatmap_figure
 from rsa_exp.figures.intervals import intervals_figure
 from rsa_exp.figures.multiples import multiples_figure
@@ -56,6 +57,7 @@ __all__ = [
     "agreement_figure",
     "best_layers_figure",
     "comparisons_figure",
+    "difference_figure",
     "intervals_figure",
     "multiples_figure",
     "null_figure",

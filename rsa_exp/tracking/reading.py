@@ -26,8 +26,8 @@ class RunRecord:
     ----------
     run_id, experiment, name, status : str
         What they are in MLflow.
-    begun : str
-        ISO time.
+    begun, ended : str
+        ISO times; the second is empty while it runs.
     files : dict of str to str
         Contents of the text artifacts that were asked for and exist.
     tags : dict of str to str
@@ -39,6 +39,7 @@ class RunRecord:
     name: str
     status: str
     begun: str
+    ended: str
     files: dict[str, str]
     tags: dict[str, str]
 
@@ -119,7 +120,13 @@ def _record(store: Store, run: Run, experiment: str, names: Sequence[str]) -> Ru
         for name in present.intersection(names):
             path = store.client.download_artifacts(info.run_id, name, folder)
             files[name] = Path(path).read_text(encoding="utf-8")
-    begun = datetime.fromtimestamp(info.start_time / 1000, UTC).isoformat(timespec="seconds")
     return RunRecord(
-        info.run_id, experiment, info.run_name, info.status, begun, files, dict(run.data.tags)
-    )
+        info.run_id, experiment, info.run_name, info.status, _time(info.start_time),
+        _time(info.end_time), files, dict(run.data.tags),
+    )  # fmt: skip
+
+
+def _time(milliseconds: int | None) -> str:
+    if not milliseconds:
+        return ""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds")

@@ -1,0 +1,258 @@
+"""An exported folder described for machines: RO-Crate 1.1, with each run as a Process Run Crate.
+
+See https://w3id.org/ro/crate/1.1 and https://w3id.org/ro/wfrun/process/0.5.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from rsa_exp.errors import listing
+
+__all__ = ["METADATA", "Described", "describe"]
+
+METADATA = "ro-crate-metadata.json"
+
+_SPECIFICATION = "https://w3id.org/ro/crate/1.1"
+_PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
+# RO-Crate 1.1 has no term for it; this is the one that run crates use.
+_SHA256 = "https://w3id.org/ro/terms/workflow-run#sha256"
+# Every crate must say how it may be used.
+_LICENCE = "No licence was stated when this was exported: ask those who publish it."
+
+_FORMATS = {
+    ".csv": "text/csv",
+    ".diff": "text/x-diff",
+    ".html": "text/html",
+    ".json": "application/json",
+    ".npz": "application/zip",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain",
+    ".yaml": "application/yaml",
+}
+
+_ABOUT = {
+    "README.txt": "What this is, and how to reproduce it",
+    "agreement.csv": "How far every two variants of the analysis agree",
+    "alignment.json": "Images of each file, matched and dropped",
+    "best_layers.csv": "How sure it is which layer is best",
+    "ceilings.csv": "Noise ceilings with their uncertainty",
+    "code.diff": "What the code differed by from its commit, as git apply takes it",
+    "comparisons.csv": "Layers within each ROI and ROIs within each layer, compared",
+    "config.yaml": "All settings of the run, resolved",
+    "draws.npz": "All bootstrap draws",
+    "group.csv": "Mean over subjects of each score, with its uncertainty",
+    "images.txt": "Names of the images used",
+    "permutations.csv": "Best score of each relabelling of the images",
+    "provenance.json": "Code, packages, machine, and content digests of all that was read",
+    "report.html": "Report of the sweep",
+    "requirements.txt": "Installed packages, as pip install -r takes them",
+    "runs.csv": "Runs of the sweep",
+    "scores.csv": "Score of every ROI and layer, with intervals and tests",
+    "subject_scores.csv": "Scores of each subject",
+    "sweep.json": "Name and swept settings of the sweep",
+}
+# What an export adds to a run, and what the run was given: none of it is a result.
+_NO_RESULTS = {
+    METADATA, "README.txt", "requirements.txt", "code.diff", "config.yaml", "provenance.json",
+}  # fmt: skip
+
+_Entity = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Described:
+    """A run in an exported folder.
+
+    Attributes
+    ----------
+    place : str
+        Its folder relative to the exported one, ``""`` or ``runs/1-sub-1_corr/``.
+    name, title : str
+        For example ``sub-1 corr``; ``ResNet-50 vs BOLD5000, subject 1``.
+    begun, ended : str
+        ISO times; empty where not known.
+    overrides : sequence of str
+        Settings it was started with.
+    provenance : mapping
+        Its ``provenance.json``.
+    """
+
+    place: str
+    name: str
+    title: str
+    begun: str
+    ended: str
+    overrides: Sequence[str]
+    provenance: Mapping[str, Any]
+
+
+def describe(
+    folder: Path, name: str, description: str, runs: Sequence[Described], published: str
+) -> dict[str, Any]:
+    """Describe a folder that is otherwise complete.
+
+    Parameters
+    ----------
+    folder : Path
+        Every file below it is described, with size and digest.
+    name, description : str
+        Of all of it.
+    runs : sequence of Described
+        What made the files.
+    published : str
+        ISO time of the export.
+
+    Returns
+    -------
+    dict
+        JSON-LD, for `METADATA`. It names no agent, and says that no licence is known.
+    """
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != METADATA)
+    files = {path.relative_to(folder).as_posix(): _file(folder, path) for path in paths}
+    actions = [_action(run, files) for run in runs]
+    datasets = [
+        {
+            "@id": quote(run.place),
+            "@type": "Dataset",
+            "name": run.name,
+            "description": run.title,
+            "hasPart": _to_all([*_members(run.place, files).values()]),
+        }
+        for run in runs
+        if run.place
+    ]
+    places = tuple(run.place for run in runs if run.place)
+    loose = [item for path, item in files.items() if not path.startswith(places)]
+    root = {
+        "@id": "./",
+        "@type": "Dataset",
+        "name": name,
+        "description": description,
+        "datePublished": published,
+        "conformsTo": {"@id": _PROFILE},
+        "license": _LICENCE,
+        "hasPart": _to_all([*loose, *datasets]),
+        "mentions": _to_all(actions),
+    }
+    made_of: dict[str, _Entity] = {}  # software and inputs, which runs share
+    for run in runs:
+        for item in (_software(run.provenance), *_inputs(run.provenance)):
+            made_of.setdefault(item["@id"], item)
+    return {
+        "@context": [f"{_SPECIFICATION}/context", {"sha256": _SHA256}],
+        "@graph": [
+            {
+                "@id": METADATA,
+                "@type": "CreativeWork",
+                "about": {"@id": "./"},
+                "conformsTo": {"@id": _SPECIFICATION},
+            },
+            root,
+            {"@id": _PROFILE, "@type": "CreativeWork", "name": "Process Run Crate"}
+            | {"version": "0.5"},
+            *datasets,
+            *files.values(),
+            *actions,
+            *made_of.values(),
+        ],
+    }
+
+
+def _to(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {"@id": item["@id"]}
+
+
+def _to_all(items: Sequence[Mapping[str, Any]]) -> dict[str, Any] | list[dict[str, Any]]:
+    """Refer to items; RO-Crate 1.1 wants no list of one."""
+    return [_to(item) for item in items] if len(items) != 1 else _to(items[0])
+
+
+def _members(place: str, files: Mapping[str, _Entity]) -> dict[str, _Entity]:
+    """Files of one run, by their paths in its folder."""
+    return {
+        path.removeprefix(place): item for path, item in files.items() if path.startswith(place)
+    }
+
+
+def _file(folder: Path, path: Path) -> _Entity:
+    relative = path.relative_to(folder).as_posix()
+    figure = path.parent.name == "figures"
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return {
+        "@id": quote(relative),
+        "@type": "File",
+        "name": path.name,
+        "description": f"Figure: {path.stem}" if figure else _ABOUT.get(path.name, path.stem),
+        "encodingFormat": _FORMATS.get(path.suffix, "application/octet-stream"),
+        "contentSize": str(path.stat().st_size),
+        "sha256": digest,
+    }
+
+
+def _action(run: Described, files: Mapping[str, _Entity]) -> _Entity:
+    members = _members(run.place, files)
+    given = [item for path, item in members.items() if path == "config.yaml"]
+    results = [item for path, item in members.items() if path not in _NO_RESULTS]
+    command = " ".join(["python -m rsa_exp", *map(_without_path, run.overrides)])
+    times = {"startTime": _seconds(run.begun), "endTime": _seconds(run.ended)}
+    return {
+        "@id": f"#run-{quote(run.place.strip('/').replace('/', '-') or '1')}",
+        "@type": "CreateAction",
+        "name": run.name,
+        "description": f"{run.title}: {command}",
+        "instrument": _to(_software(run.provenance)),
+        "object": _to_all([*_inputs(run.provenance), *given]),
+        "result": _to_all(results),
+        "actionStatus": "http://schema.org/CompletedActionStatus",
+    } | {key: value for key, value in times.items() if value}
+
+
+def _without_path(override: str) -> str:
+    """Leave a path of the machine that the run was on out of a setting."""
+    key, _, value = override.partition("=")
+    return f"{key}=..." if Path(value.strip("'\"")).is_absolute() else override
+
+
+def _seconds(time: str) -> str:
+    """Drop what is less than a second of an ISO time."""
+    return re.sub(r"\.\d+", "", time)
+
+
+def _software(record: Mapping[str, Any]) -> _Entity:
+    version, commit = str(record.get("rsa_exp", "unknown")), record.get("git_commit")
+    parts = [version, *([str(commit)[:7]] if commit else [])]
+    parts += ["changed"] if record.get("git_dirty") is True else []
+    at = f", commit {commit}" if commit else ""
+    edited = " with uncommitted changes" if record.get("git_dirty") is True else ""
+    return {
+        "@id": f"#rsa_exp-{quote('-'.join(parts))}",
+        "@type": "SoftwareApplication",
+        "name": "rsa_exp",
+        "description": "Experiment-tracked representational similarity analysis, run with "
+        f"Python {record.get('python', 'unknown')}",
+        "softwareVersion": f"{version}{at}{edited}",
+    }
+
+
+def _inputs(record: Mapping[str, Any]) -> list[_Entity]:
+    """Files that were read: named by content, as they are not in the folder."""
+    return [
+        {
+            "@id": f"#input-{quote(str(item['digest']))}",
+            "@type": "CreativeWork",
+            "name": item["name"],
+            "description": f"RDMs of the {item['role']}, not in this folder; of them were read: "
+            f"{listing(item['rows'], 40)}",
+            "identifier": f"xxh3_128:{item['digest']}",
+        }
+        for item in record["inputs"]
+    ]
