@@ -96,7 +96,7 @@ class Comparison:
         if self.others:
             sizes = [f"{name} by {size:.3g}" for name, size in self.others.items()]
             parts.append(f"not the same either: {listing(sizes, 20)}")
-        within = f" ({TOLERANCE:g})" if self.verdict is Verdict.CLOSE else ""
+        within = " (1e-9)" if self.verdict is Verdict.CLOSE else ""
         return f"{self.verdict.value}{within}: {'; '.join(parts)}"
 
 

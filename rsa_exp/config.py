@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, ListConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 
 from rsa_exp.arguments import quoted
-from rsa_exp.errors import InputError, listing, suggestion
+from rsa_exp.errors import UNSPEAKABLE, InputError, listing, suggestion
+from rsa_exp.logged import check_plain_yaml
 from rsa_exp.schema import (
     ALIGNMENTS,
     ATLASES,
@@ -32,10 +34,18 @@ from rsa_exp.schema import (
     Config,
     FilesData,
     InferenceConfig,
+    SimulatedData,
     known_keys,
 )
 
 __all__ = ["conf_dir", "first_line", "from_hydra", "from_logged", "register", "to_yaml"]
+
+
+# More than anyone computes, and what a run can still hold in memory or on disk.
+_MOST_DRAWS = 1_000_000
+_MOST_SIMULATED = 20_000
+_MOST_NAMES = 1000
+_MOST_SEED = 2**64 - 1
 
 
 def conf_dir() -> Path:
@@ -101,20 +111,21 @@ def from_logged(text: str) -> Config:
     InputError
         If it is not the config of a run.
     """
-    try:
-        plain = OmegaConf.to_container(OmegaConf.create(text), resolve=False)
-    except Exception as error:  # PyYAML's and OmegaConf's share no base
-        raise InputError("the logged config is not YAML") from error
+    plain = _plain(text)
     if not isinstance(plain, dict) or not isinstance(plain.get("data"), dict):
         raise InputError("the logged config is not one of rsa_exp: it has no section 'data'")
     for where, value in _leaves(plain):
         if isinstance(value, str) and "${" in value:
             raise InputError(
-                f"the logged config has an interpolation in '{where}', which is unsafe"
+                f"the logged config has an interpolation in '{where:.200}', which is unsafe"
             )
+        if isinstance(value, str) and not value.isprintable() and UNSPEAKABLE.search(value):
+            raise InputError(f"the logged config has control characters in {where[:200]!a}")
     kind = plain["data"].get("kind")
-    if kind not in DATA_KINDS:
-        raise InputError(f"the logged config has data.kind={kind}; one of {listing(DATA_KINDS)}")
+    if not isinstance(kind, str) or kind not in DATA_KINDS:
+        raise InputError(
+            f"the logged config has data.kind={kind!s:.60}; one of {listing(DATA_KINDS)}"
+        )
     lacking = _lacking(plain, kind)
     if lacking:
         raise InputError(f"the logged config lacks {listing(lacking)}")
@@ -122,7 +133,7 @@ def from_logged(text: str) -> Config:
         schema = OmegaConf.structured(Config)
         schema.data = OmegaConf.structured(DATA_KINDS[kind])
         return from_hydra(OmegaConf.merge(schema, OmegaConf.create(plain)))  # type: ignore[arg-type]
-    except OmegaConfBaseException as error:
+    except (OmegaConfBaseException, ValueError, TypeError) as error:
         raise InputError(f"the logged config cannot be used: {first_line(error)}") from error
 
 
@@ -136,6 +147,20 @@ def first_line(error: BaseException) -> str:
     text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     key = getattr(error, "full_key", None)
     return f"{key}: {text}" if key and key not in text else text
+
+
+def _plain(text: str) -> Any:
+    """Return what a logged config says, nothing in it resolved."""
+    check_plain_yaml(text)
+    try:
+        return OmegaConf.to_container(OmegaConf.create(text), resolve=False)
+    except GrammarParseError as error:
+        key = getattr(error, "full_key", None)
+        raise InputError(
+            f"the logged config has an interpolation in '{key!s:.200}', which is unsafe"
+        ) from error
+    except Exception as error:  # PyYAML's and OmegaConf's share no base
+        raise InputError("the logged config is not YAML") from error
 
 
 def _lacking(plain: dict[Any, Any], kind: str) -> list[str]:
@@ -186,10 +211,23 @@ def _checked(config: Config) -> Config:
     for key, seed in (("seed", config.seed), ("data.seed", getattr(data, "seed", 0))):
         if seed < 0:
             raise InputError(f"{key}={seed} is negative; use 0 or more")
+        if seed > _MOST_SEED:
+            raise InputError(f"{key} is larger than {_MOST_SEED}")
+    if isinstance(data, SimulatedData) and data.n_images > _MOST_SIMULATED:
+        raise InputError(
+            f"data.n_images={data.n_images} is more than {_MOST_SIMULATED}, the most that is "
+            "simulated"
+        )
     if not data.subjects:
         raise InputError("data.subjects is empty; name the study's subjects: data.subjects=[1,2,3]")
     if len(set(data.subjects)) < len(data.subjects):
         raise InputError(f"data.subjects names a subject twice: {listing(data.subjects)}")
+    for subject in data.subjects:
+        if subject in {"", ".", ".."} or "/" in subject or "\\" in subject:
+            raise InputError(
+                f"data.subjects names {subject!a:.100}, which would lead to another folder; put "
+                "folders into data.brain"
+            )
     _one_of("subject", config.subject, (*data.subjects, *POOLED))
     if len(data.subjects) > 1 and "{subject}" not in data.brain:
         raise InputError(
@@ -232,11 +270,13 @@ def _one_of(key: str, value: str, choices: tuple[str, ...]) -> None:
 def _names(key: str, value: Any) -> str | list[str]:
     """Check that `roi` or `layer` is a name or a list of names."""
     if isinstance(value, list):
+        if len(value) > _MOST_NAMES:
+            raise InputError(f"{key} lists {len(value)} names; use at most {_MOST_NAMES}, or all")
         if value and all(isinstance(item, str | int | float) for item in value):
             return [str(item) for item in value]
     elif isinstance(value, str | int | float) and str(value):
         return str(value)
-    raise InputError(f"{key}={value} is neither a name, a pattern nor a list of these")
+    raise InputError(f"{key}={value!s:.200} is neither a name, a pattern nor a list of these")
 
 
 def _check_inference(config: Config) -> None:
@@ -253,6 +293,12 @@ def _check_inference(config: Config) -> None:
         if getattr(inference, key) < 0:
             raise InputError(
                 f"inference.{key}={getattr(inference, key)} is negative; use 0 or more"
+            )
+    for key in ("n_boot", "n_perm", "n_splits"):
+        if getattr(inference, key) > _MOST_DRAWS:
+            raise InputError(
+                f"inference.{key}={getattr(inference, key)} is more than {_MOST_DRAWS}, the most "
+                "that is drawn"
             )
     if not 0.5 <= inference.ci < 1:
         raise InputError(f"inference.ci={inference.ci} is not a level such as 0.95")
@@ -275,17 +321,21 @@ def _check_roi(roi: str, facts: Any) -> None:
 
 def _absolute_paths(config: Config) -> None:
     """Make paths independent of the folder the run was started in."""
-
-    def absolute(path: str) -> str:
-        return str(Path(path).expanduser().absolute())
-
-    config.output_dir = absolute(config.output_dir)
-    config.tracking.folder = absolute(config.tracking.folder)
-    config.data.root = absolute(config.data.root)
+    config.output_dir = str(_expanded("output_dir", config.output_dir).absolute())
+    config.tracking.folder = str(_expanded("tracking.folder", config.tracking.folder).absolute())
+    config.data.root = str(_expanded("data.root", config.data.root).absolute())
     if isinstance(config.data, FilesData):
-        config.data.brain = str(Path(config.data.root) / Path(config.data.brain).expanduser())
-        config.data.model = str(Path(config.data.root) / Path(config.data.model).expanduser())
+        root = Path(config.data.root)
+        config.data.brain = str(root / _expanded("data.brain", config.data.brain))
+        config.data.model = str(root / _expanded("data.model", config.data.model))
     if config.images != "all" and config.images not in config.data.sources:
-        path = Path(config.images).expanduser()
-        if path.is_file():
-            config.images = str(path.absolute())
+        path = _expanded("images", config.images)
+        with suppress(OSError, ValueError):  # no possible path: `choose_images` says so
+            config.images = str(path.absolute()) if path.is_file() else config.images
+
+
+def _expanded(key: str, path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{key}={path:.200}: there is no such user's folder") from error

@@ -1,9 +1,13 @@
 """What is said to a user whose input cannot be used: one line, and the nearest right name."""
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = ["InputError", "listing", "suggestion"]
+__all__ = ["UNSPEAKABLE", "InputError", "listing", "suggestion"]
+
+UNSPEAKABLE = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""What no name from outside may hold: control characters, separators of lines, halves of pairs."""
 
 
 class InputError(Exception):

@@ -23,8 +23,8 @@ from rsa_exp import output
 from rsa_exp.errors import InputError
 
 __all__ = [
-    "RUN_FILE", "SUPERSEDED", "SWEEP_FILE", "Run", "SweepFiling", "in_use", "milliseconds", "now",
-    "occupied", "read_run", "read_sweep", "runs_below", "write",
+    "MAX_BYTES", "RUN_FILE", "SUPERSEDED", "SWEEP_FILE", "Run", "SweepFiling", "in_use",
+    "milliseconds", "now", "occupied", "read_run", "read_sweep", "runs_below", "write",
 ]  # fmt: skip
 
 RUN_FILE = "run.json"
@@ -33,7 +33,9 @@ SUPERSEDED = "superseded"
 """Folder of a sweep to which runs are moved that were done again."""
 
 _LOCK = ".lock"
-_MAX_BYTES = 10_000_000
+MAX_BYTES = 20_000_000
+"""No text file of a run is larger."""
+
 # Files of a run lie in its folder or in its figures/.
 _FILE = re.compile(r"(figures/)?\w[\w.-]*")
 
@@ -175,10 +177,10 @@ def read_sweep(folder: Path) -> SweepFiling | None:
 def _read(path: Path, kind: type[_Filing]) -> _Filing | None:
     """Read a filing, which may come from elsewhere: data of the right types, or nothing."""
     try:
-        if path.stat().st_size > _MAX_BYTES:
+        if path.stat().st_size > MAX_BYTES:
             return None
         values: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(values, dict):
         return None

@@ -14,13 +14,6 @@ from rsa_exp.config import conf_dir
 __all__ = ["help_text"]
 
 _WIDTH = 100
-_DEFAULTS = {
-    "data": "simulated",
-    "model": "resnet50",
-    "inference": "fast",
-    "figures": "default",
-    "tracking": "local",
-}
 # Groups of which nothing is chosen unless it is asked for.
 _OPTIONAL = ("experiment", "hydra/launcher")
 
@@ -57,7 +50,7 @@ def help_text() -> str:
     """Every key with its meaning and default, and every option of the config groups."""
     sections = [_HEAD, "Settings, as KEY=VALUE (default in brackets):", _keys(schema.Config, "")]
     sections.append("Groups, as GROUP=OPTION (the first is the default):")
-    for group in _DEFAULTS:
+    for group in schema.DEFAULTS:
         sections.append(_options(group))
     sections.append("Groups of which nothing is chosen by default:")
     for group in _OPTIONAL:
@@ -104,7 +97,7 @@ def _entry(name: str, explanation: str) -> str:
 def _options(group: str) -> str:
     files = sorted(
         (conf_dir() / group).glob("*.yaml"),
-        key=lambda path: (path.stem != _DEFAULTS.get(group), path.stem),
+        key=lambda path: (path.stem != schema.DEFAULTS.get(group), path.stem),
     )
     return "\n".join(_entry(f"{group}={path.stem}", _first_comment(path)) for path in files)
 

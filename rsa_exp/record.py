@@ -84,6 +84,9 @@ def entry_of(folder: Path, run: filing.Run, config: Config | None = None) -> Ent
     """
     if config is None:
         config = from_logged((folder / "config.yaml").read_text(encoding="utf-8"))
+    files = [folder / name for name in run.files]
+    if any(path.is_symlink() for path in files):
+        raise ValueError("a file of the run is a link")
     entry = Entry(
         run.name,
         _params(config),
@@ -93,7 +96,7 @@ def entry_of(folder: Path, run: filing.Run, config: Config | None = None) -> Ent
         filing.milliseconds(run.ended),
         run.status,
         run.error or None,
-        files=[folder / name for name in run.files],
+        files=files,
         tags={"folder": str(folder)} | ({"superseded": "true"} if run.superseded else {}),
     )
     if run.status == "finished":

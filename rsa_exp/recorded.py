@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from rsa_exp import filing, output
 from rsa_exp.config import from_logged
 from rsa_exp.errors import InputError, listing
-from rsa_exp.filing import SweepFiling
+from rsa_exp.filing import MAX_BYTES, SweepFiling
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +36,6 @@ TEXTS = (
 """What is read of a run."""
 
 _NEEDED = ("config.yaml", "scores.csv", "provenance.json")
-_MAX_BYTES = 100_000_000
 # Hosts that `python -m rsa_exp ui` shows the local store at.
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
@@ -250,6 +249,8 @@ def fetch(recorded: Recorded, store_folder: Path, folder: Path) -> list[Path]:
             listed = [*source.glob("*"), *(source / "figures").glob("*")]
             names = [path.relative_to(source).as_posix() for path in listed if path.is_file()]
         for name in names:
+            if (source / name).is_symlink():
+                raise InputError(f"{source / name} is a link; a run's files are not")
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source / name, target)
@@ -311,7 +312,7 @@ def _from_folder(folder: Path) -> Recorded:
     for name in TEXTS:
         path = folder / name
         if path.is_file():
-            if path.stat().st_size > _MAX_BYTES:
+            if path.stat().st_size > MAX_BYTES:
                 raise InputError(f"{path} is larger than a run's file can be")
             try:
                 files[name] = path.read_text(encoding="utf-8")

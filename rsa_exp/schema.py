@@ -10,8 +10,8 @@ from typing import Any
 from omegaconf import MISSING
 
 __all__ = [
-    "ALIGNMENTS", "ATLASES", "BOOTSTRAPS", "CEILINGS", "DATA_KINDS", "FAMILIES", "FIGURES",
-    "METRICS", "MIN_DRAWS", "POOLED", "PRECISIONS", "ROI_FIELDS", "SECTIONS", "SINGLE",
+    "ALIGNMENTS", "ATLASES", "BOOTSTRAPS", "CEILINGS", "DATA_KINDS", "DEFAULTS", "FAMILIES",
+    "FIGURES", "METRICS", "MIN_DRAWS", "POOLED", "PRECISIONS", "ROI_FIELDS", "SECTIONS", "SINGLE",
     "Bold5000Data", "Config", "DataConfig", "FiguresConfig", "FilesData", "InferenceConfig",
     "ModelConfig", "SimulatedData", "TrackingConfig", "keys_of", "known_keys",
 ]  # fmt: skip
@@ -197,6 +197,16 @@ SECTIONS: dict[str, type] = {
     "figures": FiguresConfig,
     "tracking": TrackingConfig,
 }
+
+
+DEFAULTS = {
+    "data": "simulated",
+    "model": "resnet50",
+    "inference": "fast",
+    "figures": "default",
+    "tracking": "local",
+}
+"""What is chosen of each config group unless something else is asked for."""
 
 
 def keys_of(schema: type, prefix: str = "") -> Iterator[tuple[str, str, Any]]:

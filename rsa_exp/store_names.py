@@ -13,6 +13,9 @@ from rsa_exp.errors import InputError
 __all__ = ["local_folder", "metric_name", "store_uri"]
 
 
+_MAX_NAME = 250  # what MLflow takes
+
+
 def store_uri(folder: Path, *, server: bool = False) -> str:
     """Where runs are recorded: ``MLFLOW_TRACKING_URI`` if set, else SQLite in `folder`.
 
@@ -60,10 +63,13 @@ def local_folder(uri: str) -> Path | None:
 def metric_name(*parts: str) -> str:
     """Join parts of a metric's name with ``/``, with what MLflow refuses replaced by ``_``.
 
-    MLflow takes letters, digits, ``_ - . :``, space and ``/``. A part that had to be changed gets a
-    digest of what it was, so that two names never become one.
+    MLflow takes letters, digits, ``_ - . :``, space and ``/``, and at most 250 of them. What had to
+    be changed gets a digest of what it was, so that two names never become one.
     """
-    return "/".join(map(_escaped, parts))
+    name = "/".join(map(_escaped, parts))
+    if len(name) <= _MAX_NAME:
+        return name
+    return f"{name[: _MAX_NAME - 7]}-{xxhash.xxh3_64_hexdigest(name.encode())[:6]}"
 
 
 def _escaped(part: str) -> str:

@@ -255,7 +255,7 @@ def test_cfg_and_help_and_completion_answer(
     shown = cli("seed=3", "--cfg", "job")
     assert shown.status == 0
     assert "seed: 3" in shown.out
-    assert "python -m rsa_exp reproduce RUN_ID" in cli("--help").out
+    assert "python -m rsa_exp reproduce RUN" in cli("--help").out
     monkeypatch.setenv("COMP_LINE", "rsa-exp dat")
     monkeypatch.setenv("COMP_POINT", "11")
     completed = cli("--shell-completion", "query=bash")

@@ -97,6 +97,12 @@ def test_resume_adds_what_is_typed_besides(files: Files, cli: Cli, tmp_path: Pat
     assert len(joined) == 12
     assert not joined.duplicated(["subject", "roi", "layer"]).any()
     assert len(pd.read_csv(sweep / "group.csv")) == 6
+    assert cli("resume=last", "metric=corr,cosine", "subject=A,B").status == 0
+    assert before.items() <= uids(sweep).items()
+    group = pd.read_csv(sweep / "group.csv")  # what was corr by default is the variant corr
+    assert group.groupby("variant")["n_subjects"].unique().map(list).to_dict() == {
+        "corr": [2], "cosine": [2],
+    }  # fmt: skip
 
 
 def test_what_cannot_be_resumed_is_said_in_one_line(files: Files, cli: Cli, tmp_path: Path) -> None:

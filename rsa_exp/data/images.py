@@ -12,6 +12,8 @@ from rsa_exp.errors import InputError, listing, suggestion
 
 __all__ = ["choose_images", "in_source"]
 
+_MAX_BYTES = 2**26
+
 
 def in_source(label: str, source: str, sources: Mapping[str, str]) -> bool:
     """Whether an image belongs to a source.
@@ -82,15 +84,27 @@ def choose_images(
     return keep, warning
 
 
+def _is_file(path: Path) -> bool:
+    """Whether a path, which may be no possible path at all, is that of a regular file."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long; a null character
+        return False
+
+
 def _read_names(images: str, sources: Mapping[str, str]) -> set[str]:
     choices = ["all", *sources]
     path = Path(images)
-    if not path.is_file():
+    if not _is_file(path):
         raise InputError(
-            f"images={images} is neither {' nor '.join(choices)} nor a file with one image name a "
-            f"line{suggestion(images, choices)}"
+            f"images={images:.200} is neither {' nor '.join(choices)} nor a file with one image "
+            f"name a line{suggestion(images[:200], choices)}"
         )
     try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise InputError(
+                f"images={images} is larger than {_MAX_BYTES} bytes, which no list of names is"
+            )
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"images={images} cannot be read as a text file: {error}") from error

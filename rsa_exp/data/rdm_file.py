@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
 from pathlib import Path
 
 import h5py
@@ -16,13 +17,13 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from rsa_exp.data.chunks import CompressedRows
+from rsa_exp.data.hdf5 import Column, columns, damage_told, open_hdf5, table
 from rsa_exp.errors import InputError, listing, suggestion
 
 __all__ = ["FloatArray", "RdmFile"]
 
 FloatArray = NDArray[np.float64]
-
-_HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
 
 class RdmFile:
@@ -66,25 +67,10 @@ class RdmFile:
         self.row_kind = row_kind
         self._digests: dict[int, str] = {}
         self.guessed: list[str] = []
-        self._file = _open(path, hint)
+        self._file = open_hdf5(path, hint)
         try:
-            self._dissimilarities = _dissimilarities(self._file, path)
-            n_rdm, n_pairs = self._dissimilarities.shape
-            self.images = self._labels("pattern_descriptors", image_key, "image")
-            self.n_cond = len(self.images)
-            if n_pairs != self.n_cond * (self.n_cond - 1) // 2:
-                raise InputError(
-                    f"{path.name}: rows have {n_pairs} dissimilarities but the file names "
-                    f"{self.n_cond} images, which make {self.n_cond * (self.n_cond - 1) // 2} "
-                    "pairs; write the file again with rsatoolbox"
-                )
-            self.row_names = self._labels("rdm_descriptors", row_key, row_kind)
-            if len(self.row_names) != n_rdm:
-                raise InputError(
-                    f"{path.name}: {n_rdm} RDMs but {len(self.row_names)} {row_kind} names"
-                )
-            self.names = list(dict.fromkeys(self.row_names))
-            self._offset = _contiguous_offset(self._dissimilarities)
+            with damage_told(path):
+                self._read_layout(image_key, row_key)
             self._descriptor = os.open(path, os.O_RDONLY)
         except BaseException:
             self._file.close()
@@ -138,13 +124,20 @@ class RdmFile:
         InputError
             If the row cannot be read (a truncated file).
         """
-        values = _buffer(self._dissimilarities.shape[1])
         try:
-            if self._offset is None:
-                self._dissimilarities.read_direct(values, source_sel=np.s_[row, :])
-            else:
+            values = _buffer(self._dissimilarities.shape[1])
+            if self._offset is not None:
                 self._read_contiguous(values, self._offset + row * values.nbytes)
-        except OSError as error:
+            elif self._compressed is not None:
+                self._compressed.read(row, values)
+            else:
+                self._dissimilarities.read_direct(values, source_sel=np.s_[row, :])
+        except MemoryError as error:
+            raise InputError(
+                f"{self.path}: a row of {self._dissimilarities.shape[1]} dissimilarities does not "
+                "fit into this machine's memory"
+            ) from error
+        except (OSError, RuntimeError, ValueError) as error:
             raise InputError(
                 f"{self.path} cannot be read to its end: it is truncated or damaged; copy it again"
             ) from error
@@ -170,7 +163,7 @@ class RdmFile:
 
     def _key(self, row: int) -> str:
         name = self.row_names[row]
-        return name if self.row_names.count(name) == 1 else f"{name}#{row}"
+        return name if self._counts[name] == 1 else f"{name}#{row}"
 
     def digest(self) -> str:
         """Content digest (xxh3_128, 32 hex digits) of the image names and of the rows read."""
@@ -179,27 +172,49 @@ class RdmFile:
             state.update(f"\0{name}\0{digest}".encode())
         return state.hexdigest()
 
-    def _labels(self, group_name: str, key: str, what: str) -> list[str]:
-        """Labels under `key`, or under the group's only string descriptor."""
-        group = self._file.get(group_name)
-        if not isinstance(group, h5py.Group):
+    def _read_layout(self, image_key: str, row_key: str) -> None:
+        """Find the rows and read the names of images and rows."""
+        values = self._dissimilarities = table(self._file, "dissimilarities", self.path)
+        n_rdm, n_pairs = values.shape
+        images = self._column("pattern_descriptors", image_key, "image")
+        self.n_cond = images.length
+        if n_pairs != self.n_cond * (self.n_cond - 1) // 2:
+            raise InputError(
+                f"{self.path.name}: rows have {n_pairs} dissimilarities but the file names "
+                f"{self.n_cond} images, which make {self.n_cond * (self.n_cond - 1) // 2} "
+                "pairs; write the file again with rsatoolbox"
+            )
+        rows = self._column("rdm_descriptors", row_key, self.row_kind)
+        if rows.length != n_rdm:
+            raise InputError(
+                f"{self.path.name}: {n_rdm} RDMs but {rows.length} {self.row_kind} names"
+            )
+        self.images, self.row_names = images.read(), rows.read()
+        self.names = list(dict.fromkeys(self.row_names))
+        self._counts = Counter(self.row_names)
+        self._offset = _contiguous_offset(values)
+        compressed = values.id.get_create_plist().get_nfilters() > 0
+        self._compressed = CompressedRows(values, self.path) if compressed else None
+
+    def _column(self, group_name: str, key: str, what: str) -> Column:
+        """Return the descriptor called `key`, or the group's only string descriptor."""
+        named = columns(self._file, group_name, self.path)
+        if named is None:
             raise InputError(
                 f"{self.path.name} has no group '{group_name}' that would say which {what} is "
                 "which; write it with rsatoolbox's RDMs.save(..., file_type='hdf5')"
             )
-        named = {name: labels for name in group if (labels := _column(group, name)) is not None}
-        for name, value in group.attrs.items():
-            if isinstance(value, np.ndarray) and value.ndim == 1:
-                named[name] = list(value)
         if key in named:
-            return _texts(named[key], self.path, key)
-        strings = {n: v for n, v in named.items() if v and isinstance(v[0], str | bytes)}
+            return named[key]
+        strings = {
+            name: column for name, column in named.items() if column.is_text and column.length
+        }
         if len(strings) == 1:
-            name, values = strings.popitem()
+            name, column = strings.popitem()
             self.guessed.append(
                 f"{self.path.name}: '{name}' names the {what}s (none is called '{key}')"
             )
-            return _texts(values, self.path, name)
+            return column
         setting = {"image": "data.image_key", "ROI": "data.roi_key"}.get(what, "data.layer_key")
         found = (
             f"several descriptors could name the {what}s ({listing(strings)})"
@@ -209,52 +224,6 @@ class RdmFile:
         raise InputError(
             f"{self.path.name}: {found} and none is called '{key}'; say which with {setting}=NAME"
         )
-
-
-def _open(path: Path, hint: str) -> h5py.File:
-    """Open an HDF5 file, or say in one line why it cannot be."""
-    tail = f"; {hint}" if hint else ""
-    if not path.exists():
-        raise InputError(f"no file {path.name} in {path.parent.absolute()}{tail}")
-    if path.is_dir():
-        raise InputError(f"{path} is a folder, not an HDF5 file of RDMs{tail}")
-    try:
-        with path.open("rb") as stream:
-            start = stream.read(len(_HDF5_MAGIC))
-    except OSError as error:
-        raise InputError(f"{path} cannot be opened: {error.strerror}") from error
-    if start != _HDF5_MAGIC:
-        pickle = path.suffix in {".pkl", ".pickle", ".p"} or start[:1] == b"\x80"
-        raise InputError(
-            f"{path.name} is a pickle, which runs code when it is loaded; save it with "
-            "rsatoolbox's RDMs.save(..., file_type='hdf5') and use that"
-            if pickle
-            else f"{path} is not an HDF5 file; expected one written by rsatoolbox's "
-            "RDMs.save(..., file_type='hdf5')"
-        )
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        raise InputError(f"{path} is a damaged or truncated HDF5 file; copy it again") from error
-
-
-def _dissimilarities(file: h5py.File, path: Path) -> h5py.Dataset:
-    """Return the data set of RDMs, which must lie in this very file and be a table of numbers."""
-    link = file.get("dissimilarities", getlink=True)
-    if link is None:
-        raise InputError(
-            f"{path.name} has no 'dissimilarities' (it has {listing(file)}); expected a file "
-            "written by rsatoolbox's RDMs.save(..., file_type='hdf5')"
-        )
-    values = file["dissimilarities"] if isinstance(link, h5py.HardLink) else None
-    if not isinstance(values, h5py.Dataset) or values.is_virtual or values.external:
-        raise InputError(f"{path.name}: 'dissimilarities' is not a data set within the file itself")
-    if values.ndim != 2 or values.dtype.kind not in "fiu" or 0 in values.shape:
-        raise InputError(
-            f"{path.name}: 'dissimilarities' has shape {values.shape} and type {values.dtype}; "
-            "expected numbers of shape (n_rdm, n_pairs)"
-        )
-    return values
 
 
 _memory = threading.local()
@@ -273,21 +242,3 @@ def _contiguous_offset(values: h5py.Dataset) -> int | None:
     plain = values.chunks is None and values.dtype == np.dtype("<f8") == np.dtype(float)
     offset = values.id.get_offset() if plain and hasattr(os, "preadv") else None
     return None if offset is None else int(offset)
-
-
-def _column(group: h5py.Group, name: str) -> list[object] | None:
-    """Values of a one-dimensional descriptor; None for anything else."""
-    item = group[name] if isinstance(group.get(name, getlink=True), h5py.HardLink) else None
-    if not isinstance(item, h5py.Dataset) or item.shape is None or item.ndim != 1:
-        return None
-    if item.is_virtual or item.external:
-        return None
-    return list(item[()])
-
-
-def _texts(values: list[object], path: Path, key: str) -> list[str]:
-    """Labels as text; HDF5 holds them as fixed-length bytes, as variable-length bytes or as str."""
-    try:
-        return [value.decode() if isinstance(value, bytes) else str(value) for value in values]
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path.name}: descriptor '{key}' is not UTF-8 text") from error

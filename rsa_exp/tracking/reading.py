@@ -12,6 +12,7 @@ from mlflow.entities import Run
 from tqdm import tqdm
 
 from rsa_exp.errors import InputError
+from rsa_exp.filing import MAX_BYTES
 from rsa_exp.tracking.client import FAILURES, reason
 from rsa_exp.tracking.store import PARENT_TAG, Store
 
@@ -115,11 +116,16 @@ def _record(store: Store, run: Run, experiment: str, names: Sequence[str]) -> Ru
             "were deleted"
         )
     files = {}
-    present = {item.path for item in store.client.list_artifacts(info.run_id)}
+    present = {item.path: item.file_size for item in store.client.list_artifacts(info.run_id)}
     with tempfile.TemporaryDirectory() as folder:
-        for name in present.intersection(names):
+        for name in present.keys() & set(names):
+            if (present[name] or 0) > MAX_BYTES:
+                raise InputError(f"{name} of run {info.run_id} is larger than a run's can be")
             path = store.client.download_artifacts(info.run_id, name, folder)
-            files[name] = Path(path).read_text(encoding="utf-8")
+            try:
+                files[name] = Path(path).read_text(encoding="utf-8")
+            except UnicodeDecodeError as error:
+                raise InputError(f"{name} of run {info.run_id} is not text") from error
     return RunRecord(
         info.run_id, experiment, info.run_name, info.status, _time(info.start_time),
         _time(info.end_time), files, dict(run.data.tags),

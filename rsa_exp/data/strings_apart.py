@@ -1,0 +1,34 @@
+"""Prints a descriptor's strings as JSON; run by `rsa_exp.data.strings` in a process of its own."""
+
+import json
+import sys
+
+import h5py
+import numpy as np
+
+_MEMORY = 2**30
+_SECONDS = 2
+_MAX_BYTES = 2**26
+
+
+def main(path: str, group_name: str, name: str) -> None:
+    """Read a data set, else the attribute, called `name`."""
+    try:
+        import resource
+    except ImportError:  # Windows: the parent's time limit remains
+        pass
+    else:
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+        resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with h5py.File(path, "r") as file:
+        group = file[group_name]
+        values = np.ravel(group.attrs[name] if name in group.attrs else group[name][()])
+        texts = [v if isinstance(v, bytes) else str(v).encode() for v in values]
+    if sum(map(len, texts)) > _MAX_BYTES:
+        raise SystemExit("too long")
+    json.dump([text.decode() for text in texts], sys.stdout)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
