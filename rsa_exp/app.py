@@ -27,7 +27,7 @@ from rsa_exp import config as settings
 from rsa_exp import interrupts
 from rsa_exp.arguments import COMMANDS
 from rsa_exp.errors import InputError, listing, suggestion
-from rsa_exp.job import JobSpec, execute, objective
+from rsa_exp.job import JobSpec, execute, file_failure, objective
 from rsa_exp.resume import earlier, go_on, place
 from rsa_exp.schema import FilesData, known_keys
 from rsa_exp.store_names import store_uri
@@ -112,7 +112,7 @@ def _job(composed: DictConfig) -> float:
     overrides = list(hydra_config.overrides.task)
     multirun = hydra_config.mode == RunMode.MULTIRUN
     sweep = membership()
-    name = ""
+    name, folder = "", Path(hydra_config.runtime.output_dir)
     interrupts.checkpoint()
     try:
         config = settings.from_hydra(composed)
@@ -121,13 +121,12 @@ def _job(composed: DictConfig) -> float:
                 "data=files does not use the model group; set data.model=/path/to/RDMs.h5"
             )
         name = run_name(config, overrides, sweep.keys)
-        folder = Path(hydra_config.runtime.output_dir)
-        if sweep.resumed is not None and sweep.folder is not None and sweep.mark is not None:
-            kept = earlier(sweep.folder, sweep.mark, sweep.resumed, config)
-            if kept is not None:
-                log.info("%s: finished before, kept in %s", name, kept)
-                _remove_if_empty(folder)
-                return objective(kept, config)
+        kept = earlier(sweep, config, overrides)
+        if kept is not None:
+            log.info("%s: finished before, kept in %s", name, kept)
+            _remove_if_empty(folder)
+            return objective(kept, config)
+        if sweep.resumed is not None:
             folder = place(folder)
         spec = JobSpec(folder, name, overrides, sweep.parent, sweep.mark, sweep.folder)
         outcome = execute(config, spec)
@@ -135,6 +134,9 @@ def _job(composed: DictConfig) -> float:
         _failures.append(error)
         if not multirun or Sweep.current is not None:  # else the sweep's own process says it
             log.error(f"{name}: {error}" if name and multirun else str(error))  # noqa: TRY400
+        if multirun:
+            with suppress(OSError, InputError):
+                file_failure(folder, name or " ".join(overrides), overrides, sweep, str(error))
         return float("nan")  # raised here, Hydra would print a line of its own before ours
     log.info("results: %s", outcome.folder)
     if outcome.address and not multirun:

@@ -20,6 +20,10 @@ TOLERANCE = 1e-9
 """Largest difference that another BLAS or processor may make; measured: below 1e-12."""
 
 
+# What a score rests on.
+_COUNTS = ("n_images", "n_pairs", "n_tests")
+
+
 class Verdict(Enum):
     """Whether numbers came out again."""
 
@@ -66,6 +70,7 @@ class Comparison:
             self.largest = float(size[worst.name])
             self.where = f"subject {worst['subject']}, {worst['roi']} x {worst['layer']}"
         names = [name for name in output.NUMBERS if name != "score" and name in old and name in new]
+        names += [name for name in _COUNTS if name in old and name in new]
         sizes = {name: _difference(both, name) for name in names}
         self.others = {
             name: float("nan") if size.isna().any() else float(size.max())

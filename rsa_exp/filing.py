@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,8 +24,22 @@ from rsa_exp import output
 from rsa_exp.errors import InputError
 
 __all__ = [
-    "MAX_BYTES", "RUN_FILE", "SUPERSEDED", "SWEEP_FILE", "Run", "SweepFiling", "in_use",
-    "milliseconds", "now", "occupied", "read_run", "read_sweep", "runs_below", "write",
+    "MAX_BYTES",
+    "RUN_FILE",
+    "SUPERSEDED",
+    "SWEEP_FILE",
+    "Run",
+    "SweepFiling",
+    "file_as_dead",
+    "in_use",
+    "milliseconds",
+    "now",
+    "occupied",
+    "read_run",
+    "read_sweep",
+    "runs_below",
+    "sweeps_below",
+    "write",
 ]  # fmt: skip
 
 RUN_FILE = "run.json"
@@ -128,6 +143,10 @@ class SweepFiling:
         Where it is recorded, and as which run; empty when it is not tracked.
     recorded : bool
         Whether the store has its summary and its end.
+    reproduces : str
+        The sweep that it does again; empty for one of its own.
+    n_planned : int
+        Runs that were asked for; 0 if that is not known.
     """
 
     mark: str
@@ -143,6 +162,8 @@ class SweepFiling:
     experiment: str = ""
     run_id: str = ""
     recorded: bool = False
+    reproduces: str = ""
+    n_planned: int = 0
 
 
 def now() -> str:
@@ -198,7 +219,8 @@ def _fits(value: object, kind: str) -> bool:
         return isinstance(value, list) and all(isinstance(item, str) for item in value)
     if kind == "dict[str, str]":
         return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
-    return isinstance(value, bool if kind == "bool" else str)
+    plain = {"bool": bool, "int": int}
+    return isinstance(value, plain.get(kind, str))
 
 
 def runs_below(folder: Path, mark: str | None = None) -> list[tuple[Path, Run]]:
@@ -210,12 +232,24 @@ def runs_below(folder: Path, mark: str | None = None) -> list[tuple[Path, Run]]:
         Their folders and filings, in the order of the folders' numbers.
     """
     found = [
-        (path.parent, run)
-        for path in folder.rglob(RUN_FILE)
-        if (run := read_run(path.parent)) is not None
+        (place, run)
+        for place in _places(folder, RUN_FILE)
+        if (run := read_run(place)) is not None
         and (mark is None or (run.sweep == mark and not run.superseded))
     ]
     return sorted(found, key=lambda item: [_natural(part) for part in item[0].parts])
+
+
+def sweeps_below(folder: Path) -> list[tuple[Path, SweepFiling]]:
+    """Find the sweeps under a folder."""
+    found = [(place, read_sweep(place)) for place in _places(folder, SWEEP_FILE)]
+    return [(place, sweep) for place, sweep in found if sweep is not None]
+
+
+def _places(folder: Path, name: str) -> list[Path]:
+    """Folders that hold a file; those that are moved meanwhile are left out."""
+    walked = os.walk(folder)
+    return sorted(Path(place) for place, _, files in walked if name in files)
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
@@ -234,6 +268,18 @@ def in_use(folder: Path) -> bool:
             return False
     except (Timeout, OSError):
         return True
+
+
+def file_as_dead(folder: Path, filing: _Filing, error: str) -> None:
+    """File a run or sweep as killed, unless its process is alive or has filed its end meanwhile."""
+    try:
+        with occupied(folder, ""):
+            latest = read_run(folder) if isinstance(filing, Run) else read_sweep(folder)
+            if latest == filing:
+                changes: dict[str, Any] = {"error": error} if isinstance(filing, Run) else {}
+                write(folder, dataclasses.replace(filing, status="killed", ended=now(), **changes))
+    except InputError:
+        pass
 
 
 @contextmanager

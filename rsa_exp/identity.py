@@ -11,6 +11,7 @@ from typing import Any
 
 import xxhash
 
+from rsa_exp.errors import InputError
 from rsa_exp.schema import Config
 
 __all__ = ["NUMBERS", "changed_inputs", "code_id", "config_id", "same_inputs"]
@@ -84,7 +85,10 @@ def same_inputs(config: Config, record: dict[str, Any]) -> bool:
     from rsa_exp import pipeline
     from rsa_exp.data.records import FileState
 
-    states = [dataclasses.asdict(FileState.of(path)) for path in pipeline.input_files(config)]
+    try:
+        states = [dataclasses.asdict(FileState.of(path)) for path in pipeline.input_files(config)]
+    except FileNotFoundError as error:
+        raise InputError(f"{error.filename} is gone; put it back, or name where it is") from error
     if states == record.get("files"):
         return True
     return not changed_inputs(config, record)
@@ -115,18 +119,17 @@ def changed_inputs(config: Config, record: Mapping[str, Any]) -> list[str]:
 
     with pipeline.open_study(config) as study:
         for item in record["inputs"]:
-            study.digest_rows(item["role"], item["name"], item["rows"])
+            study.digest_rows(item["role"], item.get("subject", ""), item["rows"])
         now = study.inputs()
         if combined_digest(now, study.images) == record["content_digest"]:
             return []
     rows = {
-        (item.role, item.name, row): digest for item in now for row, digest in item.rows.items()
+        (item.role, item.subject, row): digest for item in now for row, digest in item.rows.items()
     }
-    then = {
-        (item["role"], item["name"], row): digest
+    changed = [
+        f"{item['name']} {row}"
         for item in record["inputs"]
         for row, digest in item["rows"].items()
-    }
-    changed = [f"{name} {row}" for (role, name, row) in then
-               if rows.get((role, name, row)) != then[role, name, row]]  # fmt: skip
+        if rows.get((item["role"], item.get("subject", ""), row)) != digest
+    ]
     return changed or ["names or order of images"]

@@ -19,14 +19,16 @@ from rsa_exp.errors import InputError
 from rsa_exp.identity import code_id, config_id
 from rsa_exp.outage import Outage
 from rsa_exp.record import entry_of, open_run, record_run
+from rsa_exp.resume import place
 from rsa_exp.schema import Config
 from rsa_exp.store_names import store_uri
 
 if TYPE_CHECKING:
     from rsa_exp.pipeline import RunResult
+    from rsa_exp.sweep import Membership
     from rsa_exp.tracking import Store, TrackedRun
 
-__all__ = ["JobSpec", "Outcome", "execute", "objective", "open_store"]
+__all__ = ["JobSpec", "Outcome", "execute", "file_failure", "objective", "open_store"]
 
 log = logging.getLogger("rsa_exp")
 
@@ -94,9 +96,26 @@ def execute(config: Config, spec: JobSpec) -> Outcome:
     InputError
         If the input, the output folder or, for a run by itself, the store cannot be used.
     """
-    output.claim_folder(spec.folder, "run")
+    output.prepare_folder(spec.folder)
     with filing.occupied(spec.folder, "run"), _log_file(spec.folder / "run.log"):
-        return _Job(config, spec).do()
+        job = _Job(config, spec)
+        output.claim_folder(spec.folder, "run")
+        return job.do()
+
+
+def file_failure(
+    folder: Path, name: str, overrides: list[str], sweep: Membership, error: str
+) -> None:
+    """File a run of a sweep that failed before it was one, so that the sweep counts it."""
+    run = filing.read_run(folder)
+    if run is not None and run.sweep == sweep.mark and run.overrides == overrides:
+        return  # it has filed itself
+    target = output.prepare_folder(place(folder))
+    failed = filing.Run(
+        uid=uuid4().hex, name=name, status="failed", begun=filing.now(), ended=filing.now(),
+        overrides=overrides, error=error, sweep=sweep.mark or "",
+    )  # fmt: skip
+    filing.write(target, failed)
 
 
 def objective(folder: Path, config: Config) -> float:
@@ -146,8 +165,18 @@ class _Job:
         self._outage = Outage(spec.sweep_folder) if spec.sweep_folder is not None else None
         self._tracked: TrackedRun | None = None
         tracking = config.tracking
+        before = filing.read_run(spec.folder)
+        requeued = (  # by a cluster, after its process was killed
+            before is not None
+            and before.status == "running"
+            and before.sweep == (spec.sweep or "")
+            and before.config_id == config_id(config)
+        )
+        self._requeued = requeued
+        if requeued:
+            (spec.folder / "scores.csv").unlink(missing_ok=True)
         self._run = filing.Run(
-            uid=uuid4().hex,
+            uid=before.uid if before is not None and requeued else uuid4().hex,
             name=spec.name,
             status="running",
             begun=filing.now(),
@@ -192,7 +221,10 @@ class _Job:
             return
         try:
             entry = entry_of(self._folder, self._run, self._config)
-            self._tracked = open_run(open_store(self._run.store, self._run.experiment), entry)
+            store = open_store(self._run.store, self._run.experiment)
+            self._tracked = (store.find(self._run.uid) if self._requeued else None) or open_run(
+                store, entry
+            )
         except InputError as error:
             if self._outage is None:
                 self._file(store="")  # it never was to be recorded anywhere

@@ -99,7 +99,7 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> Path:
 @contextmanager
 def _whole(path: Path) -> Iterator[BinaryIO]:
     """Open a file that is there once the block is left, whole; leave nothing if it fails."""
-    part = path.with_name(f".{path.name}.part")
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open("wb") as stream:
             yield stream

@@ -65,6 +65,8 @@ def write_summary(
         for name, table in tables.items()
         if table is not None
     ]
+    if summary.agreement is None:  # an earlier summary may have had one
+        (folder / "agreement.csv").unlink(missing_ok=True)
     for path in (folder / "figures").glob("*"):
         path.unlink()
     pictures = []
@@ -147,7 +149,7 @@ def collect(folder: Path) -> SweepRecord:
     ]  # fmt: skip
     return SweepRecord(
         sweep.name, sweep.command, sweep.begun, sweep.run_id or None, tuple(sweep.keys),
-        tuple(runs),
+        tuple(runs), sweep.n_planned,
     )  # fmt: skip
 
 
@@ -173,9 +175,11 @@ def _fetch(store: Store, sweep: str) -> SweepRecord:
     if not found:
         raise InputError(f"sweep {parent.run_id} has no runs in {store.uri}")
     runs = [_from_store(run, number, keys) for number, run in enumerate(found)]
+    planned = parent.tags.get("n_planned", "")
     return SweepRecord(
-        parent.name, parent.tags.get("command", ""), parent.begun, parent.run_id, keys, tuple(runs)
-    )
+        parent.name, parent.tags.get("command", ""), parent.begun, parent.run_id, keys,
+        tuple(runs), int(planned) if planned.isdecimal() else 0,
+    )  # fmt: skip
 
 
 def _from_store(run: RunRecord, number: int, keys: tuple[str, ...]) -> SweepRun:

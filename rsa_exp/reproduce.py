@@ -114,6 +114,8 @@ def _reproduce_sweep(
         new = SweepFiling(
             mark=uuid4().hex,
             name=f"{old.name} (reproduced)",
+            reproduces=old.run_id or old.name,
+            n_planned=len(records),
             status="running",
             begun=filing.now(),
             keys=old.keys,
@@ -135,8 +137,7 @@ def _reproduce_sweep(
             filing.write(folder, new)
             summary, files = write_summary(folder, figures=False)
             sync.record_sweep(folder, new, store, summary, files)
-    if old.run_id:
-        _link(store, old.run_id, new.run_id, _worst(verdicts).value)
+    _link(store, old.run_id, new.run_id, _worst(verdicts).value)
     parts = [f"{verdicts[kind]} {kind.value}" for kind in Verdict if verdicts[kind]]
     print(f"{_worst(verdicts).value}: of {len(records)} runs {', '.join(parts)}")
     return int(verdicts[Verdict.DIFFERENT] > 0)
@@ -184,8 +185,7 @@ def _reproduce(
         log.info(outcome.address)
     if outcome.run_id:
         store = open_store(store_uri(wishes.store_folder), config.tracking.experiment)
-        if record.run_id:
-            _link(store, record.run_id, outcome.run_id, comparison.verdict.value)
+        _link(store, record.run_id, outcome.run_id, comparison.verdict.value)
         _tag(store, outcome.run_id, "verdict", str(comparison))
     print(comparison)
     return comparison.verdict
@@ -281,7 +281,9 @@ def _refuse_changes(records: list[Recorded]) -> None:
 
 
 def _link(store: Store, old: str, new: str, verdict: str) -> None:
-    """Add a rerun to what the original says of its reruns."""
+    """Add a rerun to what the original says of its reruns, if this store has it."""
+    if not old or not store.has(old):
+        return
     before = store.client.get_run(old).data.tags.get("reproduced_by", "")
     _tag(store, old, "reproduced_by", "; ".join(filter(None, [before, f"{new} ({verdict})"])))
 

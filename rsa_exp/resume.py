@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rsa_exp import filing
 from rsa_exp.errors import InputError
@@ -14,9 +16,16 @@ from rsa_exp.filing import SUPERSEDED, Run, SweepFiling
 from rsa_exp.identity import code_id, config_id, same_inputs
 from rsa_exp.schema import Config, known_keys
 
-__all__ = ["earlier", "go_on", "place"]
+if TYPE_CHECKING:
+    from rsa_exp.sweep import Membership
+
+__all__ = ["changed_keys", "earlier", "go_on", "place"]
 
 _KEY = "resume="
+# Settings that name files, which no digest of settings covers.
+_OF_FILES = frozenset({"data.root", "data.brain", "data.model", "model.file", "images"})
+# Settings that a sweep can change without being another.
+_ASIDE = re.compile(r"(output_dir|figures|tracking)($|\.)")
 # Settings that tables such as data.rois have entries for.
 _OPEN = re.compile(r"data\.(rois|sources)\.")
 
@@ -54,9 +63,14 @@ def go_on(arguments: list[str]) -> tuple[list[str], Path | None]:
             f"{folder} is not the folder of a sweep: it has no {filing.SWEEP_FILE}; name one, or "
             "resume=last"
         )
+    if sweep.reproduces:
+        raise InputError(
+            f"{folder} is a reproduction of {sweep.reproduces}; reproduce that again instead"
+        )
     recorded = _settings(folder, sweep)
-    if sweep.started_in != str(Path.cwd()) and recorded:
-        print(f"note: the sweep was started in {sweep.started_in}; paths are taken from here")
+    if sweep.started_in != str(Path.cwd()) and Path(sweep.started_in).is_dir():
+        print(f"note: going on in {sweep.started_in}, where the sweep was started")
+        os.chdir(sweep.started_in)
     flags = [text for text in rest if text.startswith("-")]
     given = [text for text in rest if not text.startswith("-")]
     if not {"-m", "--multirun"}.intersection(flags):
@@ -67,12 +81,9 @@ def go_on(arguments: list[str]) -> tuple[list[str], Path | None]:
 
 def _folder(named: str, outputs: Path) -> Path:
     if named != "last":
-        return Path(named).expanduser().absolute()
-    sweeps = [
-        (sweep.begun, path.parent)
-        for path in outputs.rglob(filing.SWEEP_FILE)
-        if (sweep := filing.read_sweep(path.parent)) is not None
-    ]
+        return Path(named).expanduser().resolve()
+    found = filing.sweeps_below(outputs)
+    sweeps = [(sweep.begun, place_) for place_, sweep in found if not sweep.reproduces]
     if not sweeps:
         raise InputError(
             f"there is no sweep under {outputs.absolute()}; name its folder: resume=FOLDER"
@@ -94,7 +105,16 @@ def _settings(folder: Path, sweep: SweepFiling) -> list[str]:
     return list(sweep.overrides)
 
 
-def earlier(folder: Path, mark: str, resumed: str, config: Config) -> Path | None:
+def changed_keys(before: list[str], now: list[str]) -> list[str]:
+    """Keys of settings that numbers depend on and that are not what a sweep was begun with."""
+    old, new = (
+        dict(text.lstrip("+").split("=", 1) for text in texts if "=" in text)
+        for texts in (before, now)
+    )
+    return [key for key in new if old.get(key) != new[key] and not _ASIDE.match(key)]
+
+
+def earlier(sweep: Membership, config: Config, overrides: list[str]) -> Path | None:
     """Look for a run of a sweep that is finished and still holds.
 
     It holds when its settings, its inputs and the code are what they were. Runs of the same
@@ -102,14 +122,12 @@ def earlier(folder: Path, mark: str, resumed: str, config: Config) -> Path | Non
 
     Parameters
     ----------
-    folder : Path
-        The sweep's.
-    mark : str
-        What its runs carry.
-    resumed : str
-        When it was resumed.
+    sweep : Membership
+        Which was resumed.
     config : Config
         What is to be run.
+    overrides : list of str
+        Its own overrides: runs over other files have the same identity until these are read.
 
     Returns
     -------
@@ -121,20 +139,31 @@ def earlier(folder: Path, mark: str, resumed: str, config: Config) -> Path | Non
     InputError
         If such a run is under way, or an input cannot be used any more.
     """
+    if sweep.folder is None or sweep.mark is None or sweep.resumed is None:
+        return None
     kept = None
-    for place_, run in _index(folder, mark, resumed).get(config_id(config), []):
+    mine = _files_of(overrides, sweep.keys)
+    for place_, run in _index(sweep.folder, sweep.mark, sweep.resumed).get(config_id(config), []):
+        if _files_of(run.overrides, sweep.keys) != mine:
+            continue
         if filing.in_use(place_):
             raise InputError(f"another process is at work on the run in {place_}; wait for it")
         if kept is None and run.status == "finished" and _holds(place_, run, config):
             kept = place_
         else:
-            _supersede(folder, place_, run)
+            _supersede(sweep.folder, place_, run)
     return kept
+
+
+def _files_of(overrides: list[str], keys: tuple[str, ...]) -> dict[str, str]:
+    """Return what a run was told of files, where the sweep goes over several."""
+    given = dict(text.lstrip("+").split("=", 1) for text in overrides if "=" in text)
+    return {key: given.get(key, "") for key in _OF_FILES.intersection(keys)}
 
 
 def place(wanted: Path) -> Path:
     """Return a run's folder, or one beside it if that holds a run already."""
-    if not (wanted / filing.RUN_FILE).exists():
+    if not any((wanted / name).exists() for name in (filing.RUN_FILE, "scores.csv")):
         return wanted
     number = max(
         (int(path.name) for path in wanted.parent.iterdir() if path.name.isdigit()), default=-1
@@ -172,8 +201,10 @@ def _holds(folder: Path, run: Run, config: Config) -> bool:
 
 def _supersede(folder: Path, place_: Path, run: Run) -> None:
     """Move a run aside that is done again."""
-    changed = dataclasses.replace(run, superseded=True, recorded=False)
-    filing.write(place_, changed)
+    now = filing.read_run(place_)
+    if now is None or now.uid != run.uid:  # moved already, by another run of this sweep
+        return
+    filing.write(place_, dataclasses.replace(now, superseded=True, recorded=False))
     stamp = re.sub(r"[^0-9T]", "", run.begun)
     target = folder / SUPERSEDED / f"{place_.name}-{stamp}"
     target.parent.mkdir(exist_ok=True)

@@ -25,6 +25,7 @@ from rsa_exp import filing, interrupts, output
 from rsa_exp.config import first_line
 from rsa_exp.errors import InputError
 from rsa_exp.outage import Outage
+from rsa_exp.resume import changed_keys
 from rsa_exp.stats.parallel import n_workers
 from rsa_exp.store_names import store_uri
 from rsa_exp.terminal import ui_command
@@ -216,7 +217,7 @@ class Sweep:
         finished = int((summary.runs["status"] == "finished").sum())
         log.info(
             "\n%d of %d runs finished; all their scores: %s",
-            finished, len(summary.runs), self.folder / "scores.csv",
+            finished, max(len(summary.runs), self._sweep.n_planned), self.folder / "scores.csv",
         )  # fmt: skip
         log.info(summary.headline)
         log.info("report: %s", self.folder / "report.html")
@@ -269,10 +270,13 @@ class SweepCallback(Callback):
 def _begin(config: DictConfig) -> None:
     from rsa_exp.job import open_store
 
-    _prepare_launcher(config)
+    n_runs = _count_runs(config)
+    _prepare_launcher(config, n_runs)
     folder, resumed = Path(config.hydra.sweep.dir).absolute(), Sweep.resuming is not None
     before = filing.read_sweep(folder) if resumed else None
     if before is None:
+        if (folder / filing.SWEEP_FILE).exists():
+            raise InputError(f"{folder} holds a sweep already; go on with it: resume={folder}")
         output.claim_folder(folder, "sweep")
     task = list(config.hydra.overrides.task)
     overrides = _overrides(config)
@@ -289,16 +293,21 @@ def _begin(config: DictConfig) -> None:
         command=shlex.join(["python", "-m", "rsa_exp", *Sweep.typed]),
         started_in=str(Path.cwd()),
     )
+    if before is not None:
+        keys += changed_keys(before.overrides, task)
     if task != sweep.overrides:  # resumed with other settings
         command = shlex.join(["python", "-m", "rsa_exp", "--multirun", *task])
         sweep = dataclasses.replace(sweep, overrides=task, command=command)
     known = dict.fromkeys([*sweep.keys, *keys])
-    sweep = dataclasses.replace(sweep, status="running", ended="", keys=list(known))
+    sweep = dataclasses.replace(
+        sweep, status="running", ended="", keys=list(known), n_planned=n_runs
+    )
     if isinstance(tracking, dict) and tracking["enabled"]:
         uri = store_uri(Path(str(tracking["folder"])), server=bool(tracking["server"]))
         experiment = str(tracking["experiment"])
         store = open_store(uri, experiment)
-        sweep = dataclasses.replace(sweep, store=uri, experiment=experiment)
+        if (sweep.store, sweep.experiment) != (uri, experiment):
+            sweep = dataclasses.replace(sweep, store=uri, experiment=experiment, run_id="")
     Sweep(folder, sweep, store, figures=bool(config.figures.sweep), resumed=before is not None)
 
 
@@ -308,7 +317,21 @@ def _overrides(config: DictConfig) -> list[str]:
     return [f"{k}={v}" for k, v in params.items()] + list(config.hydra.overrides.task)
 
 
-def _prepare_launcher(config: DictConfig) -> None:
+def _count_runs(config: DictConfig) -> int:
+    """Count the runs of a sweep; 0 where its sweeper decides as it goes."""
+    if "max_batch_size" not in config.hydra.sweeper:  # not Hydra's own
+        return 0
+    parsed = OverridesParser.create().parse_overrides(_overrides(config))
+    values = {
+        item.key_or_group: len(list(item.sweep_string_iterator()))
+        if item.is_discrete_sweep()
+        else 1
+        for item in parsed
+    }
+    return math.prod(values.values())
+
+
+def _prepare_launcher(config: DictConfig, n_runs: int) -> None:
     """Check that a launcher's plugin is there, and start no more workers than there are runs.
 
     Workers share the cores evenly, whether they have something to do or not.
@@ -321,15 +344,9 @@ def _prepare_launcher(config: DictConfig) -> None:
             f"hydra/launcher={config.hydra.runtime.choices['hydra/launcher']} is a plugin that is "
             f'not installed: pip install -e ".[{extra}]"'
         )
-    if "n_jobs" in launcher and "max_batch_size" in config.hydra.sweeper:
-        parsed = OverridesParser.create().parse_overrides(_overrides(config))
-        values = {
-            item.key_or_group: len(list(item.sweep_string_iterator()))
-            for item in parsed
-            if item.is_discrete_sweep()
-        }
+    if "n_jobs" in launcher and n_runs:
         wanted = launcher.n_jobs if launcher.n_jobs > 0 else n_workers()
-        launcher.n_jobs = max(1, min(wanted, math.prod(values.values())))
+        launcher.n_jobs = min(wanted, n_runs)
 
 
 def swept_keys(overrides: list[str]) -> list[str]:

@@ -56,7 +56,8 @@ def sync(outputs: Path, store_folder: Path) -> int:
     uri = store_uri(store_folder)
     with filing.occupied(outputs, "runs"):
         reap(outputs)
-        runs = [run for _, run in filing.runs_below(outputs)]
+        busy = _busy(outputs)
+        runs = [run for _, run in filing.runs_below(outputs) if run.sweep not in busy]
         recorded, damaged = 0, 0
         for experiment in sorted({run.experiment for run in runs if run.store == uri}):
             lacking = [r for r in runs if r.store == uri and r.experiment == experiment]
@@ -64,7 +65,7 @@ def sync(outputs: Path, store_folder: Path) -> int:
                 done, bad = _sync(outputs, open_store(uri, experiment))
                 recorded, damaged = recorded + done, damaged + bad
     there = sum(run.recorded and run.store == uri for run in runs)
-    print(f"{recorded} runs recorded in {uri}; {there} were there already")
+    print(f"{recorded} runs recorded in {uri}; {there} are filed as there already")
     elsewhere = [run.store for run in runs if run.lacks_record and run.store != uri]
     for other in dict.fromkeys(elsewhere):
         print(
@@ -90,14 +91,9 @@ def _sync(outputs: Path, store: Store) -> tuple[int, int]:
 
 def _sweeps(outputs: Path, uri: str, experiment: str | None) -> list[tuple[Path, SweepFiling]]:
     """Sweeps under a folder that have ended and whose run in a store has not."""
-    found = [
-        (path.parent, sweep)
-        for path in sorted(outputs.rglob(filing.SWEEP_FILE))
-        if (sweep := filing.read_sweep(path.parent)) is not None
-    ]
     return [
         (folder, sweep)
-        for folder, sweep in found
+        for folder, sweep in filing.sweeps_below(outputs)
         if sweep.run_id
         and not sweep.recorded
         and sweep.status != "running"
@@ -105,17 +101,20 @@ def _sweeps(outputs: Path, uri: str, experiment: str | None) -> list[tuple[Path,
     ]
 
 
+def _busy(outputs: Path) -> set[str]:
+    """Return the marks of the sweeps under a folder that are under way."""
+    found = filing.sweeps_below(outputs)
+    return {sweep.mark for place, sweep in found if filing.in_use(place)}
+
+
 def reap(folder: Path) -> None:
     """File runs and sweeps under a folder as killed whose processes died without doing so."""
     for place, run in filing.runs_below(folder):
-        if run.status == "running" and not filing.in_use(place):
-            dead = dataclasses.replace(run, status="killed", error=_DIED, ended=filing.now())
-            filing.write(place, dead)
-    for path in folder.rglob(filing.SWEEP_FILE):
-        sweep = filing.read_sweep(path.parent)
-        if sweep is not None and sweep.status == "running" and not filing.in_use(path.parent):
-            ended = dataclasses.replace(sweep, status="killed", ended=filing.now())
-            filing.write(path.parent, ended)
+        if run.status == "running":
+            filing.file_as_dead(place, run, _DIED)
+    for place, sweep in filing.sweeps_below(folder):
+        if sweep.status == "running":
+            filing.file_as_dead(place, sweep, _DIED)
 
 
 def record_runs(folder: Path, store: Store, *, progress: bool = False) -> tuple[int, int]:
@@ -132,10 +131,11 @@ def record_runs(folder: Path, store: Store, *, progress: bool = False) -> tuple[
         If the store does not take them.
     """
     mine = (store.uri, store.experiment)
+    busy = _busy(folder) if progress else set()  # what a sweep under way records itself
     lacking = [
         (place, run)
         for place, run in filing.runs_below(folder)
-        if run.lacks_record and (run.store, run.experiment) == mine
+        if run.lacks_record and (run.store, run.experiment) == mine and run.sweep not in busy
     ]
     damaged: list[Path] = []
     quiet = None if progress else True
@@ -164,6 +164,7 @@ def open_sweep(store: Store, folder: Path, sweep: SweepFiling) -> SweepFiling:
         "folder": str(folder),
         "swept": ", ".join(sweep.keys),
         "command": sweep.command,
+        "n_planned": str(sweep.n_planned),
     }
     known = sweep.run_id
     if not known and (orphan := store.find(sweep.mark)) is not None:

@@ -226,7 +226,7 @@ def test_a_sweep_counts_its_own_runs_wherever_they_are(
     assert finished.status == 0
     assert "4 of 4 runs finished" in finished.out
     assert len((tmp_path / "sw" / "scores.csv").read_text().splitlines()) == 1 + 4 * 3
-    check(cli(*files.arguments, "roi=V1,V2", "-m", *where), "holds the results of another sweep")
+    check(cli(*files.arguments, "roi=V1,V2", "-m", *where), "holds a sweep already")
 
 
 def test_names_of_any_kind(files: Files, cli: Callable[..., Finished]) -> None:

@@ -105,6 +105,51 @@ def test_resume_adds_what_is_typed_besides(files: Files, cli: Cli, tmp_path: Pat
     }  # fmt: skip
 
 
+def test_a_sweep_over_files_resumes_and_counts_each_cell_once(
+    files: Files, cli: Cli, tmp_path: Path
+) -> None:
+    import shutil
+
+    shutil.copy(files.model, files.folder / "other.h5")
+    arguments = [text for text in files.arguments if "data.model" not in text]
+    over = ["data.model=models.h5,other.h5", "roi=V1,[V1,V2]", "inference.n_boot=20"]
+    assert cli(*arguments, *over, "-m").status == 0
+    sweep = sweep_of(tmp_path)
+    before = uids(sweep)
+    assert cli("resume=last").status == 0
+    assert uids(sweep) == before
+    assert not (sweep / "superseded").exists()
+    scores = pd.read_csv(sweep / "scores.csv")
+    counted = scores["q_sweep"].notna()
+    assert (len(scores), counted.sum()) == (18, 12)  # V1 was scored twice by each model
+    assert set(scores.loc[counted, "n_tests_sweep"]) == {12}
+
+
+def test_runs_that_never_were_are_counted(files: Files, cli: Cli, tmp_path: Path) -> None:
+    arguments = [*files.arguments, "inference=none", "roi=V1", "metric=corr,corrr", "-m"]
+    finished = cli(*arguments)
+    assert finished.status == 1
+    assert "1 of 2 runs finished" in finished.out
+    runs = pd.read_csv(sweep_of(tmp_path) / "runs.csv")
+    assert list(runs["status"]) == ["finished", "failed"]
+    assert "did you mean 'corr'" in runs["error"].iloc[1]
+
+
+def test_a_run_that_a_cluster_starts_again_is_the_same_run(
+    files: Files, cli: Cli, tmp_path: Path
+) -> None:
+    arguments = [*files.arguments, "inference=none", f"hydra.run.dir={tmp_path}/run"]
+    assert cli(*arguments).status == 0
+    run = filing.read_run(tmp_path / "run")
+    assert run is not None
+    edit(tmp_path / "run" / "run.json", status="running")  # as if it had been killed
+    assert cli(*arguments).status == 0
+    again = filing.read_run(tmp_path / "run")
+    assert again is not None
+    assert (again.uid, again.status) == (run.uid, "finished")
+    assert "holds the results of another run" in cli(*arguments).err
+
+
 def test_what_cannot_be_resumed_is_said_in_one_line(files: Files, cli: Cli, tmp_path: Path) -> None:
     def refused(*arguments: str) -> str:
         finished = cli(*arguments)

@@ -49,6 +49,8 @@ class InputRecord:
         xxh3_128 of each row used.
     n_images, n_rdms : int
         Images and RDMs in the whole file.
+    subject : str
+        Whose it is; empty for a model's.
     """
 
     role: str
@@ -58,3 +60,4 @@ class InputRecord:
     rows: dict[str, str]
     n_images: int
     n_rdms: int
+    subject: str = ""

@@ -239,29 +239,29 @@ class Study:
                 file.row_digests(),
                 file.n_cond,
                 len(file.row_names),
+                subject,
             )
-            for role, files in (("brain", self._brain.values()), ("model", [self._model]))
-            for file in files
+            for role, files in (("brain", self._brain), ("model", {"": self._model}))
+            for subject, file in files.items()
             if file.row_digests()
         ]
 
-    def digest_rows(self, role: str, name: str, rows: Iterable[str]) -> None:
+    def digest_rows(self, role: str, subject: str, rows: Iterable[str]) -> None:
         """Read rows of a file for their digests alone, to be had from `inputs`.
 
         Parameters
         ----------
-        role, name : str
-            Which file, as an `InputRecord` has them.
+        role, subject : str
+            Which file, as an `InputRecord` has them; a subject that the study has not is left out.
         rows : iterable of str
             Which rows, as its `rows` are keyed; those that the file has not are left out.
         """
-        files = [self._model] if role == "model" else self._brain.values()
-        for file in files:
-            if file.path.name == name:
-                for key in rows:
-                    row = file.row_of_key(key)
-                    if row is not None:
-                        file.read_row(row)
+        file = self._model if role == "model" else self._brain.get(subject)
+        if file is not None:
+            found = map(file.row_of_key, rows)
+            for row in found:
+                if row is not None:
+                    file.read_row(row)
 
     def _read(self, file: RdmFile, row: int) -> FloatArray:
         values = self._gather_of(file)(file.read_row(row))

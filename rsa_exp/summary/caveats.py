@@ -56,10 +56,12 @@ def _unfinished(summary: Summary) -> Iterator[str]:
             more = f"; and {len(those) - 4} more" if len(those) > 4 else ""
             share = f"{len(those)} of {len(runs)} runs"
             yield f"{share} {what}, so their scores are missing: {names}{more}."
-    numbers = {run.number for run in runs}
-    lost = [n for n in range(max(numbers, default=-1) + 1) if n not in numbers]
-    if lost:
-        yield f"Of {_count(len(lost), 'run')} (number {listing(lost)}) nothing was found."
+    never = summary.record.n_planned - len(runs)
+    if never > 0:
+        yield (
+            f"{never} of {summary.record.n_planned} runs that were asked for were never begun; "
+            "resume the sweep to have them."
+        )
 
 
 def _subjects(summary: Summary) -> Iterator[str]:
@@ -185,9 +187,12 @@ def _code(runs: tuple[SweepRun, ...]) -> Iterator[str]:
     records = [run.provenance for run in runs if run.provenance]
     if any(record.get("git_dirty") for record in records):
         yield "The code had changes that are in no commit: the commit alone does not reproduce it."
-    commits = {record.get("git_commit") for record in records}
-    if len(commits) > 1:
-        yield f"Runs were made by {len(commits)} different states of the code."
+    states = {record.get("code_id") for record in records}
+    if len(states) > 1:
+        yield (
+            f"Runs were made by {len(states)} different states of the code that numbers come from; "
+            "resume the sweep to do again what no longer holds."
+        )
 
 
 def _count(n: int, noun: str) -> str:

@@ -79,6 +79,8 @@ class SweepRecord:
         What was swept.
     runs : tuple of SweepRun
         In order of their numbers.
+    n_planned : int
+        Runs that were asked for; 0 if that is not known.
     """
 
     name: str
@@ -87,6 +89,7 @@ class SweepRecord:
     run_id: str | None
     keys: tuple[str, ...]
     runs: tuple[SweepRun, ...]
+    n_planned: int = 0
 
     @property
     def finished(self) -> tuple[SweepRun, ...]:

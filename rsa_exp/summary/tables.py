@@ -48,15 +48,24 @@ def score_table(record: SweepRecord, extra: Mapping[str, str]) -> pd.DataFrame:
         )
     sizes = [len(table) for table in tables]
     joined = pd.concat(tables, ignore_index=True)
-    corrected = correct_over_runs(tables, [run.null for run in runs])
-    of_sweep = np.repeat([_family(run) == "sweep" for run in runs], sizes)
-    for own, over in _OVER_SWEEP.items():
-        joined[over] = corrected[own]
-        joined[own] = joined[own].where(~of_sweep, corrected[own])
     joined.insert(0, "run", np.repeat([run.number for run in runs], sizes))
     for place, (key, column) in enumerate(extra.items()):
         values = np.array([run.settings.get(key, "") for run in runs], dtype=object)
         joined.insert(1 + place, column, np.repeat(values, sizes))
+    # A cell that two runs scored is one test: the later one's.
+    cell = [*extra.values(), "study", "subject", "roi", "model", "layer", "metric"]
+    last = ~joined.duplicated(cell, keep="last").to_numpy()
+    parts = np.split(last, np.cumsum(sizes)[:-1])
+    tested = [(table[kept], run.null) for table, kept, run in zip(tables, parts, runs, strict=True)]
+    tested = [(table, null) for table, null in tested if len(table)]
+    corrected = correct_over_runs(*zip(*tested, strict=True))
+    corrected = corrected.set_index(np.flatnonzero(last))
+    of_sweep = np.repeat([_family(run) == "sweep" for run in runs], sizes)
+    for own, over in _OVER_SWEEP.items():
+        joined[over] = corrected[own].reindex(joined.index)
+        joined[own] = joined[own].where(~of_sweep, joined[over])
+    joined["n_tests_sweep"] = joined["n_tests_sweep"].fillna(0).astype(int)
+    joined["n_tests"] = joined["n_tests"].fillna(0).astype(int)
     return joined
 
 
