@@ -28,10 +28,12 @@ from rsa_exp import interrupts
 from rsa_exp.arguments import COMMANDS
 from rsa_exp.errors import InputError, listing, suggestion
 from rsa_exp.job import JobSpec, execute, file_failure, objective
+from rsa_exp.membership import membership, run_name
 from rsa_exp.resume import earlier, go_on, place
 from rsa_exp.schema import FilesData, known_keys
 from rsa_exp.store_names import store_uri
-from rsa_exp.sweep import Sweep, SweepAborted, membership, run_name
+from rsa_exp.sweep import Sweep, SweepAborted
+from rsa_exp.sweeper import check_each_value_once
 from rsa_exp.terminal import ui_command
 
 __all__ = ["explain", "launch"]
@@ -63,6 +65,7 @@ def launch(arguments: list[str]) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what it would print
     sys.argv[1:] = arguments
     settings.register()
+    check_each_value_once()
     # Our settings of a launcher are checked against its plugin's schema of the same name, as meant.
     warnings.filterwarnings("ignore", "(?s).*validated against ConfigStore schema with the same")
     os.environ.setdefault("PYTHONWARNINGS", "ignore::UserWarning:multiprocessing.process")

@@ -24,8 +24,8 @@ from rsa_exp.schema import Config
 from rsa_exp.store_names import store_uri
 
 if TYPE_CHECKING:
+    from rsa_exp.membership import Membership
     from rsa_exp.pipeline import RunResult
-    from rsa_exp.sweep import Membership
     from rsa_exp.tracking import Store, TrackedRun
 
 __all__ = ["JobSpec", "Outcome", "execute", "file_failure", "objective", "open_store"]

@@ -44,7 +44,7 @@ class Entry:
     tags : dict of str to str
         Tags that it ends with.
     inputs : list of dict
-        Arguments of `TrackedRun.log_input`.
+        What `TrackedRun.log_inputs` takes.
     files : list of Path
         Its artifacts.
     """

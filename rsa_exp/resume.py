@@ -17,7 +17,7 @@ from rsa_exp.identity import code_id, config_id, same_inputs
 from rsa_exp.schema import Config, known_keys
 
 if TYPE_CHECKING:
-    from rsa_exp.sweep import Membership
+    from rsa_exp.membership import Membership
 
 __all__ = ["changed_keys", "earlier", "go_on", "place"]
 

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
 import math
-import os
 import shlex
-from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -24,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rsa_exp import filing, interrupts, output
 from rsa_exp.config import first_line
 from rsa_exp.errors import InputError
+from rsa_exp.membership import Membership, announce
 from rsa_exp.outage import Outage
 from rsa_exp.resume import changed_keys
 from rsa_exp.stats.parallel import n_workers
@@ -31,57 +28,14 @@ from rsa_exp.store_names import store_uri
 from rsa_exp.terminal import ui_command
 
 if TYPE_CHECKING:
-    from rsa_exp.schema import Config
     from rsa_exp.tracking import Store
 
-__all__ = [
-    "Membership", "Sweep", "SweepAborted", "SweepCallback", "membership", "run_name", "swept_keys",
-]  # fmt: skip
+__all__ = ["Sweep", "SweepAborted", "SweepCallback", "swept_keys"]
 
 log = logging.getLogger("rsa_exp")
 
-# Reaches jobs that a launcher starts in other processes.
-_ENVIRONMENT = "RSA_EXP_SWEEP"
-# These are in every run's name in a form of their own, or say nothing in it.
-_NAMED = ("subject", "roi", "layer", "metric")
 # What installs Hydra's launchers that are plugins.
 _EXTRAS = {"hydra_joblib_launcher": "parallel", "hydra_submitit_launcher": "slurm"}
-
-
-@dataclass(frozen=True)
-class Membership:
-    """What a job knows of the sweep it belongs to; nothing outside a multirun.
-
-    Attributes
-    ----------
-    folder : Path or None
-        The sweep's.
-    mark : str or None
-        What its runs carry on disk.
-    parent : str or None
-        Id of its run in the store.
-    keys : tuple of str
-        What was swept.
-    resumed : str or None
-        When it was resumed; None if it was not, so that none of its runs can be finished.
-    """
-
-    folder: Path | None = None
-    mark: str | None = None
-    parent: str | None = None
-    keys: tuple[str, ...] = ()
-    resumed: str | None = None
-
-
-def membership() -> Membership:
-    """Return the sweep that this process's job belongs to, also in a launcher's own process."""
-    record = json.loads(os.environ.get(_ENVIRONMENT, "{}"))
-    if not record:
-        return Membership()
-    return Membership(
-        Path(record["folder"]), record["mark"], record["parent"], tuple(record["keys"]),
-        record["resumed"],
-    )  # fmt: skip
 
 
 class Sweep:
@@ -133,9 +87,9 @@ class Sweep:
         try:
             self._begin(resumed)
         except BaseException:
-            ended = dataclasses.replace(self._sweep, status="failed", ended=filing.now())
-            with self._held, suppress(OSError):
-                filing.write(folder, ended)
+            with self._held:
+                if not resumed:
+                    (folder / filing.SWEEP_FILE).unlink(missing_ok=True)
             raise
         Sweep.current = self
 
@@ -152,14 +106,15 @@ class Sweep:
         filing.write(self.folder, self._sweep)
         if resumed and self._store is not None:
             sync.adopt(self.folder, self._sweep)
-        record = {
-            "folder": str(self.folder),
-            "mark": self._sweep.mark,
-            "parent": self._sweep.run_id or None,
-            "keys": self._sweep.keys,
-            "resumed": filing.now() if resumed else None,
-        }
-        os.environ[_ENVIRONMENT] = json.dumps(record)
+        announce(
+            Membership(
+                self.folder,
+                self._sweep.mark,
+                self._sweep.run_id or None,
+                tuple(self._sweep.keys),
+                filing.now() if resumed else None,
+            )
+        )
 
     def finish(self, error: BaseException | None) -> BaseException | None:
         """Sum the sweep up, end its run in the store, and say where everything is.
@@ -175,11 +130,13 @@ class Sweep:
             `error`, or what went wrong here.
         """
         Sweep.current = None
-        os.environ.pop(_ENVIRONMENT, None)
+        announce(None)
         interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
         try:
             with self._held:
-                self._file_end(error)
+                if not self._file_end(error) and error is not None and not interrupted:
+                    self._forget(error)
+                    return error
                 self._sum_up(figures=self._figures and not interrupted)
         except InputError as second:
             error = error or second
@@ -187,10 +144,39 @@ class Sweep:
             error = error or InputError(f"the sweep's summary could not be written: {second}")
         except (KeyboardInterrupt, SystemExit) as second:
             error = second
+        except Exception:
+            if not interrupted:
+                raise
+            # Half an import may be all that a signal left of what sums up.
+            self._end_unsummed()
         return error
 
-    def _file_end(self, error: BaseException | None) -> None:
-        """Say how the sweep ended, also of runs that failed in other processes."""
+    def _end_unsummed(self) -> None:
+        from rsa_exp.tracking import TrackedRun
+
+        folder = shlex.quote(str(self.folder))
+        log.warning("not summed up; python -m rsa_exp report %s does it", folder)
+        if self._store is not None:
+            with suppress(Exception):  # it is the user who wants to leave
+                TrackedRun(self._store, self._sweep.run_id).end(self._sweep.status)
+
+    def _forget(self, error: BaseException) -> None:
+        """Leave nothing to resume of a sweep that none of its runs could be made of."""
+        from rsa_exp.tracking import TrackedRun
+
+        (self.folder / filing.SWEEP_FILE).unlink(missing_ok=True)
+        if self._store is not None:
+            with interrupts.shield(closing=True), suppress(Exception):
+                TrackedRun(self._store, self._sweep.run_id).end("failed", str(error))
+
+    def _file_end(self, error: BaseException | None) -> bool:
+        """Say how the sweep ended, also of runs that failed in other processes.
+
+        Returns
+        -------
+        bool
+            Whether any run was begun.
+        """
         from rsa_exp import sync
 
         sync.reap(self.folder)
@@ -201,6 +187,7 @@ class Sweep:
             status = "killed" if isinstance(error, KeyboardInterrupt | SystemExit) else "failed"
         self._sweep = dataclasses.replace(self._sweep, status=status, ended=filing.now())
         filing.write(self.folder, self._sweep)
+        return bool(runs)
 
     def _sum_up(self, *, figures: bool) -> None:
         from rsa_exp import sync
@@ -354,34 +341,3 @@ def swept_keys(overrides: list[str]) -> list[str]:
     parsed = OverridesParser.create().parse_overrides(overrides)
     last = {item.key_or_group: item.is_sweep_override() for item in parsed}
     return [key for key, swept in last.items() if swept]
-
-
-def run_name(config: Config, overrides: list[str], keys: Sequence[str]) -> str:
-    """Name a run by what tells it from the others: subject, metric, and what else was swept.
-
-    Parameters
-    ----------
-    config : Config
-        The run's config.
-    overrides : list of str
-        The run's own overrides, ``key=value``.
-    keys : sequence of str
-        Keys that the sweep gave several values.
-
-    Returns
-    -------
-    str
-        For example ``sub-1 corr``, ``joint LHLOC spearman align=exact``.
-    """
-    parts = [config.subject if config.subject in {"joint", "group"} else f"sub-{config.subject}"]
-    parts += [
-        value if isinstance(value, str) else ",".join(value)
-        for value in (config.roi, config.layer)
-        if value != "all"
-    ]
-    parts.append(config.metric)
-    for text in overrides:
-        key, _, value = text.partition("=")
-        if key.lstrip("+") in keys and key not in _NAMED:
-            parts.append(f"{key.lstrip('+').removeprefix('data.')}={value}")
-    return " ".join(parts)[:250]

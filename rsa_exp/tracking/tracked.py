@@ -67,20 +67,29 @@ class TrackedRun:
             place = "figures" if path.parent.name == "figures" else None
             client.log_artifact(self.run_id, str(path), place)
 
-    def log_input(
-        self, role: str, name: str, digest: str, path: str, profile: Mapping[str, Any]
-    ) -> None:
-        """Record a data set that was read, with its content digest (at most 36 characters)."""
-        dataset = Dataset(
-            name=name,
-            digest=digest,
-            source_type="local",
-            source=json.dumps({"uri": path}),
-            profile=json.dumps(profile),
-        )
-        tags = [InputTag("mlflow.data.context", role)]
-        given = [DatasetInput(dataset, tags)]
-        raced(lambda: self.store.client.log_inputs(self.run_id, given))
+    def log_inputs(self, inputs: Sequence[Mapping[str, Any]]) -> None:
+        """Record the data sets that were read.
+
+        Parameters
+        ----------
+        inputs : sequence of mapping
+            Of each: role, name, digest (at most 36 characters), path, profile.
+        """
+        given = [
+            DatasetInput(
+                Dataset(
+                    name=item["name"],
+                    digest=item["digest"],
+                    source_type="local",
+                    source=json.dumps({"uri": item["path"]}),
+                    profile=json.dumps(item["profile"]),
+                ),
+                [InputTag("mlflow.data.context", item["role"])],
+            )
+            for item in inputs
+        ]
+        if given:
+            raced(lambda: self.store.client.log_inputs(self.run_id, given))
 
     def end(self, status: str, error: str | None = None, at: int | None = None) -> None:
         """End the run as finished, failed or killed, with the reason as the tag ``error``."""
@@ -97,8 +106,7 @@ class TrackedRun:
             If the store does not take it; what is on disk stays.
         """
         try:
-            for item in entry.inputs:
-                self.log_input(**item)
+            self.log_inputs(entry.inputs)
             self.log(metrics=entry.metrics, tags=entry.tags, files=entry.files, at=entry.ended)
             self.end(entry.status, entry.error, entry.ended)
         except FAILURES as error:
