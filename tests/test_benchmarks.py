@@ -48,6 +48,22 @@ def test_dual_bootstrap_agrees_with_rsatoolbox(tiny_study: Path) -> None:
 
 
 @pytest.mark.slow
+def test_interruptions() -> None:
+    """A killed sweep and one told to end lose nothing: the benchmark's own exit status."""
+    few = ["--moments", "1", "--ways", "sigkill", "sigterm"]
+    small = ["subject=1,2", "data.n_images=40", "inference=none", "figures=none"]
+    out = bench("interruptions.py", *few, "--settings", *small)
+    assert len(re.findall(r"\d\.\d of 2", out)) == 2
+
+
+@pytest.mark.slow
+def test_sweep() -> None:
+    small = ["--subjects", "1", "--rois", "1", "--layers", "1", "--images", "60", "--part", "2"]
+    out = bench("sweep.py", *small, "--cases", "none", "figures")
+    assert len(re.findall(r"\| 2 \|.*\d GB", out)) == 2
+
+
+@pytest.mark.slow
 def test_full_size(tmp_path: Path) -> None:
     folder = str(tmp_path)
     sweep = bench("full_study.py", "--folder", folder)

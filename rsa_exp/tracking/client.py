@@ -27,6 +27,9 @@ __all__ = ["FAILURES", "connect", "raced", "reason"]
 for _name in ("mlflow", "alembic", "urllib3"):  # stores line by line, every retry
     logging.getLogger(_name).setLevel(logging.ERROR)
 
+# Its errors come with a traceback, and are said in one line where they are met.
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+
 FAILURES = (MlflowException, SQLAlchemyError, OSError, ImportError)
 """What a store that cannot be used raises."""
 
