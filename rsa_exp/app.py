@@ -134,9 +134,11 @@ def _job(composed: DictConfig) -> float:
         spec = JobSpec(folder, name, overrides, sweep.parent, sweep.mark, sweep.folder)
         outcome = execute(config, spec)
     except InputError as error:
+        said = str(error) in map(str, _failures)
         _failures.append(error)
         if not multirun or Sweep.current is not None:  # else the sweep's own process says it
-            log.error(f"{name}: {error}" if name and multirun else str(error))  # noqa: TRY400
+            reason = "the same" if said else str(error)
+            log.error(f"{name}: {reason}" if name and multirun else str(error))  # noqa: TRY400
         if multirun:
             with suppress(OSError, InputError):
                 file_failure(folder, name or " ".join(overrides), overrides, sweep, str(error))
