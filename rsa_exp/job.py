@@ -165,22 +165,21 @@ class _Job:
         self._outage = Outage(spec.sweep_folder) if spec.sweep_folder is not None else None
         self._tracked: TrackedRun | None = None
         tracking = config.tracking
+        identity = config_id(config)
         before = filing.read_run(spec.folder)
-        requeued = (  # by a cluster, after its process was killed
+        self._requeued = (  # by a cluster, after its process was killed
             before is not None
-            and before.status == "running"
-            and before.sweep == (spec.sweep or "")
-            and before.config_id == config_id(config)
+            and (before.status, before.sweep, before.config_id)
+            == ("running", spec.sweep or "", identity)
         )
-        self._requeued = requeued
-        if requeued:
+        if self._requeued:
             (spec.folder / "scores.csv").unlink(missing_ok=True)
         self._run = filing.Run(
-            uid=before.uid if before is not None and requeued else uuid4().hex,
+            uid=before.uid if before is not None and self._requeued else uuid4().hex,
             name=spec.name,
             status="running",
             begun=filing.now(),
-            config_id=config_id(config),
+            config_id=identity,
             code_id=code_id(),
             overrides=spec.overrides,
             sweep=spec.sweep or "",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,7 +62,7 @@ def sync(outputs: Path, store_folder: Path) -> int:
         for experiment in sorted({run.experiment for run in runs if run.store == uri}):
             lacking = [r for r in runs if r.store == uri and r.experiment == experiment]
             if any(run.lacks_record for run in lacking) or _sweeps(outputs, uri, experiment):
-                done, bad = _sync(outputs, open_store(uri, experiment))
+                done, bad = _sync(outputs, open_store(uri, experiment), busy)
                 recorded, damaged = recorded + done, damaged + bad
     there = sum(run.recorded and run.store == uri for run in runs)
     print(f"{recorded} runs recorded in {uri}; {there} are filed as there already")
@@ -75,11 +75,11 @@ def sync(outputs: Path, store_folder: Path) -> int:
     return 1 if damaged else 0
 
 
-def _sync(outputs: Path, store: Store) -> tuple[int, int]:
+def _sync(outputs: Path, store: Store, busy: Set[str]) -> tuple[int, int]:
     from rsa_exp.report import collect, summary_files, write_summary
     from rsa_exp.summary import summarise
 
-    done, bad = record_runs(outputs, store, progress=True)
+    done, bad = record_runs(outputs, store, busy, progress=True)
     for folder, sweep in _sweeps(outputs, store.uri, store.experiment):
         if (folder / "report.html").is_file():
             summary, files = summarise(collect(folder)), summary_files(folder)
@@ -117,8 +117,21 @@ def reap(folder: Path) -> None:
             filing.file_as_dead(place, sweep, _DIED)
 
 
-def record_runs(folder: Path, store: Store, *, progress: bool = False) -> tuple[int, int]:
+def record_runs(
+    folder: Path, store: Store, busy: Set[str] = frozenset(), *, progress: bool = False
+) -> tuple[int, int]:
     """Give a store what it lacks of the runs under a folder that belong to it.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the runs are.
+    store : Store
+        Where they are to be recorded.
+    busy : set of str
+        Marks of sweeps under way, which record their runs themselves.
+    progress : bool
+        Whether a bar is shown.
 
     Returns
     -------
@@ -131,7 +144,6 @@ def record_runs(folder: Path, store: Store, *, progress: bool = False) -> tuple[
         If the store does not take them.
     """
     mine = (store.uri, store.experiment)
-    busy = _busy(folder) if progress else set()  # what a sweep under way records itself
     lacking = [
         (place, run)
         for place, run in filing.runs_below(folder)
