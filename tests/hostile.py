@@ -17,6 +17,8 @@ import json, resource, sys
 from pathlib import Path
 from rsa_exp.data import RdmFile
 from rsa_exp.errors import InputError
+status = Path("/proc/self/status")
+unit = 1 if sys.platform == "darwin" else 1024
 print(json.dumps(0), flush=True)
 for line in sys.stdin:
     try:
@@ -30,9 +32,12 @@ for line in sys.stdin:
         said = str(error)
     except Exception as error:
         said = f"TRACEBACK {type(error).__name__}: {error}"
-    peak = max(resource.getrusage(who).ru_maxrss
-               for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    print(json.dumps([said, peak * 1024]), flush=True)
+    if status.exists():  # Linux's ru_maxrss begins at what the process that started this one had
+        own = int(status.read_text().split("VmHWM:")[1].split()[0]) * 1024
+    else:
+        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
+    print(json.dumps([said, max(own, child)]), flush=True)
 """
 
 
