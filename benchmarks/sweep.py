@@ -7,7 +7,8 @@ one score with its inference, typed as a user types it and tracked in a store th
 What its processes did that is not a stage of a run's scoring (the ``seconds`` in its
 ``provenance.json``, without drawing) is overhead: start, imports, composing configs, writing and
 recording, figures, the summary. With workers side by side their time is added up. What takes long,
-figures and Slurm, is measured on a part of the runs. Memory is the largest process's.
+figures and Slurm, is measured on a part of the runs, unless ``--part 300`` asks for all. Memory is
+the largest process's.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def cases(workers: int) -> dict[str, Case]:
 def measure(case: Case, study: Path, given: argparse.Namespace) -> str:
     """Run a case's sweep; return its row of the table."""
     subjects, rois = given.subjects, given.rois
-    if case.part:
+    if case.part and given.part < subjects * rois * given.layers * len(METRICS):
         subjects = 1
         rois = min(rois, max(1, given.part // (given.layers * len(METRICS))))
     swept = {
