@@ -213,8 +213,8 @@ def _best(run: Recorded) -> list[str]:
     lines = ["Best layer of each ROI (all layers, intervals and tests are in scores.csv):", ""]
     rows = []
     for roi, cells in scores.groupby("roi", sort=False):
-        if cells["score"].notna().any():
-            best = cells.loc[(metric.sign * cells["score"]).idxmax()]
+        if (at := metric.best(cells["score"])) is not None:
+            best = cells.iloc[at]
             interval = ""
             if "ci_low" in cells and best["ci_low"] == best["ci_low"]:
                 level = f"{run.config.inference.ci:.0%}"

@@ -346,10 +346,10 @@ def _best_pair(
     scores: pd.DataFrame, scored: Scored, metric: Metric, n_images: int
 ) -> RdmPair | None:
     """Return the ROI and layer with the best score."""
-    if scores["score"].isna().all():
+    at = metric.best(scores["score"])
+    if at is None:
         return None
-    at = scores["score"].idxmax() if metric.greater_is_better else scores["score"].idxmin()
-    roi, layer = scores.loc[at, "roi"], scores.loc[at, "layer"]
+    roi, layer = scores["roi"].iloc[at], scores["layer"].iloc[at]
     return RdmPair(
         brain=squareform(scored.rois[roi], checks=False),
         model=squareform(scored.layers[layer], checks=False),

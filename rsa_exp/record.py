@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rsa_exp import filing, output
 from rsa_exp.config import from_logged
 from rsa_exp.schema import Config, FilesData
+from rsa_exp.significance import ALPHA
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -207,17 +208,15 @@ def _opening(folder: Path, run: filing.Run, config: Config) -> dict[str, str]:
 def _metrics(scores: pd.DataFrame, config: Config) -> list[tuple[str, float, int]]:
     from rsa_exp.stats.metrics import METRICS
     from rsa_exp.store_names import metric_name
-    from rsa_exp.terminal import ALPHA
 
-    greater = METRICS[config.metric].greater_is_better
+    metric = METRICS[config.metric]
     metrics: list[tuple[str, float, int]] = []
     for roi, rows in scores.groupby("roi", sort=False):
         for row in rows.itertuples():
             metrics.append((metric_name("score", str(roi), row.layer), row.score, 0))
             metrics.append((metric_name("profile", str(roi)), row.score, row.depth))
-        if rows["score"].notna().any():
-            best = rows["score"].max() if greater else rows["score"].min()
-            metrics.append((metric_name("best", str(roi)), best, 0))
+        if (at := metric.best(rows["score"])) is not None:
+            metrics.append((metric_name("best", str(roi)), rows["score"].iloc[at], 0))
         for column in ("ceiling_low", "ceiling_high"):
             metrics.append((metric_name(column, str(roi)), rows[column].iloc[0], 0))
     if len(scores) == 1:
@@ -233,7 +232,7 @@ def _closing(scores: pd.DataFrame, record: Mapping[str, Any], config: Config) ->
     from rsa_exp.stats.metrics import METRICS
     from rsa_exp.store_names import metric_name
 
-    greater = METRICS[config.metric].greater_is_better
+    metric = METRICS[config.metric]
     tags = {"content_digest": record["content_digest"]}
     tags |= {f"version.{name}": str(version) for name, version in record["packages"].items()}
     if record["git_commit"] is not None:
@@ -241,9 +240,8 @@ def _closing(scores: pd.DataFrame, record: Mapping[str, Any], config: Config) ->
         tags |= {"mlflow.source.git.commit": record["git_commit"], "git_dirty": dirty}
     tags["mlflow.note.content"] = _note(scores, record)
     for roi, rows in scores.groupby("roi", sort=False):
-        if rows["score"].notna().any():
-            at = rows["score"].idxmax() if greater else rows["score"].idxmin()
-            tags[metric_name("best", str(roi))] = str(rows.loc[at, "layer"])
+        if (at := metric.best(rows["score"])) is not None:
+            tags[metric_name("best", str(roi))] = str(rows["layer"].iloc[at])
     return tags
 
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+from rsa_exp.significance import ALPHA
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -21,9 +23,6 @@ __all__ = ["ConsoleHandler", "score_table", "summary_of_tests", "tolerant_consol
 
 # Progress bars of one process: a lock shared between processes would outlive a launcher's workers.
 tqdm.set_lock(threading.RLock())
-
-# What counts as significant in the line below a table.
-ALPHA = 0.05
 
 
 class ConsoleHandler(logging.Handler):

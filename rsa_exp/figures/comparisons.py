@@ -12,7 +12,6 @@ from rsa_exp.figures.grid import Array, ScoreGrid
 from rsa_exp.figures.heatmap import best_layers, readable_on
 from rsa_exp.figures.page import MARGIN, Page
 from rsa_exp.figures.panels import (
-    ALPHA,
     RoiPanels,
     arrange,
     column_names,
@@ -34,6 +33,7 @@ from rsa_exp.figures.style import (
     styled,
 )
 from rsa_exp.figures.text import FigureText, line_height, literal, printable, shorten, text_width
+from rsa_exp.significance import ALPHA
 
 MOST_STARS = 12  # layers beyond which a cell holds no more than a dot
 

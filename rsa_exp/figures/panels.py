@@ -11,8 +11,6 @@ from rsa_exp.figures.page import AxisNames, Page
 from rsa_exp.figures.style import GREY, LABEL_SIZE, NAME_LIMIT, SMALL_SIZE
 from rsa_exp.figures.text import in_two_lines, line_height, shorten, wrap
 
-ALPHA = 0.05  # of every test that a figure marks
-
 _ROW_GAP = 0.1  # inches between a row of panels and the headings of the next
 
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from rsa_exp.stats import linear, matrix, ranks
 from rsa_exp.stats.condensed import FloatArray, Rdm
@@ -87,6 +88,11 @@ class Metric:
     def sign(self) -> float:
         """What makes greater mean better: -1 for a distance, else 1."""
         return 1.0 if self.greater_is_better else -1.0
+
+    def best(self, scores: ArrayLike) -> int | None:
+        """Position of the best score, the first of equals; None where none is defined."""
+        merit = self.sign * np.asarray(scores, dtype=float)
+        return None if np.isnan(merit).all() else int(np.nanargmax(merit))
 
     @property
     def has_unit(self) -> bool:

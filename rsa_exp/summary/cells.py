@@ -10,12 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rsa_exp.errors import listing
+from rsa_exp.significance import ALPHA
 from rsa_exp.stats.condensed import FloatArray
 from rsa_exp.stats.metrics import METRICS
 from rsa_exp.summary.group import as_grid
 from rsa_exp.summary.numerals import decimals, number
 from rsa_exp.summary.variants import Variant
-from rsa_exp.terminal import ALPHA
 
 __all__ = ["Cell", "Row", "ScoreTable", "score_tables"]
 

@@ -95,13 +95,9 @@ def _row(run: SweepRun, keys: tuple[str, ...]) -> dict[str, object]:
     row |= {"best_roi": None, "best_layer": None, "best_score": np.nan, "n_images": np.nan}
     if run.scores is None:
         return row
-    score = run.scores["score"].to_numpy(dtype=float)
     row["n_images"] = run.scores["n_images"].max()
-    if np.isfinite(score).any():
-        at = int(np.nanargmax(METRICS[str(run.scores["metric"].iloc[0])].sign * score))
-        row["best_roi"], row["best_layer"] = (
-            run.scores["roi"].iloc[at],
-            run.scores["layer"].iloc[at],
-        )
-        row["best_score"] = score[at]
+    at = METRICS[str(run.scores["metric"].iloc[0])].best(run.scores["score"])
+    if at is not None:
+        best = run.scores.iloc[at]
+        row |= {f"best_{name}": best[name] for name in ("roi", "layer", "score")}
     return row

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from rsa_exp.errors import listing
+from rsa_exp.significance import ALPHA
 from rsa_exp.stats.metrics import METRICS
 from rsa_exp.summary.group import ANALYSES
 from rsa_exp.summary.numerals import decimals, number, percent
 from rsa_exp.summary.record import SweepRecord
 from rsa_exp.summary.variants import POOLED, Variant
-from rsa_exp.terminal import ALPHA
 
 __all__ = [
     "ALIGNMENTS", "METRIC_WORDS", "best_layers", "by_level", "enumerated", "headline", "main_rows",
@@ -94,10 +94,9 @@ def main_rows(group: pd.DataFrame, variant: Variant) -> pd.DataFrame:
 
 def best_layers(rows: pd.DataFrame) -> pd.DataFrame:
     """Return each ROI's row with the best score, in the order of ROIs; those with none left out."""
-    sign = METRICS[str(rows["metric"].iloc[0])].sign
-    merit = (sign * rows["score"]).dropna()
-    at = merit.groupby(rows.loc[merit.index, "roi"], sort=False).idxmax()
-    return rows.loc[at]
+    metric = METRICS[str(rows["metric"].iloc[0])]
+    each = [(cells, metric.best(cells["score"])) for _, cells in rows.groupby("roi", sort=False)]
+    return rows.loc[[cells.index[at] for cells, at in each if at is not None]]
 
 
 def by_level(rows: pd.DataFrame) -> pd.DataFrame:
@@ -108,15 +107,14 @@ def by_level(rows: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         Columns level, layer, score, n_rois; a layer that some ROI lacks is not considered.
     """
-    sign = METRICS[str(rows["metric"].iloc[0])].sign
+    metric = METRICS[str(rows["metric"].iloc[0])]
     found = []
     for level, part in rows[rows["level"].fillna("") != ""].groupby("level", sort=False):
         n_rois = part["roi"].nunique()
         cells = part.groupby("layer", sort=False)["score"].agg(["mean", "count"])
-        means = cells["mean"].where(cells["count"] == n_rois).dropna()
-        if len(means):
-            layer = (sign * means).idxmax()
-            found.append((level, layer, means[layer], n_rois))
+        means = cells["mean"].where(cells["count"] == n_rois)
+        if (at := metric.best(means)) is not None:
+            found.append((level, means.index[at], means.iloc[at], n_rois))
     return pd.DataFrame(found, columns=["level", "layer", "score", "n_rois"])
 
 

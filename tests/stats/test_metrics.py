@@ -136,8 +136,8 @@ def test_a_common_relabelling_changes_nothing_and_input_is_left_alone(name: str)
 def test_an_rdm_is_nearest_to_itself(name: str) -> None:
     model = rdms("euclidean", 4, 8, 16)
     scores = similarity(model, model, name).scores
-    best = scores.argmax(axis=1) if METRICS[name].greater_is_better else scores.argmin(axis=1)
-    assert best.tolist() == [0, 1, 2, 3]
+    assert [METRICS[name].best([np.nan, *row]) for row in scores] == [1, 2, 3, 4]
+    assert METRICS[name].best([np.nan, np.nan]) is None
 
 
 @pytest.mark.parametrize("name", ["corr", "corr_cov", "spearman"])
