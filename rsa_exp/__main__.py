@@ -6,6 +6,7 @@ Nothing heavy is imported here: ``--help`` answers at once.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -29,6 +30,16 @@ def main() -> None:
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         status = 130
+    except BrokenPipeError:  # the reader has seen enough
+        status = 128 + getattr(signal, "SIGPIPE", 13)
+    except OSError as error:
+        from rsa_exp.app import explain
+
+        line = explain(error)
+        if line is None:
+            raise
+        print(f"error: {line}", file=sys.stderr)
+        status = 1
     try:
         sys.stdout.flush()
     except (AttributeError, OSError):  # closed, or the reader of a pipe is gone

@@ -29,8 +29,8 @@ from rsa_exp.arguments import COMMANDS
 from rsa_exp.errors import InputError, listing, suggestion
 from rsa_exp.job import JobSpec, execute, file_failure, objective
 from rsa_exp.membership import membership, run_name
-from rsa_exp.resume import earlier, go_on, place
-from rsa_exp.schema import FilesData, known_keys
+from rsa_exp.resume import earlier, go_on, keep, place
+from rsa_exp.schema import DEFAULTS, FilesData, known_keys
 from rsa_exp.store_names import store_uri
 from rsa_exp.sweep import Sweep, SweepAborted
 from rsa_exp.sweeper import check_each_value_once
@@ -128,10 +128,15 @@ def _job(composed: DictConfig) -> float:
         if kept is not None:
             log.info("%s: finished before, kept in %s", name, kept)
             _remove_if_empty(folder)
+            keep(kept, sweep)
             return objective(kept, config)
-        if sweep.resumed is not None:
+        if sweep.resumed:
             folder = place(folder)
-        spec = JobSpec(folder, name, overrides, sweep.parent, sweep.mark, sweep.folder)
+        chosen = hydra_config.runtime.choices
+        spec = JobSpec(
+            folder, name, overrides, sweep.parent, sweep.mark, sweep.folder, sweep.asked,
+            choices={group: str(chosen[group]) for group in DEFAULTS},
+        )  # fmt: skip
         outcome = execute(config, spec)
     except InputError as error:
         said = str(error) in map(str, _failures)
@@ -185,8 +190,11 @@ def explain(error: BaseException) -> str | None:
     if isinstance(error, OmegaConfBaseException):
         return settings.first_line(error)
     if type(error).__module__.startswith("submitit"):
-        reason = text.strip().splitlines()[0]
-        return f"a job of the cluster failed: {reason} (its output is in the sweep's .submitit/)"
+        reason = " ".join(text.split()[:40])
+        return (
+            f"a job of the cluster failed, others may go on: {reason} (its output is in the "
+            "sweep's .submitit/)"
+        )
     if isinstance(error, RuntimeError) and "srun" in text:
         return f"this machine cannot start Slurm jobs: {text.splitlines()[0]}"
     if isinstance(error, HydraException):

@@ -11,8 +11,8 @@ import dataclasses
 import json
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,10 +24,12 @@ from rsa_exp import output
 from rsa_exp.errors import InputError
 
 __all__ = [
+    "LOCK",
     "MAX_BYTES",
     "RUN_FILE",
     "SUPERSEDED",
     "SWEEP_FILE",
+    "SYNC_LOCK",
     "Run",
     "SweepFiling",
     "file_as_dead",
@@ -47,7 +49,13 @@ SWEEP_FILE = "sweep.json"
 SUPERSEDED = "superseded"
 """Folder of a sweep to which runs are moved that were done again."""
 
-_LOCK = ".lock"
+LOCK = ".lock"
+"""Held by the process that is at work on a run or sweep, in its folder."""
+SYNC_LOCK = ".sync.lock"
+"""Held by a process that records what is in a folder."""
+
+# Seconds for which a lock is waited for: `in_use` takes it for an instant.
+_PATIENCE = 1.0
 MAX_BYTES = 20_000_000
 """No text file of a run is larger."""
 
@@ -75,6 +83,10 @@ class Run:
         What its numbers are determined by besides its inputs (see `rsa_exp.identity`).
     overrides : list of str
         Hydra overrides it was made with.
+    choices : dict of str to str
+        What was chosen of each config group.
+    asked : str
+        When its sweep was begun or resumed to do it, also if it was finished then.
     error : str
         Why it failed; empty if it did not.
     sweep : str
@@ -102,6 +114,8 @@ class Run:
     code_id: str = ""
     ended: str = ""
     overrides: list[str] = dataclasses.field(default_factory=list)
+    choices: dict[str, str] = dataclasses.field(default_factory=dict)
+    asked: str = ""
     error: str = ""
     sweep: str = ""
     store: str = ""
@@ -145,8 +159,13 @@ class SweepFiling:
         Whether the store has its summary and its end.
     reproduces : str
         The sweep that it does again; empty for one of its own.
+    asked : str
+        ISO time when it was begun or last resumed.
+    n_asked : int
+        Runs that were asked for then; 0 if that is not known.
     n_planned : int
-        Runs that were asked for; 0 if that is not known.
+        Runs that it has, and those that were asked for and never begun; 0 if that is not known.
+        Exact once it has ended.
     """
 
     mark: str
@@ -163,7 +182,21 @@ class SweepFiling:
     run_id: str = ""
     recorded: bool = False
     reproduces: str = ""
+    asked: str = ""
+    n_asked: int = 0
     n_planned: int = 0
+
+    @property
+    def lacks_record(self) -> bool:
+        """Whether a store has its run, but not its end."""
+        return bool(self.run_id) and not self.recorded and self.status != "running"
+
+    def ending(self, status: str, runs: Iterable[Run]) -> SweepFiling:
+        """Return the filing of its end, with what is on disk of its runs."""
+        found = list(runs)
+        begun = sum(run.asked == self.asked for run in found)
+        planned = len(found) + max(0, self.n_asked - begun) if self.n_asked else 0
+        return dataclasses.replace(self, status=status, ended=now(), n_planned=planned)
 
 
 def now() -> str:
@@ -260,7 +293,7 @@ def _natural(name: str) -> list[tuple[int, str]]:
 
 def in_use(folder: Path) -> bool:
     """Whether a process is at work on a run or sweep; a dead one holds no lock."""
-    path = folder / _LOCK
+    path = folder / LOCK
     if not path.exists():
         return False
     try:
@@ -273,27 +306,43 @@ def in_use(folder: Path) -> bool:
 def file_as_dead(folder: Path, filing: _Filing, error: str) -> None:
     """File a run or sweep as killed, unless its process is alive or has filed its end meanwhile."""
     try:
-        with occupied(folder, ""):
-            latest = read_run(folder) if isinstance(filing, Run) else read_sweep(folder)
-            if latest == filing:
-                changes: dict[str, Any] = {"error": error} if isinstance(filing, Run) else {}
-                write(folder, dataclasses.replace(filing, status="killed", ended=now(), **changes))
+        with occupied(folder, "", patience=0):
+            if isinstance(filing, SweepFiling):
+                if read_sweep(folder) == filing:
+                    runs = [run for _, run in runs_below(folder, filing.mark)]
+                    write(folder, filing.ending("killed", runs))
+            elif read_run(folder) == filing:
+                dead = dataclasses.replace(filing, status="killed", ended=now(), error=error)
+                write(folder, dead)
     except InputError:
         pass
 
 
 @contextmanager
-def occupied(folder: Path, what: str) -> Iterator[None]:
+def occupied(
+    folder: Path, what: str, *, lock: str = LOCK, patience: float = _PATIENCE
+) -> Iterator[None]:
     """Hold a folder's lock inside the block.
+
+    Parameters
+    ----------
+    folder : Path
+        Whose.
+    what : str
+        What the folder is of, for the error's line.
+    lock : str
+        Name of the lock's file.
+    patience : float
+        Seconds for which it is waited for.
 
     Raises
     ------
     InputError
         If another process holds it.
     """
-    lock = FileLock(folder / _LOCK)
+    held = FileLock(folder / lock)
     try:
-        lock.acquire(timeout=0)
+        held.acquire(timeout=patience)
     except Timeout as error:
         raise InputError(
             f"another process is at work on the {what} in {folder}; wait for it, or stop it"
@@ -301,5 +350,6 @@ def occupied(folder: Path, what: str) -> Iterator[None]:
     try:
         yield
     finally:
-        lock.release()
-        (folder / _LOCK).unlink(missing_ok=True)
+        with suppress(OSError):  # Windows keeps a file that is open
+            (folder / lock).unlink()  # before it is let go, or it would be that of the next
+        held.release()

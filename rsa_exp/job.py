@@ -51,8 +51,12 @@ class JobSpec:
         What marks the runs of one sweep on disk.
     sweep_folder : Path or None
         The sweep's folder.
+    asked : str
+        When the sweep was begun or last resumed.
     tags : dict of str to str
         Further tags.
+    choices : dict of str to str
+        What was chosen of each config group.
     """
 
     folder: Path
@@ -61,7 +65,9 @@ class JobSpec:
     parent: str | None = None
     sweep: str | None = None
     sweep_folder: Path | None = None
+    asked: str = ""
     tags: dict[str, str] = field(default_factory=dict)
+    choices: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -113,7 +119,7 @@ def file_failure(
     target = output.prepare_folder(place(folder))
     failed = filing.Run(
         uid=uuid4().hex, name=name, status="failed", begun=filing.now(), ended=filing.now(),
-        overrides=overrides, error=error, sweep=sweep.mark or "",
+        asked=sweep.asked, overrides=overrides, error=error, sweep=sweep.mark or "",
     )  # fmt: skip
     filing.write(target, failed)
 
@@ -169,8 +175,8 @@ class _Job:
         before = filing.read_run(spec.folder)
         self._requeued = (  # by a cluster, after its process was killed
             before is not None
-            and (before.status, before.sweep, before.config_id)
-            == ("running", spec.sweep or "", identity)
+            and before.status in {"running", "killed"}
+            and (before.sweep, before.config_id) == (spec.sweep or "", identity)
         )
         if self._requeued:
             (spec.folder / "scores.csv").unlink(missing_ok=True)
@@ -179,9 +185,11 @@ class _Job:
             name=spec.name,
             status="running",
             begun=filing.now(),
+            asked=spec.asked,
             config_id=identity,
             code_id=code_id(),
             overrides=spec.overrides,
+            choices=spec.choices,
             sweep=spec.sweep or "",
             store=_uri(config),
             experiment=tracking.experiment if tracking.enabled else "",
@@ -221,9 +229,8 @@ class _Job:
         try:
             entry = entry_of(self._folder, self._run, self._config)
             store = open_store(self._run.store, self._run.experiment)
-            self._tracked = (store.find(self._run.uid) if self._requeued else None) or open_run(
-                store, entry
-            )
+            known = store.find(self._run.uid) if self._requeued else None
+            self._tracked = (known and store.resume(known.run_id, {})) or open_run(store, entry)
         except InputError as error:
             if self._outage is None:
                 self._file(store="")  # it never was to be recorded anywhere

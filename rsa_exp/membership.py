@@ -35,15 +35,18 @@ class Membership:
         Id of its run in the store.
     keys : tuple of str
         What was swept.
-    resumed : str or None
-        When it was resumed; None if it was not, so that none of its runs can be finished.
+    asked : str
+        When it was begun or last resumed.
+    resumed : bool
+        Whether it was resumed, so that runs of it can be finished.
     """
 
     folder: Path | None = None
     mark: str | None = None
     parent: str | None = None
     keys: tuple[str, ...] = ()
-    resumed: str | None = None
+    asked: str = ""
+    resumed: bool = False
 
 
 def announce(sweep: Membership | None) -> None:

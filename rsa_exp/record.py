@@ -86,8 +86,9 @@ def entry_of(folder: Path, run: filing.Run, config: Config | None = None) -> Ent
     if config is None:
         config = from_logged((folder / "config.yaml").read_text(encoding="utf-8"))
     files = [folder / name for name in run.files]
-    if any(path.is_symlink() for path in files):
-        raise ValueError("a file of the run is a link")
+    for name, path in zip(run.files, files, strict=True):
+        if path.resolve(strict=True) != folder.resolve() / name:
+            raise ValueError(f"{path} is a link")
     entry = Entry(
         run.name,
         _params(config),
@@ -200,6 +201,7 @@ def _opening(folder: Path, run: filing.Run, config: Config) -> dict[str, str]:
         "overrides": json.dumps(run.overrides, ensure_ascii=False),
         "config_id": run.config_id,
     }
+    tags |= {"choices": json.dumps(run.choices)} if run.choices else {}
     if commit is not None:
         tags |= {"mlflow.source.git.commit": commit, "git_dirty": str(dirty).lower()}
     return tags | run.tags

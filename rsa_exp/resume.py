@@ -19,13 +19,14 @@ from rsa_exp.schema import Config, known_keys
 if TYPE_CHECKING:
     from rsa_exp.membership import Membership
 
-__all__ = ["changed_keys", "earlier", "go_on", "place"]
+__all__ = ["changed_keys", "clear", "earlier", "go_on", "keep", "place"]
 
 _KEY = "resume="
+_TAKEN = ".taken"
 # Settings that name files, which no digest of settings covers.
 _OF_FILES = frozenset({"data.root", "data.brain", "data.model", "model.file", "images"})
-# Settings that a sweep can change without being another.
-_ASIDE = re.compile(r"(output_dir|figures|tracking)($|\.)")
+# Settings that a sweep can change without being another; of files, their content tells.
+_ASIDE = re.compile(r"(output_dir|figures|tracking)($|\.)|data\.(root|brain|model)$|model\.file$")
 # Settings that tables such as data.rois have entries for.
 _OPEN = re.compile(r"data\.(rois|sources)\.")
 
@@ -118,7 +119,7 @@ def earlier(sweep: Membership, config: Config, overrides: list[str]) -> Path | N
     """Look for a run of a sweep that is finished and still holds.
 
     It holds when its settings, its inputs and the code are what they were. Runs of the same
-    settings that do not hold, or did not finish, are moved to ``superseded/``.
+    settings that do not hold are moved to ``superseded/``.
 
     Parameters
     ----------
@@ -139,11 +140,11 @@ def earlier(sweep: Membership, config: Config, overrides: list[str]) -> Path | N
     InputError
         If such a run is under way, or an input cannot be used any more.
     """
-    if sweep.folder is None or sweep.mark is None or sweep.resumed is None:
+    if sweep.folder is None or sweep.mark is None or not sweep.resumed:
         return None
     kept = None
     mine = _files_of(overrides, sweep.keys)
-    for place_, run in _index(sweep.folder, sweep.mark, sweep.resumed).get(config_id(config), []):
+    for place_, run in _index(sweep.folder, sweep.mark, sweep.asked).get(config_id(config), []):
         if _files_of(run.overrides, sweep.keys) != mine:
             continue
         if filing.in_use(place_):
@@ -155,6 +156,20 @@ def earlier(sweep: Membership, config: Config, overrides: list[str]) -> Path | N
     return kept
 
 
+def keep(folder: Path, sweep: Membership) -> None:
+    """File of a finished run that its sweep has asked for it again."""
+    run = filing.read_run(folder)
+    if run is not None:
+        filing.write(folder, dataclasses.replace(run, asked=sweep.asked))
+
+
+def clear(folder: Path, mark: str) -> None:
+    """Move what did not finish to ``superseded/``: it is done again, if it is still asked for."""
+    for place_, run in filing.runs_below(folder, mark):
+        if run.status != "finished" and not filing.in_use(place_):
+            _supersede(folder, place_, run)
+
+
 def _files_of(overrides: list[str], keys: tuple[str, ...]) -> dict[str, str]:
     """Return what a run was told of files, where the sweep goes over several."""
     given = dict(text.lstrip("+").split("=", 1) for text in overrides if "=" in text)
@@ -162,8 +177,8 @@ def _files_of(overrides: list[str], keys: tuple[str, ...]) -> dict[str, str]:
 
 
 def place(wanted: Path) -> Path:
-    """Return a run's folder, or one beside it if that holds a run already."""
-    if not any((wanted / name).exists() for name in (filing.RUN_FILE, "scores.csv")):
+    """Return a run's folder, or one beside it if that holds a run already, or is kept for one."""
+    if not any((wanted / name).exists() for name in (filing.RUN_FILE, "scores.csv", _TAKEN)):
         return wanted
     number = max(
         (int(path.name) for path in wanted.parent.iterdir() if path.name.isdigit()), default=-1
@@ -175,13 +190,14 @@ def place(wanted: Path) -> Path:
             beside.mkdir()
         except FileExistsError:
             continue
+        (beside / _TAKEN).touch()
         return beside
 
 
 @lru_cache(maxsize=2)
-def _index(folder: Path, mark: str, resumed: str) -> dict[str, list[tuple[Path, Run]]]:
+def _index(folder: Path, mark: str, asked: str) -> dict[str, list[tuple[Path, Run]]]:
     """Find the runs that a sweep had when it was resumed, by their settings; newest first."""
-    del resumed  # only tells one resumption from the next
+    del asked  # only tells one resumption from the next
     found: dict[str, list[tuple[Path, Run]]] = {}
     for place_, run in filing.runs_below(folder, mark):
         found.setdefault(run.config_id, []).append((place_, run))

@@ -12,17 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from rsa_exp import filing, interrupts, output
-from rsa_exp.config import first_line
 from rsa_exp.errors import InputError
 from rsa_exp.membership import Membership, announce
 from rsa_exp.outage import Outage
-from rsa_exp.resume import changed_keys
+from rsa_exp.resume import changed_keys, clear
 from rsa_exp.stats.parallel import n_workers
 from rsa_exp.store_names import store_uri
 from rsa_exp.terminal import ui_command
@@ -86,10 +85,10 @@ class Sweep:
         self._held.enter_context(filing.occupied(folder, "sweep"))
         try:
             self._begin(resumed)
-        except BaseException:
+        except BaseException as error:
             with self._held:
                 if not resumed:
-                    (folder / filing.SWEEP_FILE).unlink(missing_ok=True)
+                    self._forget(error)
             raise
         Sweep.current = self
 
@@ -99,11 +98,13 @@ class Sweep:
         Outage(self.folder).end()
         if resumed:
             sync.reap(self.folder)
+            clear(self.folder, self._sweep.mark)
         filing.write(self.folder, self._sweep)
         if self._store is not None:
             with interrupts.shield():
                 self._sweep = sync.open_sweep(self._store, self.folder, self._sweep)
         filing.write(self.folder, self._sweep)
+        (self.folder / "report.html").unlink(missing_ok=True)  # of what was there before
         if resumed and self._store is not None:
             sync.adopt(self.folder, self._sweep)
         announce(
@@ -112,7 +113,8 @@ class Sweep:
                 self._sweep.mark,
                 self._sweep.run_id or None,
                 tuple(self._sweep.keys),
-                filing.now() if resumed else None,
+                self._sweep.asked,
+                resumed,
             )
         )
 
@@ -139,9 +141,10 @@ class Sweep:
                     return error
                 self._sum_up(figures=self._figures and not interrupted)
         except InputError as second:
-            error = error or second
+            error = _either(error, second)
         except OSError as second:
-            error = error or InputError(f"the sweep's summary could not be written: {second}")
+            reason = InputError(f"the sweep's summary could not be written: {second}")
+            error = _either(error, reason)
         except (KeyboardInterrupt, SystemExit) as second:
             error = second
         except Exception:
@@ -165,7 +168,7 @@ class Sweep:
         from rsa_exp.tracking import TrackedRun
 
         (self.folder / filing.SWEEP_FILE).unlink(missing_ok=True)
-        if self._store is not None:
+        if self._store is not None and self._sweep.run_id:
             with interrupts.shield(closing=True), suppress(Exception):
                 TrackedRun(self._store, self._sweep.run_id).end("failed", str(error))
 
@@ -185,7 +188,7 @@ class Sweep:
         status = "failed" if self.failures else "finished"
         if error is not None:
             status = "killed" if isinstance(error, KeyboardInterrupt | SystemExit) else "failed"
-        self._sweep = dataclasses.replace(self._sweep, status=status, ended=filing.now())
+        self._sweep = self._sweep.ending(status, runs)
         filing.write(self.folder, self._sweep)
         return bool(runs)
 
@@ -204,7 +207,7 @@ class Sweep:
         finished = int((summary.runs["status"] == "finished").sum())
         log.info(
             "\n%d of %d runs finished; all their scores: %s",
-            finished, max(len(summary.runs), self._sweep.n_planned), self.folder / "scores.csv",
+            finished, self._sweep.n_planned or len(summary.runs), self.folder / "scores.csv",
         )  # fmt: skip
         log.info(summary.headline)
         log.info("report: %s", self.folder / "report.html")
@@ -224,16 +227,23 @@ class Sweep:
             )
 
 
+def _either(first: BaseException | None, second: InputError) -> BaseException:
+    """Return what a sweep failed with; say it at once where that is said of something else."""
+    if first is not None:
+        log.error(second)
+    return first or second
+
+
 class SweepAborted(BaseException):
     """Carries what is wrong with a sweep past Hydra, which makes warnings of callbacks' exceptions.
 
     Attributes
     ----------
-    reason : InputError
-        What to tell the user.
+    reason : Exception
+        What it is.
     """
 
-    def __init__(self, reason: InputError) -> None:
+    def __init__(self, reason: Exception) -> None:
         super().__init__(str(reason))
         self.reason = reason
 
@@ -248,10 +258,8 @@ class SweepCallback(Callback):
         """Prepare the sweep's folder, the store and the parent run."""
         try:
             _begin(config)
-        except InputError as error:
+        except Exception as error:
             raise SweepAborted(error) from error
-        except OmegaConfBaseException as error:
-            raise SweepAborted(InputError(first_line(error))) from error
 
 
 def _begin(config: DictConfig) -> None:
@@ -287,10 +295,11 @@ def _begin(config: DictConfig) -> None:
         sweep = dataclasses.replace(sweep, overrides=task, command=command)
     known = dict.fromkeys([*sweep.keys, *keys])
     sweep = dataclasses.replace(
-        sweep, status="running", ended="", keys=list(known), n_planned=n_runs
-    )
+        sweep, status="running", ended="", keys=list(known), asked=filing.now(),
+        n_asked=n_runs, n_planned=n_runs,
+    )  # fmt: skip
     if isinstance(tracking, dict) and tracking["enabled"]:
-        uri = store_uri(Path(str(tracking["folder"])), server=bool(tracking["server"]))
+        uri = store_uri(Path(str(tracking["folder"])).expanduser(), server=bool(tracking["server"]))
         experiment = str(tracking["experiment"])
         store = open_store(uri, experiment)
         if (sweep.store, sweep.experiment) != (uri, experiment):
@@ -308,7 +317,8 @@ def _count_runs(config: DictConfig) -> int:
     """Count the runs of a sweep; 0 where its sweeper decides as it goes."""
     if "max_batch_size" not in config.hydra.sweeper:  # not Hydra's own
         return 0
-    parsed = OverridesParser.create().parse_overrides(_overrides(config))
+    loader = GlobalHydra.instance().config_loader()  # for glob()
+    parsed = OverridesParser.create(loader).parse_overrides(_overrides(config))
     values = {
         item.key_or_group: len(list(item.sweep_string_iterator()))
         if item.is_discrete_sweep()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Sequence, Set
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from tqdm import tqdm
 
 from rsa_exp import filing
 from rsa_exp.errors import InputError, listing
-from rsa_exp.filing import SweepFiling
+from rsa_exp.filing import Run, SweepFiling
 from rsa_exp.job import open_store
 from rsa_exp.record import entry_of, record_run
 from rsa_exp.store_names import store_uri
@@ -54,16 +55,18 @@ def sync(outputs: Path, store_folder: Path) -> int:
     if not outputs.is_dir():
         raise InputError(f"there is no folder {outputs}; name the one that runs landed in")
     uri = store_uri(store_folder)
-    with filing.occupied(outputs, "runs"):
+    outputs = outputs.absolute()
+    with filing.occupied(outputs, "records", lock=filing.SYNC_LOCK), ExitStack() as held:
         reap(outputs)
-        busy = _busy(outputs)
+        busy = _hold(outputs, held)
         runs = [run for _, run in filing.runs_below(outputs) if run.sweep not in busy]
+        sweeps = [sweep for _, sweep in filing.sweeps_below(outputs) if sweep.mark not in busy]
+        experiments = {run.experiment for run in runs if run.lacks_record and run.store == uri}
+        experiments |= {s.experiment for s in sweeps if s.lacks_record and s.store == uri}
         recorded, damaged = 0, 0
-        for experiment in sorted({run.experiment for run in runs if run.store == uri}):
-            lacking = [r for r in runs if r.store == uri and r.experiment == experiment]
-            if any(run.lacks_record for run in lacking) or _sweeps(outputs, uri, experiment):
-                done, bad = _sync(outputs, open_store(uri, experiment), busy)
-                recorded, damaged = recorded + done, damaged + bad
+        for experiment in sorted(experiments):
+            done, bad = _sync(outputs, open_store(uri, experiment), busy)
+            recorded, damaged = recorded + done, damaged + bad
     there = sum(run.recorded and run.store == uri for run in runs)
     print(f"{recorded} runs recorded in {uri}; {there} are filed as there already")
     elsewhere = [run.store for run in runs if run.lacks_record and run.store != uri]
@@ -80,7 +83,9 @@ def _sync(outputs: Path, store: Store, busy: Set[str]) -> tuple[int, int]:
     from rsa_exp.summary import summarise
 
     done, bad = record_runs(outputs, store, busy, progress=True)
-    for folder, sweep in _sweeps(outputs, store.uri, store.experiment):
+    for folder, sweep in filing.sweeps_below(outputs):
+        if sweep.mark in busy or not sweep.lacks_record or not _is_of(store, sweep):
+            continue
         if (folder / "report.html").is_file():
             summary, files = summarise(collect(folder)), summary_files(folder)
         else:  # the sweep was killed before its end
@@ -89,22 +94,22 @@ def _sync(outputs: Path, store: Store, busy: Set[str]) -> tuple[int, int]:
     return done, bad
 
 
-def _sweeps(outputs: Path, uri: str, experiment: str | None) -> list[tuple[Path, SweepFiling]]:
-    """Sweeps under a folder that have ended and whose run in a store has not."""
-    return [
-        (folder, sweep)
-        for folder, sweep in filing.sweeps_below(outputs)
-        if sweep.run_id
-        and not sweep.recorded
-        and sweep.status != "running"
-        and (sweep.store, sweep.experiment) == (uri, experiment)
-    ]
+def _is_of(store: Store, item: Run | SweepFiling) -> bool:
+    return (item.store, item.experiment) == (store.uri, store.experiment)
 
 
-def _busy(outputs: Path) -> set[str]:
-    """Return the marks of the sweeps under a folder that are under way."""
-    found = filing.sweeps_below(outputs)
-    return {sweep.mark for place, sweep in found if filing.in_use(place)}
+def _hold(outputs: Path, held: ExitStack) -> set[str]:
+    """Let no sweep under a folder be resumed meanwhile; return the marks of those under way."""
+    lacking = {run.sweep for _, run in filing.runs_below(outputs) if run.lacks_record}
+    busy = set()
+    for place, sweep in filing.sweeps_below(outputs):
+        if sweep.mark not in lacking and not sweep.lacks_record and sweep.status != "running":
+            continue
+        try:
+            held.enter_context(filing.occupied(place, "sweep", patience=0))
+        except InputError:
+            busy.add(sweep.mark)
+    return busy
 
 
 def reap(folder: Path) -> None:
@@ -143,15 +148,16 @@ def record_runs(
     InputError
         If the store does not take them.
     """
-    mine = (store.uri, store.experiment)
     lacking = [
         (place, run)
         for place, run in filing.runs_below(folder)
-        if run.lacks_record and (run.store, run.experiment) == mine and run.sweep not in busy
+        if run.lacks_record and _is_of(store, run) and run.sweep not in busy
     ]
-    damaged: list[Path] = []
+    recorded, damaged = 0, []
     quiet = None if progress else True
     for place, run in tqdm(lacking, desc="recording", unit="run", disable=quiet, leave=False):
+        if filing.read_run(place) != run:  # a cluster has begun it again since
+            continue
         if not run.files:  # it ended before it had settings
             filing.write(place, dataclasses.replace(run, store=""))
             continue
@@ -161,9 +167,10 @@ def record_runs(
             damaged.append(place)
         else:
             record_run(store, entry, place, run)
+            recorded += 1
     if damaged:
         log.warning("files of these runs are gone or damaged: %s", listing(damaged, 4))
-    return len(lacking) - len(damaged), len(damaged)
+    return recorded, len(damaged)
 
 
 def open_sweep(store: Store, folder: Path, sweep: SweepFiling) -> SweepFiling:
@@ -178,6 +185,7 @@ def open_sweep(store: Store, folder: Path, sweep: SweepFiling) -> SweepFiling:
         "command": sweep.command,
         "n_planned": str(sweep.n_planned),
     }
+    tags |= {"reproduces": sweep.reproduces} if sweep.reproduces else {}
     known = sweep.run_id
     if not known and (orphan := store.find(sweep.mark)) is not None:
         known = orphan.run_id  # opened by a process that died before it could file it
@@ -221,7 +229,7 @@ def record_sweep(
         sweep.name, {}, {}, "", filing.milliseconds(sweep.begun),
         filing.milliseconds(sweep.ended), sweep.status, None,
         metrics=summary.metrics(),
-        tags={"mlflow.note.content": summary.headline},
+        tags={"mlflow.note.content": summary.headline, "n_planned": str(sweep.n_planned)},
         files=[path for path in listed if path.is_file()],
     )  # fmt: skip
     TrackedRun(store, sweep.run_id).record(entry)

@@ -133,16 +133,31 @@ def test_runs_that_never_were_are_counted(files: Files, cli: Cli, tmp_path: Path
     runs = pd.read_csv(sweep_of(tmp_path) / "runs.csv")
     assert list(runs["status"]) == ["finished", "failed"]
     assert "did you mean 'corr'" in runs["error"].iloc[1]
+    finished = cli("resume=last", "metric=corr,spearman")  # corrr is asked for no more
+    assert finished.status == 0, finished.err
+    assert "2 of 2 runs finished" in finished.out
 
 
+def test_planned_are_all_runs_that_there_are_and_those_never_begun() -> None:
+    first, second = "2026-01-01T00:00", "2026-01-02T00:00"
+    sweep = filing.SweepFiling("m", "sweep", "running", first, asked=second, n_asked=6)
+    runs = [
+        filing.Run(uid="", name="", status="finished", begun="", asked=asked)
+        for asked in (first, first, first, second)
+    ]
+    assert sweep.ending("killed", runs).n_planned == 9  # three of before, one, five never begun
+    assert sweep.ending("finished", [*runs, *[runs[-1]] * 5]).n_planned == 9
+
+
+@pytest.mark.parametrize("status", ["running", "killed"])
 def test_a_run_that_a_cluster_starts_again_is_the_same_run(
-    files: Files, cli: Cli, tmp_path: Path
+    files: Files, cli: Cli, tmp_path: Path, status: str
 ) -> None:
     arguments = [*files.arguments, "inference=none", f"hydra.run.dir={tmp_path}/run"]
     assert cli(*arguments).status == 0
     run = filing.read_run(tmp_path / "run")
     assert run is not None
-    edit(tmp_path / "run" / "run.json", status="running")  # as if it had been killed
+    edit(tmp_path / "run" / "run.json", status=status)
     assert cli(*arguments).status == 0
     again = filing.read_run(tmp_path / "run")
     assert again is not None
@@ -196,7 +211,7 @@ def test_a_sweep_whose_store_goes_away_is_recorded_later_and_once(
 
     for path in sweep.glob("[13]/run.json"):  # as if it had not been
         edit(path, recorded=False)
-    assert "2 runs recorded in" in cli("sync").out
+    assert "2 runs recorded in" in cli("sync", str(sweep)).out
     assert "0 runs recorded in" in cli("sync").out
     client = MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
     runs = client.search_runs(["1"])
@@ -215,6 +230,112 @@ def test_a_sweep_whose_store_goes_away_is_recorded_later_and_once(
     anew = Path(shown.out.strip()).parent
     for name in ("scores.csv", "group.csv"):
         assert (anew / name).read_text() == (sweep / name).read_text()
+
+
+def test_sync_lets_no_one_resume_meanwhile_and_overwrites_nothing(
+    files: Files, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rsa_exp import sync
+
+    arguments = [*files.arguments, "inference=none", "roi=V1,V2", "-m"]
+    assert cli(*arguments, tracking="local").status == 0
+    sweep = sweep_of(tmp_path)
+    for path in sweep.glob("*/run.json"):
+        edit(path, recorded=False)
+    real = sync.record_run
+
+    def meanwhile(*given: object) -> object:
+        assert "another process is at work on the sweep" in cli("resume=last").err
+        edit(sweep / "1" / "run.json", status="running", uid="f" * 32)  # by a cluster
+        return real(*given)
+
+    monkeypatch.setattr(sync, "record_run", meanwhile)
+    assert "1 runs recorded in" in cli("sync").out
+    run = filing.read_run(sweep / "1")
+    assert run is not None
+    assert (run.uid, run.recorded) == ("f" * 32, False)
+
+
+def test_one_run_without_a_file_keeps_no_other_from_being_recorded(
+    files: Files, cli: Cli, tmp_path: Path
+) -> None:
+    arguments = [*files.arguments, "inference=none", "figures.names=[bars]", "roi=V1,V2", "-m"]
+    assert cli(*arguments, tracking="local").status == 0
+    sweep = sweep_of(tmp_path)
+    for path in sweep.glob("*/run.json"):
+        edit(path, recorded=False)
+    (sweep / "0" / "figures" / "bars.png").unlink()
+    finished = cli("sync")
+    assert finished.status == 1
+    assert "1 runs recorded in" in finished.out
+    assert "files of these runs are gone or damaged" in finished.err
+
+
+def test_a_sweep_that_the_store_has_lost_or_never_heard_the_end_of(
+    files: Files, cli: Cli, tmp_path: Path
+) -> None:
+    import shutil
+
+    from mlflow import MlflowClient
+
+    arguments = [*files.arguments, "inference=none", "roi=V1,V2", "-m"]
+    assert cli(*arguments, tracking="local").status == 0
+    sweep = sweep_of(tmp_path)
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
+    first = filing.read_sweep(sweep)
+    assert first is not None
+    client.delete_run(first.run_id)
+    assert cli("resume=last", tracking="local").status == 0
+    second = filing.read_sweep(sweep)
+    assert second is not None
+    of_second = f"tags.`mlflow.parentRunId` = '{second.run_id}'"
+    assert len(client.search_runs(["1"], of_second)) == 2
+
+    client.update_run(second.run_id, status="RUNNING")
+    edit(sweep / "sweep.json", status="running", recorded=False)  # killed before its first run
+    for number in "01":
+        shutil.rmtree(sweep / number)
+    (sweep / "report.html").unlink()
+    assert cli("sync").status == 0
+    assert client.get_run(second.run_id).info.status == "KILLED"
+
+
+def test_files_that_have_moved_are_known_by_their_content(
+    files: Files, cli: Cli, tmp_path: Path
+) -> None:
+    assert cli(*files.arguments, "inference=none", "roi=V1,V2", "-m").status == 0
+    before = uids(sweep_of(tmp_path))
+    moved = files.folder.rename(tmp_path / "moved")
+    finished = cli("resume=last", f"data.root={moved}")
+    assert finished.status == 0, finished.err
+    assert uids(sweep_of(tmp_path)) == before
+    assert len(pd.read_csv(sweep_of(tmp_path) / "scores.csv")) == 6
+
+
+def test_what_goes_wrong_at_a_sweeps_start_and_end_is_said(
+    files: Files, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rsa_exp import sweep, sync
+
+    arguments = [*files.arguments, "inference=none", "roi=V1,VX", "-m"]
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "a folder")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sweep, "_count_runs", refuse)
+        finished = cli(*arguments)
+    assert finished.status == 1
+    assert finished.err == "error: a folder cannot be used: Permission denied\n"
+    assert not list(tmp_path.glob("outputs/*/*/*/run.json"))
+
+    def away(*_: object) -> None:
+        raise InputError("the server does not answer")
+
+    monkeypatch.setattr(sync, "record_runs", away)
+    finished = cli(*arguments, tracking="local")
+    assert "VX" in finished.err
+    assert "python -m rsa_exp sync" in finished.err
 
 
 def test_a_run_returns_what_a_search_can_maximise(files: Files, cli: Cli, tmp_path: Path) -> None:

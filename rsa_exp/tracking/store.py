@@ -9,25 +9,24 @@ from pathlib import Path
 from urllib.parse import quote
 
 from filelock import FileLock
-from mlflow.entities import Param, Run, RunTag, ViewType
+from mlflow.entities import Run, RunTag, ViewType
 
 from rsa_exp.errors import InputError
 from rsa_exp.store_names import local_folder, store_uri
 from rsa_exp.tracking.client import FAILURES, connect, raced, reason
-from rsa_exp.tracking.tracked import TrackedRun
+from rsa_exp.tracking.tracked import ERROR_TAG, PARENT_TAG, TrackedRun
 
 __all__ = ["PARENT_TAG", "UID_TAG", "Store", "existing_store"]
 
 UI_ADDRESS = "http://127.0.0.1:5000"
-PARENT_TAG = "mlflow.parentRunId"
 # A run's own id, given before the store gives one: by it a run is found that the store has and
 # nobody was told of.
 UID_TAG = "rsa_exp.uid"
 _KIND_TAG = "mlflow.experimentKind"
 # The UI's view of training runs; it opens in that for language models unless told otherwise.
 _CLASSIC = "workflowType=machine_learning"
-_MAX_PARAM = 6000
 _MAX_TAG = 5000
+_MAX_NAME = 250
 
 
 def existing_store(folder: Path) -> Store:
@@ -147,15 +146,14 @@ class Store:
         short = {key: value[:_MAX_TAG] for key, value in all_tags.items()}
         try:
             run = self.client.create_run(
-                self.experiment_id, start_time=begun, tags=short, run_name=name
+                self.experiment_id, start_time=begun, tags=short, run_name=name[:_MAX_NAME]
             )
-            tracked = TrackedRun(self, run.info.run_id)
-            listed = [Param(key, str(value)[:_MAX_PARAM]) for key, value in params.items()]
-            self.client.log_batch(tracked.run_id, params=listed)
         except FAILURES as error:
             raise InputError(
                 f"no run can be recorded in {self.uri} ({reason(error)}); run with tracking=none"
             ) from error
+        tracked = TrackedRun(self, run.info.run_id)
+        tracked.log(params=params)
         return tracked
 
     def resume(self, run_id: str, tags: Mapping[str, str]) -> TrackedRun | None:
@@ -167,9 +165,12 @@ class Store:
             If the store cannot be asked.
         """
         try:
-            if not self.has(run_id):
+            run = self._get(run_id)
+            if run is None:
                 return None
             self.client.update_run(run_id, status="RUNNING")
+            if ERROR_TAG in run.data.tags:  # of how it ended before
+                self.client.delete_tag(run_id, ERROR_TAG)
             texts = [RunTag(key, value[:_MAX_TAG]) for key, value in tags.items()]
             self.client.log_batch(run_id, tags=texts)
         except FAILURES as error:
@@ -179,13 +180,26 @@ class Store:
         return TrackedRun(self, run_id)
 
     def has(self, run_id: str) -> bool:
-        """Whether the store has a run, not deleted."""
+        """Whether the store has a run, not deleted.
+
+        Raises
+        ------
+        InputError
+            If the store cannot be asked.
+        """
         try:
-            return bool(self.client.get_run(run_id).info.lifecycle_stage == "active")
+            return self._get(run_id) is not None
+        except FAILURES as error:
+            raise InputError(f"{self.uri}: {reason(error)}") from error
+
+    def _get(self, run_id: str) -> Run | None:
+        try:
+            run = self.client.get_run(run_id)
         except FAILURES as error:
             if getattr(error, "error_code", "") == "RESOURCE_DOES_NOT_EXIST":
-                return False
+                return None
             raise
+        return run if run.info.lifecycle_stage == "active" else None
 
     def find(self, uid: str) -> TrackedRun | None:
         """Find the run that was opened under an id of our own; None if there is none.

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 
 from rsa_exp.errors import InputError
 from rsa_exp.tracking.client import FAILURES, raced, reason
@@ -18,8 +19,15 @@ if TYPE_CHECKING:
     from rsa_exp.record import Entry
     from rsa_exp.tracking.store import Store
 
-__all__ = ["TrackedRun"]
+__all__ = ["ERROR_TAG", "PARENT_TAG", "TrackedRun"]
 
+PARENT_TAG = "mlflow.parentRunId"
+"""Holds the id of the run that a run is a child of."""
+
+ERROR_TAG = "error"
+"""Holds why a run failed."""
+
+_MAX_PARAM = 6000
 _BATCH = 900  # MLflow takes at most 1000 metrics a request
 _STATUS = {"finished": "FINISHED", "failed": "FAILED", "killed": "KILLED"}
 
@@ -45,24 +53,43 @@ class TrackedRun:
     def log(
         self,
         *,
+        params: Mapping[str, object] | None = None,
         metrics: Sequence[tuple[str, float, int]] = (),
         tags: Mapping[str, str] | None = None,
         files: Sequence[Path] = (),
         at: int | None = None,
     ) -> None:
-        """Record metrics as (name, value, step), tags, and files as artifacts.
+        """Record settings, metrics as (name, value, step), tags, and files as artifacts.
 
-        Files in a folder called ``figures`` become artifacts under ``figures/``. Values that are
-        not finite are left out: MLflow would store them as 0. Recording the same again, with the
-        same time `at` (ms since 1970; None is now), changes nothing.
+        Files in a folder called ``figures`` become artifacts under ``figures/``. Settings are
+        stored as text, shortened to what MLflow takes. Values that are not finite are left out:
+        MLflow would store them as 0. Recording the same again, with the same time `at` (ms since
+        1970; None is now), changes nothing.
+
+        Raises
+        ------
+        InputError
+            If the store does not take it.
         """
+        with self._told():
+            self._log(params or {}, metrics, tags or {}, files, at)
+
+    def _log(
+        self,
+        params: Mapping[str, object],
+        metrics: Sequence[tuple[str, float, int]],
+        tags: Mapping[str, str],
+        files: Sequence[Path],
+        at: int | None,
+    ) -> None:
         now = int(time.time() * 1000) if at is None else at
         finite = [Metric(n, float(v), now, step) for n, v, step in metrics if math.isfinite(v)]
-        listed = [RunTag(key, value) for key, value in (tags or {}).items()]
+        settings = [Param(key, str(value)[:_MAX_PARAM]) for key, value in params.items()]
+        facts = [RunTag(key, value) for key, value in tags.items()]
         client = self.store.client
-        for start in range(0, max(len(finite), 1), _BATCH):
-            batch = finite[start : start + _BATCH]
-            client.log_batch(self.run_id, metrics=batch, tags=listed if start == 0 else [])
+        client.log_batch(self.run_id, params=settings, metrics=finite[:_BATCH], tags=facts)
+        for start in range(_BATCH, len(finite), _BATCH):
+            client.log_batch(self.run_id, metrics=finite[start : start + _BATCH])
         for path in files:
             place = "figures" if path.parent.name == "figures" else None
             client.log_artifact(self.run_id, str(path), place)
@@ -74,6 +101,11 @@ class TrackedRun:
         ----------
         inputs : sequence of mapping
             Of each: role, name, digest (at most 36 characters), path, profile.
+
+        Raises
+        ------
+        InputError
+            If the store does not take it.
         """
         given = [
             DatasetInput(
@@ -89,13 +121,21 @@ class TrackedRun:
             for item in inputs
         ]
         if given:
-            raced(lambda: self.store.client.log_inputs(self.run_id, given))
+            with self._told():
+                raced(lambda: self.store.client.log_inputs(self.run_id, given))
 
     def end(self, status: str, error: str | None = None, at: int | None = None) -> None:
-        """End the run as finished, failed or killed, with the reason as the tag ``error``."""
-        if error is not None:
-            self.store.client.set_tag(self.run_id, "error", error[:5000])
-        self.store.client.set_terminated(self.run_id, _STATUS[status], at)
+        """End the run as finished, failed or killed, with the reason as the tag ``error``.
+
+        Raises
+        ------
+        InputError
+            If the store does not take it.
+        """
+        with self._told():
+            if error is not None:
+                self.store.client.set_tag(self.run_id, ERROR_TAG, error[:5000])
+            self.store.client.set_terminated(self.run_id, _STATUS[status], at)
 
     def record(self, entry: Entry) -> None:
         """Log everything of a run that has ended, and end it; doing so twice changes nothing.
@@ -105,9 +145,18 @@ class TrackedRun:
         InputError
             If the store does not take it; what is on disk stays.
         """
+        tags = {**entry.tags, **({PARENT_TAG: entry.parent} if entry.parent else {})}
+        self.log_inputs(entry.inputs)
+        self.log(
+            params=entry.params, metrics=entry.metrics, tags=tags, files=entry.files,
+            at=entry.ended,
+        )  # fmt: skip
+        self.end(entry.status, entry.error, entry.ended)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Say in one line what the store does not take."""
         try:
-            self.log_inputs(entry.inputs)
-            self.log(metrics=entry.metrics, tags=entry.tags, files=entry.files, at=entry.ended)
-            self.end(entry.status, entry.error, entry.ended)
+            yield
         except FAILURES as error:
             raise InputError(f"{self.store.uri}: {reason(error)}") from error
