@@ -7,12 +7,12 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
 from tqdm import tqdm
 
-from rsa_exp import filing, interrupts, output
+from rsa_exp import filing, interrupts, output, sync
 from rsa_exp.errors import InputError
 from rsa_exp.logged import load_plain_yaml
 from rsa_exp.schema import DEFAULTS
@@ -32,6 +32,7 @@ _PARTS = (
     "provenance.json",
 )  # fmt: skip
 
+_Plain = TypeVar("_Plain", list[Any], dict[str, Any])
 _Reader = Callable[[str], str | None]
 
 
@@ -115,6 +116,7 @@ def report(sweep: str, store_folder: Path, output_dir: Path) -> int:
     if place.is_dir():
         if filing.read_sweep(place) is None:
             raise InputError(f"{place} is not the folder of a sweep: no {filing.SWEEP_FILE} in it")
+        sync.reap(place)
         _, files = write_summary(place.absolute(), figures=True)
     else:
         from rsa_exp.tracking import TrackedRun, existing_store
@@ -142,8 +144,8 @@ def collect(folder: Path) -> SweepRecord:
         raise InputError(f"{folder} is not the folder of a sweep: no {filing.SWEEP_FILE} in it")
     runs = [
         _sweep_run(
-            run.name, number, run.status, run.error, run.overrides, sweep.keys, str(place),
-            run.run_id, _reader(place),
+            run.name, number, run.status, run.error, run.overrides, run.choices, sweep.keys,
+            str(place), run.run_id, _reader(place),
         )
         for number, (place, run) in enumerate(filing.runs_below(folder, sweep.mark))
     ]  # fmt: skip
@@ -165,16 +167,17 @@ def _fetch(store: Store, sweep: str) -> SweepRecord:
     """Read a sweep's runs from the store alone."""
     from rsa_exp.tracking import children, read
 
-    parent = read(store, sweep, ())
+    parent = read(store, sweep, ("runs.csv",))
     if parent.tags.get("sweep") != "true":
         raise InputError(
             f"run {parent.run_id} is not a sweep; name the run that its runs are children of"
         )
     keys = tuple(filter(None, parent.tags.get("swept", "").split(", ")))
     found = [run for run in children(store, parent, _PARTS) if run.tags.get("superseded") != "true"]
-    if not found:
-        raise InputError(f"sweep {parent.run_id} has no runs in {store.uri}")
     runs = [_from_store(run, number, keys) for number, run in enumerate(found)]
+    runs += _never_recorded(parent.files.get("runs.csv", ""), runs, keys)
+    if not runs:
+        raise InputError(f"sweep {parent.run_id} has no runs in {store.uri}")
     planned = parent.tags.get("n_planned", "")
     return SweepRecord(
         parent.name, parent.tags.get("command", ""), parent.begun, parent.run_id, keys,
@@ -183,26 +186,52 @@ def _fetch(store: Store, sweep: str) -> SweepRecord:
 
 
 def _from_store(run: RunRecord, number: int, keys: tuple[str, ...]) -> SweepRun:
-    try:
-        overrides = json.loads(run.tags.get("overrides", "[]"))
-    except ValueError:
-        overrides = []
+    overrides = [str(text) for text in _tag(run, "overrides", list)]
+    choices = {group: str(name) for group, name in _tag(run, "choices", dict).items()}
     return _sweep_run(
-        run.name, number, run.status.lower(), run.tags.get("error", ""),
-        [str(text) for text in overrides], keys, run.tags.get("folder", ""), run.run_id,
-        run.files.get,
+        run.name, number, run.status.lower(), run.tags.get("error", ""), overrides, choices,
+        keys, run.tags.get("folder", ""), run.run_id, run.files.get,
     )  # fmt: skip
 
 
+def _tag(run: RunRecord, name: str, kind: type[_Plain]) -> _Plain:
+    """Return what a tag says in JSON; nothing where it is missing or damaged."""
+    try:
+        value = json.loads(run.tags.get(name, ""))
+    except (ValueError, RecursionError):
+        return kind()
+    return value if isinstance(value, kind) else kind()
+
+
+def _never_recorded(text: str, known: Sequence[SweepRun], keys: Sequence[str]) -> list[SweepRun]:
+    """Find the runs that failed before the store had them: the sweep's own table has them."""
+    try:
+        table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+        failed = (table["status"] == "failed") & (table["run_id"] == "")
+        lost = table[failed & ~table["folder"].isin([run.folder for run in known])]
+        return [
+            SweepRun(
+                row["name"], len(known) + place, row["status"], row["error"] or None,
+                {key: row[key] for key in keys}, row["folder"], *(None,) * 7,
+            )
+            for place, row in enumerate(lost.to_dict("records"))
+        ]  # fmt: skip
+    except (ValueError, KeyError):  # there is none, or it is damaged
+        return []
+
+
 def _settings(
-    overrides: Sequence[str], keys: Sequence[str], config: Mapping[str, Any]
+    overrides: Sequence[str],
+    choices: Mapping[str, str],
+    keys: Sequence[str],
+    config: Mapping[str, Any],
 ) -> dict[str, str]:
-    """Return what was swept, and its value in a run: as typed, else as it was by default.
+    """Return what was swept, and its value in a run: as typed, else as it was chosen or by default.
 
     A run that a sweep had before a key was added to it has no override of that key.
     """
     pairs = (text.lstrip("+").partition("=") for text in overrides)
-    given = {key: value.strip("'\"") for key, _, value in pairs}
+    given = dict(choices) | {key: value.strip("'\"") for key, _, value in pairs}
     found = {}
     for key in keys:
         value: Any = config
@@ -220,6 +249,7 @@ def _sweep_run(
     status: str,
     error: str,
     overrides: Sequence[str],
+    choices: Mapping[str, str],
     keys: Sequence[str],
     folder: str,
     run_id: str,
@@ -243,7 +273,7 @@ def _sweep_run(
         status, error = "failed", f"files of it are gone or damaged ({folder})"
         parts = (None,) * 5
     return SweepRun(
-        name, number, status, error or None, _settings(overrides, keys, config), folder,
+        name, number, status, error or None, _settings(overrides, choices, keys, config), folder,
         run_id or None, config or None, *parts,
     )  # fmt: skip
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations
 
 import numpy as np
@@ -11,7 +13,8 @@ from numpy.typing import NDArray
 
 from rsa_exp.stats.condensed import FloatArray
 from rsa_exp.stats.metrics import METRICS
-from rsa_exp.summary.group import ANALYSES, as_grid
+from rsa_exp.summary.group import as_grid
+from rsa_exp.summary.variants import POOLED
 
 __all__ = ["agreement_table"]
 
@@ -21,7 +24,7 @@ _FEWEST_ROIS = 3
 
 @dataclass(frozen=True, eq=False)
 class _Profile:
-    """What one variant found.
+    """What one variant found in some subjects.
 
     Attributes
     ----------
@@ -30,7 +33,8 @@ class _Profile:
     rois, layers : list of str
         What was scored.
     merit : ndarray of shape (n_roi, n_layer)
-        Scores turned so that greater is better; NaN where undefined.
+        Mean over the subjects of scores turned so that greater is better; NaN where one is
+        undefined.
     """
 
     model: str
@@ -39,15 +43,14 @@ class _Profile:
     merit: FloatArray
 
     @classmethod
-    def of(cls, rows: pd.DataFrame) -> _Profile:
-        """Take the first analysis that a variant has."""
-        first = min(rows["analysis"].unique(), key=ANALYSES.index)
-        table = rows[rows["analysis"] == first]
+    def of(cls, rows: pd.DataFrame, subjects: tuple[str, ...]) -> _Profile:
+        """Take the scores of some subjects, or of the group or the mean RDM."""
+        table = rows[rows["subject"].isin(subjects)]
         rois = list(dict.fromkeys(table["roi"]))
         layers = list(dict.fromkeys(table.sort_values("depth", kind="stable")["layer"]))
         sign = METRICS[str(table["metric"].iloc[0])].sign
-        merit = sign * as_grid(table, "score", rois, layers)
-        return cls(str(table["model"].iloc[0]), rois, layers, merit)
+        grids = [as_grid(part, "score", rois, layers) for _, part in table.groupby("subject")]
+        return cls(str(table["model"].iloc[0]), rois, layers, sign * np.mean(grids, axis=0))
 
     def at(self, rois: list[str], layers: list[str]) -> FloatArray:
         """Merit of some ROIs and layers."""
@@ -62,14 +65,14 @@ class _Profile:
         return np.where(np.isneginf(found), np.nan, found)
 
 
-def agreement_table(group: pd.DataFrame) -> pd.DataFrame | None:
+def agreement_table(kept: pd.DataFrame) -> pd.DataFrame | None:
     """Compare every pair of variants.
 
     Parameters
     ----------
-    group : DataFrame
-        Of `rsa_exp.summary.group.group_table`; of each variant the mean over subjects is compared,
-        else the group, else the mean RDM.
+    kept : DataFrame
+        Of `rsa_exp.summary.group.latest`; of each pair the means over the subjects that both have
+        are compared, else the group, else the mean RDM.
 
     Returns
     -------
@@ -77,20 +80,38 @@ def agreement_table(group: pd.DataFrame) -> pd.DataFrame | None:
         For each pair two rows. what: ``layers`` or ``ROIs``; variant_a, variant_b; tau: Kendall's
         tau-b, in [-1, 1], for layers that of their profiles, the mean over n ROIs, for ROIs that of
         their best layers' scores; same_best: share of ROIs with the same best layer, or whether
-        (1 or 0) the same ROI is best; n: ROIs compared. NaN where layers differ, as those of two
-        models do, or fewer than three ROIs are common. None with a single variant.
+        (1 or 0) the same ROI is best; n: ROIs compared; subjects: those compared, comma-separated,
+        else ``group`` or ``joint``. NaN where layers differ, as those of two models do, fewer than
+        three ROIs are common, or no subject is. None with a single variant.
     """
-    parts = group.groupby("variant", sort=False)
-    profiles = {str(name): _Profile.of(rows) for name, rows in parts}
-    if len(profiles) < 2:
+    parts = {str(name): rows for name, rows in kept.groupby("variant", sort=False)}
+    if len(parts) < 2:
         return None
+    scored = {name: list(dict.fromkeys(rows["subject"])) for name, rows in parts.items()}
+
+    @cache
+    def profile(name: str, subjects: tuple[str, ...]) -> _Profile:
+        return _Profile.of(parts[name], subjects)
+
     rows = []
-    for (name_a, a), (name_b, b) in combinations(profiles.items(), 2):
-        common = [roi for roi in a.rois if roi in b.rois]
-        for what, found in (("layers", _layers(a, b, common)), ("ROIs", _rois(a, b, common))):
-            rows.append((what, name_a, name_b, *found))
-    columns = ["what", "variant_a", "variant_b", "tau", "same_best", "n"]
+    for one, other in combinations(parts, 2):
+        subjects = _shared(scored[one], scored[other])
+        layers = rois = (np.nan, np.nan, 0)
+        if subjects:
+            a, b = profile(one, subjects), profile(other, subjects)
+            common = [roi for roi in a.rois if roi in b.rois]
+            layers, rois = _layers(a, b, common), _rois(a, b, common)
+        for what, found in (("layers", layers), ("ROIs", rois)):
+            rows.append((what, one, other, *found, ",".join(subjects)))
+    columns = ["what", "variant_a", "variant_b", "tau", "same_best", "n", "subjects"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _shared(a: Iterable[str], b: Iterable[str]) -> tuple[str, ...]:
+    """Single subjects that two variants have scores of, else the group or the mean RDM."""
+    both = [name for name in a if name in b]
+    single = tuple(name for name in both if name not in POOLED)
+    return single or tuple(name for name in POOLED if name in both)[:1]
 
 
 def _layers(a: _Profile, b: _Profile, rois: list[str]) -> tuple[float, float, int]:

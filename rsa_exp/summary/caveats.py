@@ -9,6 +9,7 @@ from rsa_exp.errors import listing
 from rsa_exp.summary.drawing import MOST_DRAWN
 from rsa_exp.summary.record import SweepRun
 from rsa_exp.summary.variants import POOLED
+from rsa_exp.summary.words import fewer_subjects
 
 if TYPE_CHECKING:
     from rsa_exp.summary.summary import Summary
@@ -59,8 +60,8 @@ def _unfinished(summary: Summary) -> Iterator[str]:
     never = summary.record.n_planned - len(runs)
     if never > 0:
         yield (
-            f"{never} of {summary.record.n_planned} runs that were asked for were never begun; "
-            "resume the sweep to have them."
+            f"{never} of {summary.record.n_planned} runs were never begun; resume the sweep to "
+            "have them."
         )
 
 
@@ -80,6 +81,8 @@ def _subjects(summary: Summary) -> Iterator[str]:
     absent = sorted(asked - set(scores["subject"].astype(str)) - set(POOLED))
     if absent and len(scores):
         yield f"Subjects without any score are in no mean: {listing(absent)}."
+    if fewer := fewer_subjects(summary.variants):
+        yield fewer
     if len(single) == 0 and len(scores) and set(scores["subject"]) == {"joint"}:
         yield "A mean RDM over subjects hides how they differ: no variation over subjects is known."
 

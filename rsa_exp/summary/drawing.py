@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rsa_exp.errors import listing
 from rsa_exp.figures import (
     FIGURES,
     FigureText,
@@ -22,6 +21,7 @@ from rsa_exp.figures import (
 )
 from rsa_exp.summary.group import CELL
 from rsa_exp.summary.variants import Variant
+from rsa_exp.summary.words import named_subjects
 
 __all__ = ["MOST_DRAWN", "Drawing", "Scored", "drawings"]
 
@@ -176,27 +176,40 @@ def _intervals(
 
 
 def _over_variants(scored: Scored, variants: Sequence[Variant]) -> list[Drawing]:
-    tables: dict[str, pd.DataFrame] = {}
-    texts: dict[str, FigureText] = {}
-    for variant in variants:
-        _, table = scored.basis(variant)
-        tables[variant.name] = table
-        texts[variant.name] = _text(variant, table, "", several=True)
+    tables = {variant.name: scored.basis(variant)[1] for variant in variants}
+    texts = {each.name: _text(each, tables[each.name], "", several=True) for each in variants}
+    tables, basis = _over_the_same(tables)
     models, studies = ({getattr(each, key) for each in variants} for key in ("model", "study"))
     head = f"{' and '.join(sorted(models))} vs {' and '.join(sorted(studies))}"
     note = "simulated data" if any(each.simulated for each in variants) else ""
     text = FigureText(f"{head}: {len(variants)} variants of the analysis", note, "")
-    caption = "Layer profiles of every variant of the analysis, each panel with a scale of its own."
+    caption = (
+        f"Layer profiles of every variant of the analysis{basis}, each panel with a scale of its "
+        "own."
+    )
     found = [Drawing("metrics", caption, None, partial(multiples_figure, tables, text, texts))]
     agreement = scored.agreement
     if agreement is not None and np.isfinite(agreement[["tau", "same_best"]]).any(axis=None):
         caption = (
             "Does the order of layers, and of ROIs, survive the choice of analysis? Kendall's "
-            "tau-b and the same best layer, or ROI, for each pair of variants."
+            "tau-b and the same best layer, or ROI, for each pair of variants, over the same "
+            "subjects."
         )
         draw = partial(agreement_figure, agreement, text)
         found.append(Drawing("multiverse", caption, None, draw))
     return found
+
+
+def _over_the_same(tables: dict[str, pd.DataFrame]) -> tuple[dict[str, pd.DataFrame], str]:
+    """Keep the subjects that all tables have, and say so where some have more."""
+    found = [dict.fromkeys(table["subject"].astype(str)) for table in tables.values()]
+    shared = [name for name in found[0] if all(name in names for names in found)]
+    if all(len(names) == len(shared) for names in found):
+        return tables, ""
+    if not shared:
+        return tables, ", not all over the same subjects"
+    kept = {name: table[table["subject"].isin(shared)] for name, table in tables.items()}
+    return kept, f" over {named_subjects(shared)}, which each has"
 
 
 def _text(variant: Variant, table: pd.DataFrame, who: str, *, several: bool) -> FigureText:
@@ -218,9 +231,7 @@ def _text(variant: Variant, table: pd.DataFrame, who: str, *, several: bool) -> 
 
 
 def _who(subjects: Sequence[str]) -> str:
-    if len(subjects) > 6:
-        return f"{len(subjects)} subjects"
-    return ("subjects " if len(subjects) > 1 else "subject ") + listing(subjects)
+    return f"{len(subjects)} subjects" if len(subjects) > 6 else named_subjects(subjects)
 
 
 def _file_names(variants: Sequence[Variant]) -> dict[str, str]:

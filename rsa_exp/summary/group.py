@@ -84,8 +84,9 @@ def group_table(
         Columns variant, the extra ones, analysis (``subjects``: the mean over single subjects;
         ``group``; ``joint``), roi, hemisphere, region, level, model, layer, depth, metric, score,
         sem (standard error over subjects, NaN below two), n_subjects (how many have a score),
-        and for group and joint what inference found. A mean over subjects is NaN where one of the
-        variant's subjects has no score: never over fewer.
+        and for group and joint what inference found. A mean over subjects is NaN where one that
+        the variant has scores of has none: all means of a variant are over the same subjects, those
+        of two variants need not be (see `rsa_exp.summary.variants.lacking`).
     """
     pooled = kept[kept["analysis"] != "subjects"]
     table = pd.concat([_means(kept), _pooled(pooled, members, variants)], ignore_index=True)

@@ -80,7 +80,7 @@ class SweepRecord:
     runs : tuple of SweepRun
         In order of their numbers.
     n_planned : int
-        Runs that were asked for; 0 if that is not known.
+        Runs that it has, and those that were asked for and never begun; 0 if that is not known.
     """
 
     name: str

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from rsa_exp.errors import listing
 from rsa_exp.summary import facts, words
 from rsa_exp.summary.caveats import caveats
 from rsa_exp.summary.cells import ScoreTable, score_tables
@@ -20,6 +21,7 @@ from rsa_exp.summary.drawing import MOST_DRAWN
 from rsa_exp.summary.group import latest
 from rsa_exp.summary.numerals import decimals, duration, number, percent
 from rsa_exp.summary.record import Picture
+from rsa_exp.summary.variants import lacking
 
 if TYPE_CHECKING:
     from rsa_exp.summary.summary import Summary
@@ -172,6 +174,7 @@ def _glance(summary: Summary) -> dict[str, object] | None:
     if not levels:
         return None
     lines = []
+    absent = lacking(summary.variants)
     for variant in summary.variants:
         table = found[variant.name].set_index("level")
         places = decimals(table["score"])
@@ -184,7 +187,8 @@ def _glance(summary: Summary) -> dict[str, object] | None:
         best = words.best_layers(_main(summary, variant))
         rois = best["layer"].value_counts(sort=True)
         top = f"{rois.index[0]} ({rois.iloc[0]} of {len(best)})" if len(best) else "–"
-        lines.append((variant.name, variant.metric.label, cells, top))
+        without = words.named_subjects(absent.get(variant.name, ()))
+        lines.append((variant.name, without, variant.metric.label, cells, top))
     return {"levels": levels, "lines": lines}
 
 
@@ -203,6 +207,7 @@ def _agreement(table: pd.DataFrame | None) -> list[dict[str, str]]:
             "tau": number(row["tau"], 2),
             "same": _same(row["what"], row["same_best"]),
             "n": str(row["n"]),
+            "subjects": listing(row["subjects"].split(","), 4) if row["subjects"] else "–",
         }
         for row in table.to_dict("records")
     ]

@@ -38,7 +38,7 @@ class Summary:
     repeated : DataFrame
         Scores that a later run of the same variant made again.
     headline : str
-        One to three sentences.
+        One to four sentences.
     drawings : tuple of Drawing
         The figures it has, in order, with their captions; none is drawn yet.
     """
@@ -117,7 +117,7 @@ def summarise(record: SweepRecord) -> Summary:
     kept, repeated = group.latest(scores, variants)
     members = group.member_rows(variants)
     cells = group.group_table(kept, members, variants, extra)
-    agreed = agreement.agreement_table(cells)
+    agreed = agreement.agreement_table(kept)
     scored = Scored(kept, members, cells, agreed)
     return Summary(
         record=record,

@@ -11,7 +11,7 @@ from typing import Any
 from rsa_exp.stats.metrics import METRICS, Metric
 from rsa_exp.summary.record import SweepRecord, SweepRun
 
-__all__ = ["POOLED", "Variant", "extra_keys", "variants_of"]
+__all__ = ["POOLED", "Variant", "extra_keys", "lacking", "variants_of"]
 
 POOLED = ("group", "joint")
 """Subjects that are made of others."""
@@ -60,6 +60,13 @@ class Variant:
         """Name of the study."""
         return self._fact("study")
 
+    @cached_property
+    def subjects(self) -> tuple[str, ...]:
+        """Single subjects that it has scores of."""
+        tables = [run.scores for run in self.runs if run.scores is not None]
+        names = dict.fromkeys(str(name) for table in tables for name in table["subject"].unique())
+        return tuple(name for name in names if name not in POOLED)
+
     @property
     def simulated(self) -> bool:
         """Whether its data are simulated."""
@@ -97,6 +104,17 @@ def _name(settings: Mapping[str, str], *, shortened: bool) -> str:
         shown = PurePath(value).name or value if shortened else value
         parts.append(shown if key in _BARE else f"{key.removeprefix('data.')}={shown}")
     return " ".join(parts)
+
+
+def lacking(variants: Sequence[Variant]) -> dict[str, list[str]]:
+    """Variants whose mean over subjects is over fewer than another's, and the subjects absent."""
+    every = dict.fromkeys(name for each in variants for name in each.subjects)
+    absent = {
+        each.name: [name for name in every if name not in each.subjects]
+        for each in variants
+        if each.subjects
+    }
+    return {name: subjects for name, subjects in absent.items() if subjects}
 
 
 def extra_keys(record: SweepRecord, variants: Sequence[Variant]) -> dict[str, str]:

@@ -14,11 +14,12 @@ from rsa_exp.stats.metrics import METRICS
 from rsa_exp.summary.group import ANALYSES
 from rsa_exp.summary.numerals import decimals, number, percent
 from rsa_exp.summary.record import SweepRecord
-from rsa_exp.summary.variants import POOLED, Variant
+from rsa_exp.summary.variants import POOLED, Variant, lacking
 
 __all__ = [
-    "ALIGNMENTS", "METRIC_WORDS", "best_layers", "by_level", "enumerated", "headline", "main_rows",
-    "of_analysis", "outcome", "question", "swept_subjects",
+    "ALIGNMENTS", "METRIC_WORDS", "best_layers", "by_level", "enumerated", "fewer_subjects",
+    "headline", "main_rows", "named_subjects", "of_analysis", "outcome", "question",
+    "swept_subjects",
 ]  # fmt: skip
 
 METRIC_WORDS = {
@@ -126,6 +127,24 @@ def of_analysis(rows: pd.DataFrame) -> str:
     return f"mean over {n} subjects" if n > 1 else "one subject"
 
 
+def named_subjects(names: Sequence[str], limit: int = 6) -> str:
+    """Subjects as in a sentence: ``subject 3``, ``subjects 1, 2``; nothing of none."""
+    kind = "subjects" if len(names) > 1 else "subject"
+    return f"{kind} {listing(names, limit)}" if names else ""
+
+
+def fewer_subjects(variants: Sequence[Variant]) -> str:
+    """Name the variants that lack subjects which others have; empty if there is none."""
+    absent = lacking(variants)
+    if not absent:
+        return ""
+    named = [f"{name} (without {named_subjects(those)})" for name, those in absent.items()]
+    return (
+        f"In {listing(named, 3)} the mean is over fewer subjects; variants are compared over those "
+        "that both have."
+    )
+
+
 def headline(
     record: SweepRecord,
     scores: pd.DataFrame,
@@ -133,10 +152,11 @@ def headline(
     agreement: pd.DataFrame | None,
     variants: Sequence[Variant],
 ) -> str:
-    """Say in up to three sentences what a sweep found, and what it could not."""
+    """Say in up to four sentences what a sweep found, and what it could not."""
     if not variants:
         return f"None of the {len(record.runs)} runs finished: {outcome(record)}."
     said = [_best_sentence(group, variants), _tests_sentence(scores, agreement)]
+    said.append(fewer_subjects(variants))
     if len(record.finished) < len(record.runs):
         said.append(
             f"{len(record.finished)} of {len(record.runs)} runs finished: {outcome(record)}."

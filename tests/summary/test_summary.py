@@ -258,3 +258,47 @@ def test_one_subject_in_one_run_has_no_figures_of_its_own():
 
 def test_every_metric_is_explained():
     assert set(METRIC_WORDS) == set(METRICS)
+
+
+def test_variants_are_compared_over_the_subjects_that_both_have():
+    keys = ("subject", "metric")
+    other = {name: values + RNG.normal(0, 0.2, (3, 4)) for name, values in SCORES.items()}
+    corr = three_subjects(metric="corr")
+    spearman = [
+        run(3 + i, table(other[name], name, "spearman"), {"subject": name, "metric": "spearman"})
+        for i, name in enumerate(("1", "2"))
+    ]
+    failed = run(5, None, {"subject": "3", "metric": "spearman"})
+    joint = run(6, table(SCORES["1"], "joint", "cosine"), {"subject": "joint", "metric": "cosine"})
+    summary = summarise(sweep(*corr, *spearman, failed, joint, keys=keys))
+
+    counts = summary.group.groupby("variant", sort=False)["n_subjects"].first()
+    assert list(counts) == [3, 2, 3]
+    found = summary.agreement.set_index(["what", "variant_a", "variant_b"])
+    same = summarise(sweep(*corr[:2], *spearman, keys=keys)).agreement
+    pair = found.xs(("corr", "spearman"), level=(1, 2)).reset_index()
+    pd.testing.assert_frame_equal(pair, same.drop(columns=["variant_a", "variant_b"]))
+    assert set(pair["subjects"]) == {"1,2"}
+    apart = found.xs("cosine", level="variant_b")  # a mean RDM and single subjects
+    assert apart["tau"].isna().all()
+    assert set(apart["subjects"]) == {""}
+
+    said = "In spearman (without subject 3) the mean is over fewer subjects"
+    assert said in summary.headline
+    page = summary.report([])
+    assert f"<li>{said}" in page
+    assert "Subjects without any score" not in page
+    whole = summarise(sweep(*three_subjects(metric="corr"), keys=keys))
+    assert "fewer subjects" not in whole.headline
+
+
+def test_profiles_of_variants_are_drawn_over_the_same_subjects():
+    keys = ("subject", "metric")
+    one = run(3, table(SCORES["2"], "2", "spearman"), {"subject": "2", "metric": "spearman"})
+    summary = summarise(sweep(*three_subjects(metric="corr"), one, keys=keys))
+    (drawing,) = (each for each in summary.drawings if each.name == "metrics")
+    tables, *_ = drawing.draw.args
+    assert {name: set(each["subject"]) for name, each in tables.items()} == {
+        "corr": {"2"}, "spearman": {"2"},
+    }  # fmt: skip
+    assert "over subject 2, which each has" in drawing.caption
