@@ -114,6 +114,7 @@ def _job(composed: DictConfig) -> float:
     hydra_config = HydraConfig.get()
     overrides = list(hydra_config.overrides.task)
     multirun = hydra_config.mode == RunMode.MULTIRUN
+    choices = {group: str(hydra_config.runtime.choices[group]) for group in DEFAULTS}
     sweep = membership()
     name, folder = "", Path(hydra_config.runtime.output_dir)
     interrupts.checkpoint()
@@ -132,10 +133,9 @@ def _job(composed: DictConfig) -> float:
             return objective(kept, config)
         if sweep.resumed:
             folder = place(folder)
-        chosen = hydra_config.runtime.choices
         spec = JobSpec(
             folder, name, overrides, sweep.parent, sweep.mark, sweep.folder, sweep.asked,
-            choices={group: str(chosen[group]) for group in DEFAULTS},
+            choices=choices,
         )  # fmt: skip
         outcome = execute(config, spec)
     except InputError as error:
@@ -146,7 +146,8 @@ def _job(composed: DictConfig) -> float:
             log.error(f"{name}: {reason}" if name and multirun else str(error))  # noqa: TRY400
         if multirun:
             with suppress(OSError, InputError):
-                file_failure(folder, name or " ".join(overrides), overrides, sweep, str(error))
+                name = name or " ".join(overrides)
+                file_failure(folder, name, overrides, choices, sweep, str(error))
         return float("nan")  # raised here, Hydra would print a line of its own before ours
     log.info("results: %s", outcome.folder)
     if outcome.address and not multirun:
@@ -225,6 +226,11 @@ def _explain_override(override: str) -> str:
             f"{suggestion(override, COMMANDS)}"
         )
     key, _, value = override.partition("=")
+    if found := re.match(r"\+*(data\.(?:rois|sources))\.(\d.*)", key):
+        return (
+            f"{key}: a name that begins with a digit is written "
+            f"'{found.group(1)}={{{found.group(2)}:{value}}}'"
+        )
     if "{subject}" in value:
         return f"{key} has braces, which need two pairs of quotes: \"{key}='{value}'\""
     if value.startswith("["):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from rsa_exp.errors import speakable
 from rsa_exp.schema import Config
 
 __all__ = ["KINDS", "Change", "changes", "requirement_changes", "settings_changes"]
@@ -21,6 +23,15 @@ KINDS = (
 _ABSENT = "not installed"
 _CLEAN = "without uncommitted changes"
 _NOT_KEPT = "with uncommitted changes (not kept)"
+_UNKNOWN = " cannot be compared: not recorded"
+_MACHINE = {
+    "python": ("python", "Python"),
+    "blas": ("blas", "BLAS"),
+    "threads": ("threads", "threads"),
+    "cpu": ("machine", "processor"),
+    "cpu_count": ("machine", "processor cores"),
+    "platform": ("machine", "platform"),
+}
 _WHOLE = ""  # stands for a file's own digest among those of its rows
 
 # No number depends on these (see `rsa_exp.identity`): they come last.
@@ -68,7 +79,7 @@ class Change:
 
     def _said(self, values: str) -> str:
         words = values if self.before or self.after else self.what
-        return f"{words}{self.note}"
+        return speakable(f"{words}{self.note}")
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
@@ -77,8 +88,9 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]
     Parameters
     ----------
     before, after : mapping
-        Their ``provenance.json``, perhaps of another version of rsa_exp, or damaged: what either
-        lacks is not compared, and nothing is raised.
+        Their ``provenance.json``, perhaps of another version of rsa_exp, or damaged: nothing is
+        raised. Of code, packages and machine, what either lacks is a change, as nobody can say
+        that it is not.
 
     Returns
     -------
@@ -182,10 +194,11 @@ def _files(record: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """
     items = [item for item in _list(record.get("inputs")) if isinstance(item, Mapping)]
     names = [str(item.get("name", "")) for item in items]
+    counts = Counter(names)
     found: dict[str, dict[str, str]] = {}
     for item, name in zip(items, names, strict=True):
         path = PurePath(str(item.get("path", name)))
-        label = name if names.count(name) == 1 else "/".join(path.parts[-2:])
+        label = name if counts[name] == 1 else "/".join(path.parts[-2:])
         digests = {str(row): str(digest) for row, digest in _dict(item.get("rows")).items()}
         file = found.setdefault(label, {_WHOLE: ""})
         file |= digests | {_WHOLE: f"{file[_WHOLE]} {item.get('digest')}"}
@@ -211,6 +224,8 @@ def _code(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
         found.append(Change("code", "code", note=note))
     if known and not same and not found:
         found.append(Change("code", "code that numbers come from", note=" is not the same"))
+    if not known and not in_git and not found:
+        found.append(Change("code", "code", note=_UNKNOWN))
     return found
 
 
@@ -221,39 +236,40 @@ def _commit(commit: object) -> str:
 def _edits(record: Mapping[str, Any]) -> str:
     digest = record.get("git_diff_digest")
     if digest:
-        return f"with uncommitted changes (diff in code.diff, {str(digest)[:7]})"
-    return _NOT_KEPT if record.get("git_dirty") is True else _CLEAN
+        return f"with uncommitted changes (diff {str(digest)[:7]})"
+    return _CLEAN if record.get("git_dirty") is False else _NOT_KEPT
 
 
 def _packages(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
     old, new = _dict(before.get("packages")), _dict(after.get("packages"))
-    for name in {**old, **new} if old and new else ():
+    if not (old and new):
+        yield Change("package", "packages", note=_UNKNOWN)
+        return
+    for name in {**old, **new}:
         if old.get(name) != new.get(name):
             versions = (str(each.get(name) or _ABSENT) for each in (old, new))
             yield Change("package", str(name), *versions)
 
 
 def _machine(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
-    if _both(before, after, "python"):
-        yield Change("python", "Python", str(before["python"]), str(after["python"]))
-    old, new = _libraries(before), _libraries(after)
-    if old and new and old != new:
-        yield Change("blas", "BLAS", old, new)
-    kinds = {"threads": "threads", "cpu": "machine", "cpu_count": "machine", "platform": "machine"}
-    names = {"cpu": "processor", "cpu_count": "processor cores"}
-    for key, kind in kinds.items():
-        if _both(before, after, key):
-            yield Change(kind, names.get(key, key), str(before[key]), str(after[key]))
+    old, new = (dict(record) | {"blas": _libraries(record)} for record in (before, after))
+    for key, (kind, what) in _MACHINE.items():
+        if old.get(key) is None or new.get(key) is None:
+            yield Change(kind, what, note=_UNKNOWN)
+        elif old[key] != new[key]:
+            yield Change(kind, what, str(old[key]), str(new[key]))
 
 
-def _libraries(record: Mapping[str, Any]) -> str:
+def _libraries(record: Mapping[str, Any]) -> str | None:
     """Name BLAS libraries; which is loaded first does not matter."""
+    if not isinstance(record.get("blas"), list):
+        return None
     libraries = [
         " ".join(str(value) for value in item.values() if value)
-        for item in _list(record.get("blas"))
+        for item in record["blas"]
         if isinstance(item, Mapping)
     ]
-    return " + ".join(sorted(libraries))
+    return " + ".join(sorted(libraries)) or "none"
 
 
 def _pinned(text: str) -> dict[str, str]:

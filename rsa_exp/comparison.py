@@ -58,6 +58,8 @@ class Comparison:
     """
 
     def __init__(self, old: pd.DataFrame, new: pd.DataFrame) -> None:
+        names = [name for name in (*output.NUMBERS, *_COUNTS) if name in old and name in new]
+        old, new = (table[[*KEYS, *names]] for table in (old, new))
         both = old.merge(new, on=KEYS, how="outer", suffixes=("_old", "_new"), indicator=True)
         self.n_cells = len(old)
         self.n_missing = int((both["_merge"] != "both").sum())
@@ -69,9 +71,7 @@ class Comparison:
             worst = both.loc[size.isna().idxmax() if size.isna().any() else size.idxmax()]
             self.largest = float(size[worst.name])
             self.where = f"subject {worst['subject']}, {worst['roi']} x {worst['layer']}"
-        names = [name for name in output.NUMBERS if name != "score" and name in old and name in new]
-        names += [name for name in _COUNTS if name in old and name in new]
-        sizes = {name: _difference(both, name) for name in names}
+        sizes = {name: _difference(both, name) for name in names if name != "score"}
         self.others = {
             name: float("nan") if size.isna().any() else float(size.max())
             for name, size in sizes.items()

@@ -10,7 +10,7 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, ListConfig, OmegaConf
-from omegaconf.errors import GrammarParseError, OmegaConfBaseException
+from omegaconf.errors import ConfigKeyError, GrammarParseError, OmegaConfBaseException
 
 from rsa_exp.arguments import quoted
 from rsa_exp.errors import UNSPEAKABLE, InputError, listing, suggestion
@@ -47,6 +47,11 @@ _MOST_SIMULATED = 20_000
 _MOST_NAMES = 1000
 _MOST_SEED = 2**64 - 1
 
+_COSMETIC = ("figures", "tracking")  # no number depends on them
+_OTHER_VERSION = (
+    "; if another version of rsa_exp recorded it, check out the commit in its provenance.json"
+)
+
 
 def conf_dir() -> Path:
     """Folder of the YAML files: the one in the wheel, else the checkout's."""
@@ -65,6 +70,8 @@ def register() -> None:
 
 def _each(values: ListConfig | DictConfig) -> str:
     """Names as a sweep over them is written: ``1,2,3``."""
+    if not values:
+        raise InputError(f"{values._get_full_key('')} is empty: there is nothing to sweep over")
     return quoted(",".join(map(str, values)))
 
 
@@ -114,37 +121,48 @@ def from_logged(text: str) -> Config:
     plain = _plain(text)
     if not isinstance(plain, dict) or not isinstance(plain.get("data"), dict):
         raise InputError("the logged config is not one of rsa_exp: it has no section 'data'")
-    for where, value in _leaves(plain):
-        if isinstance(value, str) and "${" in value:
-            raise InputError(
-                f"the logged config has an interpolation in '{where:.200}', which is unsafe"
-            )
-        if isinstance(value, str) and not value.isprintable() and UNSPEAKABLE.search(value):
-            raise InputError(f"the logged config has control characters in {where[:200]!a}")
     kind = plain["data"].get("kind")
     if not isinstance(kind, str) or kind not in DATA_KINDS:
         raise InputError(
             f"the logged config has data.kind={kind!s:.60}; one of {listing(DATA_KINDS)}"
         )
+    plain |= {key: _known(plain.get(key), SECTIONS[key]) for key in _COSMETIC}
     lacking = _lacking(plain, kind)
     if lacking:
-        raise InputError(f"the logged config lacks {listing(lacking)}")
+        raise InputError(f"the logged config lacks {listing(lacking)}{_OTHER_VERSION}")
     try:
         schema = OmegaConf.structured(Config)
         schema.data = OmegaConf.structured(DATA_KINDS[kind])
         return from_hydra(OmegaConf.merge(schema, OmegaConf.create(plain)))  # type: ignore[arg-type]
+    except ConfigKeyError as error:
+        raise InputError(
+            f"the logged config cannot be used: {first_line(error)}{_OTHER_VERSION}"
+        ) from error
     except (OmegaConfBaseException, ValueError, TypeError) as error:
         raise InputError(f"the logged config cannot be used: {first_line(error)}") from error
 
 
 def to_yaml(config: Config) -> str:
-    """Return a config as the YAML that `from_logged` reads: resolved, with absolute paths."""
-    return OmegaConf.to_yaml(OmegaConf.structured(config))
+    """Return a config as the YAML that `from_logged` reads: resolved, with absolute paths.
+
+    Raises
+    ------
+    InputError
+        If it could not be read back.
+    """
+    text = OmegaConf.to_yaml(OmegaConf.structured(config))
+    try:
+        _plain(text)
+    except InputError as error:
+        raise InputError(f"this run could not be reproduced: {error}") from error
+    return text
 
 
 def first_line(error: BaseException) -> str:
     """Return what an OmegaConf error says first, with the key it is about."""
     text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if text.startswith("InputError raised while resolving"):
+        return text.partition(": ")[2]
     key = getattr(error, "full_key", None)
     return f"{key}: {text}" if key and key not in text else text
 
@@ -153,7 +171,7 @@ def _plain(text: str) -> Any:
     """Return what a logged config says, nothing in it resolved."""
     check_plain_yaml(text)
     try:
-        return OmegaConf.to_container(OmegaConf.create(text), resolve=False)
+        plain = OmegaConf.to_container(OmegaConf.create(text), resolve=False)
     except GrammarParseError as error:
         key = getattr(error, "full_key", None)
         raise InputError(
@@ -161,6 +179,23 @@ def _plain(text: str) -> Any:
         ) from error
     except Exception as error:  # PyYAML's and OmegaConf's share no base
         raise InputError("the logged config is not YAML") from error
+    for where, value in _leaves(plain):
+        if isinstance(value, str) and "${" in value:
+            raise InputError(
+                f"the logged config has an interpolation in '{where:.200}', which is unsafe"
+            )
+        if isinstance(value, str) and not value.isprintable() and UNSPEAKABLE.search(value):
+            raise InputError(f"the logged config has control characters in {where[:200]!a}")
+    return plain
+
+
+def _known(values: Any, schema: type) -> dict[str, Any]:
+    """Return what this version knows of a section that no number depends on."""
+    values = values if isinstance(values, dict) else {}
+    known = {item.name: values[item.name] for item in fields(schema) if item.name in values}
+    if isinstance(known.get("names"), list):
+        known["names"] = [name for name in known["names"] if name in FIGURES]
+    return known
 
 
 def _lacking(plain: dict[Any, Any], kind: str) -> list[str]:
@@ -172,7 +207,7 @@ def _lacking(plain: dict[Any, Any], kind: str) -> list[str]:
     }
     lacking = []
     for section, schema in sections.items():
-        if section in {"figures", "tracking"}:  # no number depends on them
+        if section in _COSMETIC:
             continue
         values = plain.get(section, {}) if section else plain
         for item in fields(schema):
@@ -228,6 +263,9 @@ def _checked(config: Config) -> Config:
                 f"data.subjects names {subject!a:.100}, which would lead to another folder; put "
                 "folders into data.brain"
             )
+    for source in data.sources:
+        if Path(source).is_absolute():  # as `images` it would name a file
+            raise InputError(f"data.sources names {source!a:.100}, which is a path; use a name")
     _one_of("subject", config.subject, (*data.subjects, *POOLED))
     if len(data.subjects) > 1 and "{subject}" not in data.brain:
         raise InputError(

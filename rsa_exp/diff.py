@@ -12,9 +12,10 @@ import pandas as pd
 
 from rsa_exp import output as files
 from rsa_exp.changes import Change, changes, requirement_changes, settings_changes
-from rsa_exp.errors import InputError, listing
+from rsa_exp.errors import InputError, listing, speakable
 from rsa_exp.figures import FigureText, difference_figure, save
 from rsa_exp.recorded import KEYS, Recorded, find_one
+from rsa_exp.schema import ROI_FIELDS
 from rsa_exp.stats.metrics import METRICS
 
 __all__ = ["Cells", "diff"]
@@ -23,6 +24,10 @@ MOST_LINES = 20
 """How many cells, and how many changes of one section, are listed."""
 
 _INPUTS = ("input", "images")
+# What else a table may hold, of a record from elsewhere, is not looked at.
+_COLUMNS = (
+    *KEYS, "study", "model", *ROI_FIELDS, "depth", "n_images", "n_pairs", *files.INFERRED, "score",
+)  # fmt: skip
 # Keys that a run has one value of: where two runs have each their own, the rest is compared.
 _OWN = ("subject", "metric")
 
@@ -67,6 +72,7 @@ class Cells:
                     f"the scores of run {run} are not those of one subject and metric, a row for "
                     "each ROI and layer with its depth: the record is damaged"
                 )
+        a, b = (table[table.columns.intersection(_COLUMNS)] for table in (a, b))
         apart = [key for key in _OWN if a[key].iloc[0] != b[key].iloc[0]]
         keys = [key for key in KEYS if key not in apart]
         order = pd.concat([a[keys], b[keys]]).drop_duplicates()
@@ -124,9 +130,9 @@ def diff(a: str, b: str, store_folder: Path, output: Path | None) -> int:
     """
     first, second = find_one(a, store_folder), find_one(b, store_folder)
     cells = Cells.of(first.scores, second.scores)
-    print(f"A: {first.title}, {first.place}\nB: {second.title}, {second.place}")
-    for line in [*_told(first, second), *_scores(cells)]:
-        print(line)
+    runs = [f"{side}: {run.title}, {run.place}" for side, run in (("A", first), ("B", second))]
+    for line in [*runs, *_told(first, second), *_scores(cells)]:
+        print(speakable(line))
     folder = output or Path("outputs", "diffs", f"{_short(first)}-{_short(second)}")
     print(f"\nfigure: {_write(folder.absolute(), first, second, cells)}")
     return 0 if cells.identical else 1

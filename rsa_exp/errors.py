@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = ["UNSPEAKABLE", "InputError", "listing", "suggestion"]
+__all__ = ["UNSPEAKABLE", "InputError", "listing", "speakable", "suggestion"]
 
 UNSPEAKABLE = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 """What no name from outside may hold: control characters, separators of lines, halves of pairs."""
@@ -18,7 +18,12 @@ class InputError(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
+        super().__init__(speakable(" ".join(message.split())))
+
+
+def speakable(text: str) -> str:
+    """Return a text, perhaps from elsewhere, of which a terminal obeys nothing, as one line."""
+    return UNSPEAKABLE.sub("?", text)
 
 
 def listing(names: Iterable[object], limit: int = 12) -> str:

@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from rsa_exp.errors import InputError, listing
 from rsa_exp.filing import SweepFiling
 from rsa_exp.recorded import Recorded, fetch, find, sweep_of
 from rsa_exp.ro_crate import METADATA, Described, describe
-from rsa_exp.schema import SimulatedData
+from rsa_exp.schema import Config, SimulatedData
 from rsa_exp.stats.metrics import METRICS
 
 __all__ = ["export"]
@@ -136,9 +136,7 @@ def _fetch_summary(run: str, sweep: SweepFiling, store_folder: Path, folder: Pat
         (folder / "multirun.yaml").unlink(missing_ok=True)  # Hydra's own, of this machine
         return
     for path in summary_files(source):
-        target = folder / path.relative_to(source)
-        target.parent.mkdir(exist_ok=True)
-        shutil.copyfile(path, target)
+        output.copy_file(path.relative_to(source).as_posix(), source, folder)
 
 
 def _write_run(run: Recorded, top: Path, place: str, store_folder: Path) -> Described:
@@ -254,8 +252,16 @@ def _how(run: Recorded, *, kept_diff: bool) -> list[str]:
     if isinstance(config.data, SimulatedData):
         return [*lines, "The data are simulated, and made anew."]
     names = [f"    {item['name']}  (xxh3_128 {item['digest']})" for item in record["inputs"]]
+    names += [f"    {name}  (for the names of its images)" for name in _others(record, config)]
     lines += ["FOLDER is where these files are, which are not in this folder:", "", *names]
     return [*lines, "", config.data.hint] if config.data.hint else lines
+
+
+def _others(record: Mapping[str, Any], config: Config) -> list[str]:
+    """Files that a run opened, and scored no row of: they decide which images are common."""
+    scored = {item["path"] for item in record["inputs"]}
+    opened = [str(s.get("path")) for s in _texts(record.get("files")) if isinstance(s, Mapping)]
+    return [Path(path).name for path in opened if path not in {*scored, config.images}]
 
 
 def _sweep_readme(sweep: SweepFiling, runs: Sequence[tuple[str, str]]) -> str:

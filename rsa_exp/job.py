@@ -110,7 +110,12 @@ def execute(config: Config, spec: JobSpec) -> Outcome:
 
 
 def file_failure(
-    folder: Path, name: str, overrides: list[str], sweep: Membership, error: str
+    folder: Path,
+    name: str,
+    overrides: list[str],
+    choices: dict[str, str],
+    sweep: Membership,
+    error: str,
 ) -> None:
     """File a run of a sweep that failed before it was one, so that the sweep counts it."""
     run = filing.read_run(folder)
@@ -119,7 +124,8 @@ def file_failure(
     target = output.prepare_folder(place(folder))
     failed = filing.Run(
         uid=uuid4().hex, name=name, status="failed", begun=filing.now(), ended=filing.now(),
-        asked=sweep.asked, overrides=overrides, error=error, sweep=sweep.mark or "",
+        asked=sweep.asked, overrides=overrides, choices=choices, error=error,
+        sweep=sweep.mark or "",
     )  # fmt: skip
     filing.write(target, failed)
 
@@ -279,6 +285,7 @@ class _Job:
         from rsa_exp.provenance import code_diff, provenance, requirements
 
         config, folder = self._config, self._folder
+        diff = code_diff()  # before it is edited while this runs
         result = pipeline.run(config)
         files = _write_tables(folder, result)
         files.append(output.write_json(folder / "alignment.json", result.alignment))
@@ -299,8 +306,8 @@ class _Job:
             "title": text.title, "score_label": text.score_label, "note": text.note
         }  # fmt: skip
         files.append(output.write_text(folder / "requirements.txt", requirements()))
-        if diff := code_diff():
-            files.append(output.write_text(folder / "code.diff", diff))
+        if diff:
+            files.append(output.write_bytes(folder / "code.diff", diff))
         return [*files, output.write_json(folder / "provenance.json", record)]
 
 

@@ -13,7 +13,9 @@ __all__ = ["check_plain_yaml", "load_plain_yaml"]
 # Safe: it makes plain values and nothing else. The one in C is ten times as fast.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-_MAX_CHARACTERS = 100_000
+# An atlas of 10,000 ROIs is within both; what either lets through is read in some seconds.
+_MAX_CHARACTERS = 2_000_000
+_MAX_VALUES = 100_000
 _MAX_DEPTH = 8
 _MAX_SCALAR = 10_000
 _REFUSED = "the logged config"
@@ -37,13 +39,16 @@ def check_plain_yaml(text: str) -> None:
         raise InputError(
             f"{_REFUSED} has {len(text)} characters; that of a run has at most {_MAX_CHARACTERS}"
         )
-    depth = documents = 0
+    depth = documents = values = 0
     try:
         for event in yaml.parse(text, Loader=_Loader):
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
             documents += isinstance(event, yaml.DocumentStartEvent)
+            values += isinstance(event, yaml.NodeEvent)
             _check_event(event, depth, documents)
+            if values > _MAX_VALUES:
+                raise InputError(f"{_REFUSED} has more than {_MAX_VALUES} keys and values")
     except (yaml.YAMLError, ValueError) as error:
         where = getattr(error, "problem_mark", None)
         line = f": line {where.line + 1} cannot be read" if where else ""
@@ -78,4 +83,6 @@ def _check_event(event: yaml.Event, depth: int, documents: int) -> None:
     if documents > 1:
         raise InputError(f"{_REFUSED} has several YAML documents; a run writes one")
     if isinstance(event, yaml.ScalarEvent) and len(event.value) > _MAX_SCALAR:
-        raise InputError(f"{_REFUSED} has a value of {len(event.value)} characters")
+        raise InputError(
+            f"{_REFUSED} has a value of {len(event.value)} characters; at most {_MAX_SCALAR} can be"
+        )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,15 +12,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rsa_exp.errors import InputError
+from rsa_exp.errors import UNSPEAKABLE, InputError
 
 __all__ = [
     "INFERRED",
     "NUMBERS",
     "claim_folder",
+    "copy_file",
     "prepare_folder",
     "read_scores",
     "write_arrays",
+    "write_bytes",
     "write_json",
     "write_table",
     "write_text",
@@ -72,10 +75,36 @@ def claim_folder(folder: Path, what: str) -> Path:
     return folder
 
 
+def copy_file(name: str, source: Path, folder: Path) -> Path:
+    """Copy a file of one folder to the same place in another.
+
+    Raises
+    ------
+    InputError
+        If it is a link or behind one: what it leads to is not part of the folder. If its name
+        cannot be written.
+    OSError
+        If it cannot be copied.
+    """
+    if (source / name).resolve(strict=True).as_posix() != f"{source.resolve().as_posix()}/{name}":
+        raise InputError(f"{source / name} is a link, or behind one; put the file itself there")
+    if UNSPEAKABLE.search(name):
+        raise InputError(f"{source} has a file {name!a:.200}; rename it without such characters")
+    target = folder / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source / name, target)
+    return target
+
+
 def write_text(path: Path, text: str) -> Path:
     """Write text under a temporary name and rename it."""
+    return write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> Path:
+    """Write bytes under a temporary name and rename it."""
     with _whole(path) as stream:
-        stream.write(text.encode())
+        stream.write(data)
     return path
 
 

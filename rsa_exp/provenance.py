@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import shlex
@@ -34,11 +35,19 @@ _PACKAGES = (
 # Of the checkout, what numbers can come from: the package, its settings, what it needs.
 _CODE = (".", "../conf", "../pyproject.toml")
 _MAX_DIFF = 2_000_000
+# As `git apply` takes it, whatever git is set to show.
+_DIFF = (
+    "diff", "--binary", "--full-index", "--no-color", "--no-ext-diff", "--no-textconv",
+    "--no-relative", "--src-prefix=a/", "--dst-prefix=b/", "-U3",
+)  # fmt: skip
+
+_FAILURES = (OSError, subprocess.SubprocessError)
+
+log = logging.getLogger("rsa_exp")
 
 
-@cache
 def git_state() -> tuple[str | None, bool]:
-    """Return the commit of the code and whether it was changed since.
+    """Return the commit of the code and whether it was changed since, as found when first asked.
 
     Returns
     -------
@@ -47,40 +56,53 @@ def git_state() -> tuple[str | None, bool]:
     dirty : bool
         Whether tracked files differ from the commit, or untracked ones lie in the package.
     """
-    package = Path(__file__).parent
-    try:
-        _git(package, "ls-files", "--error-unmatch", "__init__.py")
-        commit = _git(package, "rev-parse", "HEAD").strip()
-        changed = _git(package, "status", "--porcelain", "--", *_CODE)
-    except (OSError, subprocess.SubprocessError):
-        return None, False
-    return commit, bool(changed.strip())
+    commit, diff = _checkout()
+    return commit, diff != b""
 
 
-@cache
-def code_diff() -> str:
+def code_diff() -> bytes:
     """Return what the code differs by from its commit, as ``git apply`` takes it.
 
     Returns
     -------
-    str
-        Empty when it does not, or is not in a git checkout of its own. New files are in it; a
-        difference of more than 2 MB is cut, and says so.
+    bytes
+        With new files in it. Empty when there is no difference, or more than 2 MB of it, when git
+        cannot say, and when the code is not in a git checkout of its own.
     """
-    if not git_state()[1]:
-        return ""
+    diff = _checkout()[1] or b""
+    return diff if len(diff) <= _MAX_DIFF else b""
+
+
+@cache
+def _checkout() -> tuple[str | None, bytes | None]:
+    """Commit of the code and what it differs by; None is unknown."""
     package = Path(__file__).parent
     try:
-        diff = _git(package, "diff", "HEAD", "--", *_CODE)
-        new = _git(
-            package, "ls-files", "--others", "--exclude-standard", "--full-name", "--", *_CODE
+        _git(package, "ls-files", "--error-unmatch", "__init__.py")
+        commit = _git(package, "rev-parse", "HEAD").decode().strip()
+    except _FAILURES as error:
+        if (package.parent / ".git").exists():
+            log.warning("the commit of the code is not recorded: %s", _reason(error))
+        return None, b""
+    try:
+        return commit, _difference(package)
+    except _FAILURES as error:
+        log.warning("uncommitted changes of the code are not recorded: %s", _reason(error))
+        return commit, None
+
+
+def _difference(package: Path) -> bytes:
+    """Everything that the checkout's code differs by from its commit, new files too."""
+    diff = _git(package, *_DIFF, "HEAD", "--", *_CODE)
+    new = _git(
+        package, "ls-files", "-z", "--others", "--exclude-standard", "--full-name", "--", *_CODE
+    )
+    top = Path(os.fsdecode(_git(package, "rev-parse", "--show-toplevel").removesuffix(b"\n")))
+    for name in filter(None, new.split(b"\0")):
+        diff += _git(
+            top, *_DIFF, "--no-index", "--", "/dev/null", os.fsdecode(name), statuses=(0, 1)
         )
-        top = Path(_git(package, "rev-parse", "--show-toplevel").strip())
-        for name in new.splitlines():
-            diff += _git(top, "diff", "--no-index", "--", "/dev/null", name, differs=True)
-    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
-        return ""
-    return diff if len(diff) <= _MAX_DIFF else f"{diff[:_MAX_DIFF]}\n(cut here)\n"
+    return diff
 
 
 @cache
@@ -111,16 +133,24 @@ def _cpu() -> str:
     return platform.processor()
 
 
-def _git(folder: Path, *arguments: str, differs: bool = False) -> str:
-    """Return what git says; status 1 is no failure of a comparison that `differs`."""
+def _git(folder: Path, *arguments: str, statuses: tuple[int, ...] = (0,)) -> bytes:
+    """Return what git says, if it ends with one of `statuses`."""
     done = subprocess.run(  # noqa: S603
         ["git", "-C", str(folder), *arguments],  # noqa: S607
-        check=not differs,
+        check=False,
         capture_output=True,
-        text=True,
         timeout=10,
+        env=os.environ | {"LC_ALL": "C"},
     )
+    if done.returncode not in statuses:
+        done.check_returncode()
     return done.stdout
+
+
+def _reason(error: Exception) -> str:
+    """Say in a line why git failed."""
+    said = error.stderr if isinstance(error, subprocess.CalledProcessError) else None
+    return " ".join((said or str(error).encode(errors="replace")).decode(errors="replace").split())
 
 
 def combined_digest(inputs: list[InputRecord], images: list[str]) -> str:
@@ -180,12 +210,12 @@ def environment() -> dict[str, Any]:
     dict
         Plain values, for JSON.
     """
-    commit, dirty = git_state()
+    commit, diff = _checkout()
     return {
         "rsa_exp": __version__,
         "git_commit": commit,
-        "git_dirty": dirty,
-        "git_diff_digest": xxhash.xxh3_128_hexdigest(code_diff().encode()) if dirty else None,
+        "git_dirty": diff != b"",
+        "git_diff_digest": xxhash.xxh3_128_hexdigest(diff) if diff else None,
         "code_id": code_id(),
         "python": platform.python_version(),
         "platform": platform.platform(),

@@ -72,10 +72,7 @@ def with_rows(**rows: str) -> dict[str, Any]:
         ),
         (
             changed(git_dirty=True, git_diff_digest="c" * 32, code_id="2"),
-            [
-                "code without uncommitted changes, now with uncommitted changes (diff in "
-                "code.diff, ccccccc)"
-            ],
+            ["code without uncommitted changes, now with uncommitted changes (diff ccccccc)"],
         ),
         (changed(code_id="2"), ["code that numbers come from is not the same"]),
         (changed(packages={"numpy": "2.2.0", "scipy": "1.0"}), ["numpy 2.1.0, now 2.2.0"]),
@@ -84,6 +81,8 @@ def with_rows(**rows: str) -> dict[str, Any]:
         (changed(cpu="two", threads=4), ["threads 2, now 4", "processor one, now two"]),
         (changed(blas=RECORD["blas"][:1]), ["BLAS mkl + openblas 1, now openblas 1"]),
         (changed(blas=RECORD["blas"][::-1]), []),
+        (changed(blas=[]), ["BLAS mkl + openblas 1, now none"]),
+        (changed(python="3\n\x1b[2K"), ["Python 3.11.7, now 3??[2K"]),
         (changed(date="other", seconds={}), []),
     ],
 )
@@ -96,6 +95,26 @@ def test_uncommitted_changes_that_were_not_kept_are_not_taken_for_the_same() -> 
     (found,) = changes(old, old)
     assert "may not be the same" in str(found)
     assert not changes(changed(git_dirty=True), changed(git_dirty=True))  # code_id says so
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("packages", "packages"),
+        ("blas", "BLAS"),
+        ("python", "Python"),
+        ("threads", "threads"),
+        ("cpu", "processor"),
+        ("git_commit", "code"),
+    ],
+)
+def test_what_a_record_lacks_is_not_taken_for_the_same(key: str, said: str) -> None:
+    lacking = changed()
+    for lost in (key, "code_id"):
+        del lacking[lost]
+    assert f"{said} cannot be compared: not recorded" in map(str, changes(lacking, lacking))
+    del lacking["git_dirty"]
+    assert changes(lacking, RECORD)
 
 
 def test_files_of_one_name_are_told_apart_by_their_folders() -> None:

@@ -12,6 +12,7 @@ import pytest
 from studies import Files, Finished
 
 from rsa_exp import output
+from rsa_exp.comparison import Comparison, Verdict
 from rsa_exp.diff import MOST_LINES, Cells, diff
 from rsa_exp.errors import InputError
 
@@ -86,6 +87,14 @@ def test_only_the_largest_differences_are_listed(capsys: pytest.CaptureFixture[s
     listed = [float(line.split()[-1]) for line in lines[3:-1]]
     sizes = sorted((b["score"] - a["score"]).abs(), reverse=True)[:MOST_LINES]
     np.testing.assert_allclose(np.abs(listed), sizes, rtol=6e-3)
+
+
+def test_only_columns_that_runs_have_are_compared() -> None:
+    a, b = scores(3, 0), scores(3, 0)
+    for table in (a, b):
+        table["_merge"], table["score_a"], table["score_old"] = "1", "2", "3"
+    assert Cells.of(a, b).identical
+    assert Comparison(a, b).verdict is Verdict.IDENTICAL
 
 
 def test_a_table_of_more_than_one_run_is_refused() -> None:

@@ -14,7 +14,7 @@ import pytest
 from studies import Files, Finished
 
 from rsa_exp import export as exporting
-from rsa_exp import filing
+from rsa_exp import filing, output
 from rsa_exp.errors import InputError
 from rsa_exp.export import export
 from rsa_exp.recorded import find, find_one
@@ -144,3 +144,28 @@ def test_a_sweep_is_exported_with_its_runs_in_order(
     written = filing.read_sweep(tmp_path / "again")
     assert written is not None
     assert (written.keys, written.store, written.run_id) == (sweep.keys, "", "")
+
+    if tracking == "none":
+        secret = tmp_path / "secret.txt"
+        secret.write_text("x")
+        (tmp_path / "sweep" / "report.html").unlink()
+        (tmp_path / "sweep" / "report.html").symlink_to(secret)
+        with pytest.raises(InputError, match=r"report\.html is a link"):
+            export("sweep", tmp_path / "third", tmp_path / "mlruns")
+        assert not (tmp_path / "third").exists()
+
+
+def test_only_files_of_the_folder_itself_are_copied(tmp_path: Path) -> None:
+    source, private, out = (tmp_path / name for name in ("run", "private", "out"))
+    for folder in (source, private, out):
+        folder.mkdir()
+    (private / "id_rsa").write_text("secret")
+    (source / "figures").symlink_to(private)
+    (source / "a.csv").write_text("1")
+    (tmp_path / "link").symlink_to(source)
+    assert output.copy_file("a.csv", tmp_path / "link", out).read_text() == "1"
+    for name in ("figures/id_rsa", "../private/id_rsa", str(private / "id_rsa"), "b\n.csv"):
+        (source / "b\n.csv").touch()
+        with pytest.raises(InputError, match=r"is a link, or behind one|rename it"):
+            output.copy_file(name, source, out)
+    assert [path.name for path in out.iterdir()] == ["a.csv"]

@@ -288,7 +288,7 @@ PROVENANCE = {
     }],
     "files": [{"path": "/d/A.h5", "size": 1, "mtime_ns": 1}],
     "blas": [{"internal_api": "openblas", "version": "1", "architecture": "x"}],
-    "python": "3.11.7", "platform": "Linux", "cpu_count": 2,
+    "python": "3.11.7", "platform": "Linux", "cpu": "x", "cpu_count": 2, "threads": 2,
 }  # fmt: skip
 SCORES = "subject,roi,layer,metric,score,n_images,depth\nA,V1,a,corr,0.5,9,1\nA,V1,b,corr,,9,2\n"
 RUN = {"uid": "0" * 32, "name": "sub-A", "status": "finished", "begun": "x", "files": ["a.csv"]}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import fcntl
+import logging
 import os
 import struct
 import zlib
@@ -23,7 +25,9 @@ from rsa_exp.data import RdmFile
 from rsa_exp.data.images import choose_images
 from rsa_exp.errors import InputError
 from rsa_exp.figures.saving import save
+from rsa_exp.schema import TrackingConfig
 from rsa_exp.store_names import metric_name
+from rsa_exp.terminal import ConsoleHandler
 
 Change = Callable[[Path], object]
 ROWS, NAMES = "rdm_descriptors/roi", "pattern_descriptors/image"
@@ -179,6 +183,7 @@ FILES: dict[str, tuple[Change, str]] = {
     ),
     "bomb in a large chunk": (bomb(2**20, 2**26), "truncated or damaged"),
     "bomb in a small chunk": (bomb(2**12, 2**26), "truncated or damaged"),
+    "chunk beyond the table": (bomb(2**27, 2**27), "in chunks of 134217728 bytes, of 288 bytes"),
     "lzf in a large chunk": (
         table(data=np.ones((1, 36)), chunks=(1, 2**17), maxshape=(1, None), compression="lzf"),
         "in chunks of 1048576 bytes; use gzip",
@@ -225,6 +230,14 @@ def test_a_hostile_file_gets_one_line(case: str, reader: Reader, tmp_path: Path)
     assert (outcome.failure, message in outcome.said) == ("", True), outcome
     assert "\n" not in outcome.said
     assert len(outcome.said) < 1000
+
+
+def test_a_file_that_is_being_written_is_not_called_damaged(tmp_path: Path) -> None:
+    path = write_rdms(tmp_path / "file.h5", random_rdms(1), ["V1"])
+    with path.open("rb") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)  # as HDF5 does it
+        with pytest.raises(InputError, match="close it in the program that writes to it"):
+            RdmFile(path, image_key="image", row_key="roi", row_kind="ROI")
 
 
 @pytest.mark.slow  # it takes the seconds that such reading is allowed
@@ -287,7 +300,7 @@ def logged() -> dict[str, Any]:
 
 VALUES: dict[str, tuple[str, Any, str]] = {
     "unknown key": ("extra", 1, "Key 'extra' not in"),
-    "unknown nested key": ("data.extra", 1, "data.extra: Key 'extra' not in"),
+    "unknown nested key": ("data.extra", 1, "if another version of rsa_exp recorded it, check out"),
     "target": ("_target_", "os.system", "Key '_target_' not in"),
     "nested target": ("data._target_", "os.system", "Key '_target_' not in"),
     "environment": ("subject", "${oc.env:HOME}", "an interpolation in 'subject', which is unsafe"),
@@ -313,6 +326,7 @@ VALUES: dict[str, tuple[str, Any, str]] = {
     "folder as subject": ("data.subjects", ["A", "../../x"], "would lead to another folder"),
     "2000 layers": ("layer", [str(i) for i in range(2000)], "layer lists 2000 names"),
     "user's folder": ("data.root", "~nobody-here/x", "there is no such user's folder"),
+    "path as source": ("data.sources", {"/x": "*"}, "data.sources names '/x', which is a path"),
     "fact": ("data.rois", {"../../x": {"path": "x"}}, "data.rois.../../x must be like"),
     "long value": ("data.hint", "x" * 20_000, "has a value of 20000 characters"),
 }
@@ -337,6 +351,27 @@ def check(text: str, message: str) -> None:
     assert len(str(raised.value)) < 1000
 
 
+def test_figures_and_tracking_of_another_version_do_not_matter(logged: dict[str, Any]) -> None:
+    plain = copy.deepcopy(logged)
+    del plain["tracking"]
+    plain["figures"] = {"names": ["heatmap", "new"], "colours": 3}
+    config = settings.from_logged(yaml.safe_dump(plain))
+    assert config.figures.names == ["heatmap"]
+    assert config.tracking.experiment == TrackingConfig().experiment
+    del plain["inference"]["resampling"]
+    check(yaml.safe_dump(plain), "lacks inference.resampling; if another version of rsa_exp")
+
+
+def test_what_a_run_logs_can_be_read_back(logged: dict[str, Any]) -> None:
+    config = settings.from_logged(yaml.safe_dump(logged))
+    facts = {"hemisphere": "LH", "region": "17Networks_SomMotA", "level": "mid"}
+    config.data.rois = {f"17Networks_LH_SomMotA_{i}": facts for i in range(1000)}
+    assert settings.from_logged(settings.to_yaml(config)) == config
+    config.data.hint = "x" * 20_000
+    with pytest.raises(InputError, match=r"could not be reproduced: .* 20000 characters"):
+        settings.to_yaml(config)
+
+
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{b}: &{b} [*{a},*{a},*{a},*{a},*{a},*{a},*{a},*{a},*{a}]\n"
     for a, b in zip("abcdefgh", "bcdefghi", strict=True)
@@ -348,7 +383,8 @@ TEXTS = {
     "merge": ("<<: {seed: 1}", "no section 'data'"),
     "deep": ("[" * 90_000, "nested more than 8 deep"),
     "deep, in blocks": ("- " * 40_000, "nested more than 8 deep"),
-    "large": ("#" * 200_000, "has 200000 characters"),
+    "large": ("#" * 3_000_000, "has 3000000 characters"),
+    "many values": (f"data: [{'a,' * 100_000}]", "has more than 100000 keys and values"),
     "list": ("- a", "no section 'data'"),
     "scalar": ("data", "no section 'data'"),
     "empty": ("", "no section 'data'"),
@@ -382,6 +418,13 @@ def test_names_from_files_are_never_paths(
     assert finished.status == 0, finished.err
     assert {p for p in tmp_path.parent.rglob("*") if tmp_path not in p.parents} == before
     assert {path.name for path in tmp_path.iterdir()} == {"files", "outputs"}
+
+
+def test_no_text_moves_the_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    said = "\x1b[2K\ridentical: all 50 scores\x1b[8m\nnext line\ttab"
+    ConsoleHandler().emit(logging.makeLogRecord({"msg": said, "levelno": logging.INFO}))
+    assert capsys.readouterr().out == "?[2K?identical: all 50 scores?[8m\nnext line       tab\n"
+    assert str(InputError(said)) == "?[2K identical: all 50 scores?[8m next line tab"
 
 
 def test_no_name_leaves_a_metric_or_a_folder() -> None:

@@ -35,6 +35,7 @@ _MAX_LABEL_BYTES = 2**26
 _MAX_LABEL = 1024  # characters
 _MAX_MEMBERS = 1000  # descriptors
 _SMALL_ROW = 2**26  # bytes of a row that is read whatever the file holds
+_MAX_CHUNK = 2**30  # bytes; a chunk is inflated whole
 _MOST_SHRUNK = 1032  # no gzip holds more bytes in one
 
 FILTERS = {
@@ -59,6 +60,11 @@ def damage_told(path: Path) -> Iterator[None]:
     try:
         yield
     except _DAMAGE as error:
+        if "unable to lock file" in str(error):
+            raise InputError(
+                f"{path} cannot be locked: close it in the program that writes to it, or, if its "
+                "file system has no locks, set HDF5_USE_FILE_LOCKING=FALSE"
+            ) from error
         raise InputError(f"{path} is a damaged or truncated HDF5 file; copy it again") from error
 
 
@@ -118,8 +124,7 @@ def table(file: h5py.File, name: str, path: Path) -> h5py.Dataset:
     link = file.get(name, getlink=True)
     if link is None:
         raise InputError(
-            f"{path.name} has no '{name}' (it has {listing(map(_shown, file))}); expected a file "
-            f"{_WRITER}"
+            f"{path.name} has no '{name}' (it has {listing(file)}); expected a file {_WRITER}"
         )
     values = file[name] if isinstance(link, h5py.HardLink) else None
     if not isinstance(values, h5py.Dataset) or not _is_inside(values):
@@ -144,7 +149,7 @@ def _is_inside(values: h5py.Dataset) -> bool:
 
 
 def _check_extent(values: h5py.Dataset, path: Path) -> None:
-    """Refuse a table that declares more than the file can hold."""
+    """Refuse a table that declares more, or larger chunks, than the file can hold."""
     declared = values.shape[0] * values.shape[1] * values.dtype.itemsize
     offset = values.id.get_offset() if values.chunks is None else None
     if offset is not None and offset + declared > path.stat().st_size:
@@ -157,6 +162,13 @@ def _check_extent(values: h5py.Dataset, path: Path) -> None:
         raise InputError(
             f"{path.name} declares rows of {values.shape[1]} dissimilarities, but holds {held} "
             "bytes of them in all: it is damaged or made up"
+        )
+    chunk = math.prod(values.chunks or ()) * values.dtype.itemsize
+    sensible = min(2 * declared, _MOST_SHRUNK * held, max(_MAX_CHUNK, row))
+    if values.chunks is not None and chunk > max(_SMALL_ROW, sensible):
+        raise InputError(
+            f"{path.name} has dissimilarities in chunks of {chunk} bytes, of {declared} bytes in "
+            f"all, for which it holds {held}: use smaller chunks, or none"
         )
 
 
@@ -173,7 +185,7 @@ def check_filters(values: h5py.Dataset, path: Path) -> list[int]:
     strange = [code for code in filters if code not in FILTERS]
     if strange or len(set(filters)) < len(filters):
         raise InputError(
-            f"{path.name}: '{_shown(values.name)}' is stored through the filters "
+            f"{path.name}: '{values.name}' is stored through the filters "
             f"{listing(FILTERS.get(code, code) for code in filters)}; each of "
             f"{listing(FILTERS.values())} may be used once; write it again with rsatoolbox"
         )
@@ -319,8 +331,3 @@ def _text(value: object, path: Path, key: str) -> str:
         return value.decode() if isinstance(value, bytes) else str(value)
     except UnicodeDecodeError as error:
         raise InputError(f"{path.name}: descriptor '{key}' is not UTF-8 text") from error
-
-
-def _shown(name: str) -> str:
-    """Return a name from the file so that it can be printed."""
-    return UNSPEAKABLE.sub("?", name)

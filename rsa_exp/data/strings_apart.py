@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import suppress
 
 import h5py
 import numpy as np
@@ -18,9 +19,13 @@ def main(path: str, group_name: str, name: str) -> None:
     except ImportError:  # Windows: the parent's time limit remains
         pass
     else:
-        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-        resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        for kind, most in (
+            (resource.RLIMIT_AS, _MEMORY),
+            (resource.RLIMIT_CPU, _SECONDS),
+            (resource.RLIMIT_CORE, 0),
+        ):
+            with suppress(ValueError, OSError):  # not every system has every limit
+                resource.setrlimit(kind, (most, most))
     with h5py.File(path, "r") as file:
         group = file[group_name]
         values = np.ravel(group.attrs[name] if name in group.attrs else group[name][()])
