@@ -94,14 +94,16 @@ def _reproduce(arguments: list[str]) -> int:
     parser.add_argument(
         "run",
         help="the run's id, or its first six digits or more; its address in the UI; a folder that "
-        "export wrote; a sweep's id or folder",
+        "export wrote; a sweep's id, address or folder",
     )
     parser.add_argument("--data-root", type=Path, help="folder that the input files are in now")
     parser.add_argument(
         "--strict", action="store_true", help="refuse when code, packages or machine have changed"
     )
     parser.add_argument(
-        "--force", action="store_true", help="rerun although the inputs have changed"
+        "--force",
+        action="store_true",
+        help="rerun although the inputs have changed, or more than 4 GB are to be simulated",
     )
     parser.add_argument(
         "--output-dir",

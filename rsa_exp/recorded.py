@@ -5,18 +5,18 @@ from __future__ import annotations
 import io
 import json
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from rsa_exp import filing, output
 from rsa_exp.config import from_logged
-from rsa_exp.errors import InputError, listing
+from rsa_exp.errors import UNSPEAKABLE, InputError, listing
 from rsa_exp.filing import MAX_BYTES, SweepFiling
+from rsa_exp.record_check import is_complete
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,13 +31,15 @@ KEYS = ["subject", "roi", "layer", "metric"]
 
 TEXTS = (
     "config.yaml", "scores.csv", "subject_scores.csv", "provenance.json", "alignment.json",
-    "images.txt", "requirements.txt", "code.diff",
+    "images.txt", "requirements.txt",
 )  # fmt: skip
 """What is read of a run."""
 
 _NEEDED = ("config.yaml", "scores.csv", "provenance.json")
 # Hosts that `python -m rsa_exp ui` shows the local store at.
-_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# In the address of a run, and in that of a sweep's runs.
+_ID = re.compile(r"(?:/runs/|mlflow\.parentRunId\W+)([0-9a-f]{32})(?![0-9a-f])")
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Recorded:
     status : str
         ``finished``, ``failed``, ``killed`` or ``running``.
     experiment : str
-        Where it is in the store; empty for a folder.
+        Where it is in the store; empty if it is in none.
     tags : mapping of str to str
         Its tags in the store.
     files : mapping of str to str
@@ -79,6 +81,28 @@ class Recorded:
         """Name and id."""
         return f"{self.name} ({self.run_id[:8]})" if self.run_id else self.name
 
+    def check(self) -> None:
+        """Read what a rerun needs of it.
+
+        Raises
+        ------
+        InputError
+            If any of it is missing or damaged.
+        """
+        _ = self.config, self.provenance, self.scores
+
+    def text(self, name: str) -> str:
+        """Return what one of its files says.
+
+        Raises
+        ------
+        InputError
+            If it has none of that name.
+        """
+        if name not in self.files:
+            raise InputError(f"run {self.title} in {self.place} has no {name}")
+        return self.files[name]
+
     @cached_property
     def config(self) -> Config:
         """Its settings.
@@ -88,7 +112,7 @@ class Recorded:
         InputError
             If they are not those of a run.
         """
-        return from_logged(self._text("config.yaml"))
+        return from_logged(self.text("config.yaml"))
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
@@ -100,12 +124,13 @@ class Recorded:
             If it is damaged.
         """
         try:
-            record = json.loads(self._text("provenance.json"))
+            record = json.loads(self.text("provenance.json"))
+            complete = isinstance(record, dict) and is_complete(record)
         except (ValueError, RecursionError) as error:
             raise self._damaged("provenance.json") from error
-        if not isinstance(record, dict) or not _is_complete(record):
+        if not complete:
             raise self._damaged("provenance.json")
-        return record
+        return dict(record)
 
     @cached_property
     def scores(self) -> pd.DataFrame:
@@ -117,36 +142,17 @@ class Recorded:
             If it is damaged.
         """
         try:
-            scores = output.read_scores(io.StringIO(self._text("scores.csv")))
+            scores = output.read_scores(io.StringIO(self.text("scores.csv")))
         except (ValueError, KeyError, OverflowError) as error:
             raise self._damaged("scores.csv") from error
         if not {*KEYS, "score"} <= set(scores.columns) or scores.empty:
             raise self._damaged("scores.csv")
+        if any(map(UNSPEAKABLE.search, scores[KEYS].to_numpy().ravel())):
+            raise self._damaged("scores.csv")
         return scores
-
-    def _text(self, name: str) -> str:
-        if name not in self.files:
-            raise InputError(f"run {self.title} in {self.place} has no {name}")
-        return self.files[name]
 
     def _damaged(self, name: str) -> InputError:
         return InputError(f"the record of run {self.title} in {self.place} is damaged: {name}")
-
-
-def _is_complete(record: Mapping[str, Any]) -> bool:
-    """Whether a record of provenance has what a rerun is checked against, of the right types."""
-    inputs = record.get("inputs")
-    return (
-        isinstance(record.get("content_digest"), str)
-        and isinstance(inputs, list)
-        and all(
-            isinstance(item, dict)
-            and all(isinstance(item.get(key), str) for key in ("role", "name", "path", "digest"))
-            and isinstance(item.get("rows"), dict)
-            and all(isinstance(digest, str) for digest in item["rows"].values())
-            for item in inputs
-        )
-    )
 
 
 def find(run: str, store_folder: Path) -> list[Recorded]:
@@ -168,13 +174,11 @@ def find(run: str, store_folder: Path) -> list[Recorded]:
     Raises
     ------
     InputError
-        If there is none, or it did not finish.
+        If there is none, it did not finish, or files of a finished one are missing.
     """
-    folder = Path(run)
-    if folder.is_dir():
-        return _in_folder(folder.absolute())
-    if "/" in run and "://" not in run:
-        raise InputError(f"there is no folder {run}")
+    folder = _folder_named(run)
+    if folder is not None:
+        return _in_folder(folder)
     store, run_id = _in_store(run, store_folder)
     from rsa_exp.tracking import children, read
 
@@ -182,10 +186,9 @@ def find(run: str, store_folder: Path) -> list[Recorded]:
     if record.tags.get("sweep") != "true":
         return [_finished(_from_store(store, record))]
     parts = [_from_store(store, child) for child in children(store, record, TEXTS)]
-    finished = [r for r in parts if r.status == "finished" and "superseded" not in r.tags]
-    if not finished:
-        raise InputError(f"no run of sweep {record.run_id} finished: there is nothing to compare")
-    return finished
+    return _finished_of(
+        [part for part in parts if "superseded" not in part.tags], f"sweep {record.run_id}"
+    )
 
 
 def find_one(run: str, store_folder: Path) -> Recorded:
@@ -205,9 +208,9 @@ def find_one(run: str, store_folder: Path) -> Recorded:
 
 def sweep_of(run: str, store_folder: Path) -> SweepFiling | None:
     """Return what is known of the sweep that `run` names; None if it names a single run."""
-    folder = Path(run)
-    if folder.is_dir():
-        sweep = filing.read_sweep(folder)
+    folder = _folder_named(run)
+    if folder is not None:
+        sweep = _sweep_in(folder)
         if sweep is not None or not (folder / "runs").is_dir():
             return sweep
         return SweepFiling("", folder.name, "finished", "")
@@ -217,9 +220,11 @@ def sweep_of(run: str, store_folder: Path) -> SweepFiling | None:
     if record.tags.get("sweep") != "true":
         return None
     keys = list(filter(None, record.tags.get("swept", "").split(", ")))
+    planned = record.tags.get("n_planned", "")
     return SweepFiling(
         "", record.name, record.status.lower(), record.begun, keys=keys,
         command=record.tags.get("command", ""), run_id=record.run_id,
+        n_planned=int(planned) if planned.isdecimal() else 0,
     )  # fmt: skip
 
 
@@ -248,13 +253,7 @@ def fetch(recorded: Recorded, store_folder: Path, folder: Path) -> list[Path]:
         else:
             listed = [*source.glob("*"), *(source / "figures").glob("*")]
             names = [path.relative_to(source).as_posix() for path in listed if path.is_file()]
-        for name in names:
-            if (source / name).is_symlink():
-                raise InputError(f"{source / name} is a link; a run's files are not")
-            target = folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source / name, target)
-        return [folder / name for name in names]
+        return [output.copy_file(name, source, folder) for name in names]
     from rsa_exp.tracking import download
 
     store, run_id = _in_store(recorded.run_id, store_folder)
@@ -265,24 +264,25 @@ def _in_store(run: str, store_folder: Path) -> tuple[Store, str]:
     """Open the store that a run is said to be in."""
     from rsa_exp.tracking import existing_store
 
-    run_id = run
-    if "://" in run:
+    if "://" not in run:
+        return existing_store(store_folder), run
+    try:
         address = urlsplit(run)
-        found = re.search(r"/runs/([0-9a-f]{32})(?![0-9a-f])", f"{address.path}{address.fragment}")
-        if found is None:
-            raise InputError(f"{run} is not the address of a run: it has no /runs/RUN_ID")
-        run_id = found.group(1)
-        store = existing_store(store_folder)
-        place = f"{address.scheme}://{address.netloc}"
-        if store.folder is None and not store.uri.startswith(place):
-            raise InputError(
-                f"{place} is not the tracking store, which is {store.uri}: set "
-                f"MLFLOW_TRACKING_URI={place}"
-            )
-        if store.folder is not None and address.hostname not in _LOOPBACK:
-            raise InputError(f"the run is on a server: set MLFLOW_TRACKING_URI={place}")
-        return store, run_id
-    return existing_store(store_folder), run_id
+    except ValueError as error:
+        raise InputError(f"{run} is not an address: {error}") from error
+    found = _ID.search(unquote(run))
+    if found is None:
+        raise InputError(f"{run} is not the address of a run: it has no /runs/RUN_ID")
+    store = existing_store(store_folder)
+    place = f"{address.scheme}://{address.netloc}"
+    if store.folder is None and not f"{store.uri}/".startswith(f"{place}/"):
+        raise InputError(
+            f"{place} is not the tracking store, which is {store.uri}: set "
+            f"MLFLOW_TRACKING_URI={place}"
+        )
+    if store.folder is not None and address.hostname not in _LOOPBACK:
+        raise InputError(f"the run is on a server: set MLFLOW_TRACKING_URI={place}")
+    return store, found.group(1)
 
 
 def _from_store(store: Store, record: RunRecord) -> Recorded:
@@ -292,18 +292,42 @@ def _from_store(store: Store, record: RunRecord) -> Recorded:
     )  # fmt: skip
 
 
+def _folder_named(run: str) -> Path | None:
+    """Return the folder that a user's word for a run names; None if it is an id or an address."""
+    if not run.strip():
+        raise InputError("name a run: its id, its address in the UI, or its folder")
+    try:
+        if Path(run).is_dir():
+            return Path(run).absolute()
+    except OSError:  # longer than any name
+        pass
+    if "/" in run and "://" not in run:
+        raise InputError(f"there is no folder {run}")
+    return None
+
+
 def _in_folder(folder: Path) -> list[Recorded]:
-    sweep = filing.read_sweep(folder)
-    if (folder / "runs").is_dir():
+    sweep = _sweep_in(folder)
+    if (folder / "runs").is_dir():  # an export, which has none that did not finish
         places = sorted(path for path in (folder / "runs").iterdir() if path.is_dir())
+        runs = [_finished(_from_folder(place)) for place in places]
     elif sweep is not None:
-        places = [place for place, _ in filing.runs_below(folder, sweep.mark)]
+        runs = [_from_folder(place) for place, _ in filing.runs_below(folder, sweep.mark)]
     else:
         return [_finished(_from_folder(folder))]
-    runs = [run for run in map(_from_folder, places) if run.status == "finished"]
-    if not runs:
-        raise InputError(f"no run in {folder} finished: there is nothing to compare")
-    return runs
+    return _finished_of(runs, str(folder))
+
+
+def _sweep_in(folder: Path) -> SweepFiling | None:
+    sweep = filing.read_sweep(folder)
+    if sweep is not None:
+        _refuse_unspeakable(folder / filing.SWEEP_FILE, sweep.name, sweep.run_id, *sweep.keys)
+    return sweep
+
+
+def _refuse_unspeakable(path: Path, *texts: str) -> None:
+    if any(map(UNSPEAKABLE.search, texts)):
+        raise InputError(f"{path} has control characters in it: it is damaged")
 
 
 def _from_folder(folder: Path) -> Recorded:
@@ -318,18 +342,33 @@ def _from_folder(folder: Path) -> Recorded:
                 files[name] = path.read_text(encoding="utf-8")
             except UnicodeDecodeError as error:
                 raise InputError(f"{path} is not text: it is damaged") from error
-    complete = all(name in files for name in _NEEDED)
-    status = run.status if run is not None else "finished" if complete else "unknown"
+    if run is None:
+        complete = all(name in files for name in _NEEDED)
+        status = "finished" if complete else "unknown"
+        name = UNSPEAKABLE.sub("?", folder.name)
+        return Recorded("", name, status, "", {}, files, str(folder))
+    _refuse_unspeakable(folder / filing.RUN_FILE, run.name, run.run_id, run.experiment)
     return Recorded(
-        run.run_id if run is not None else "", run.name if run is not None else folder.name,
-        status, "", {}, files, str(folder),
-        run.begun if run is not None else "", run.ended if run is not None else "",
+        run.run_id, run.name, run.status, run.experiment, {}, files, str(folder), run.begun,
+        run.ended,
     )  # fmt: skip
+
+
+def _finished_of(runs: list[Recorded], where: str) -> list[Recorded]:
+    found = [_finished(run) for run in runs if run.status == "finished"]
+    if not found:
+        raise InputError(f"no run of {where} finished: there is nothing to compare")
+    return found
 
 
 def _finished(recorded: Recorded) -> Recorded:
     lacking = [name for name in _NEEDED if name not in recorded.files]
-    if recorded.status != "finished" or lacking:
+    if recorded.status in {"finished", "unknown"} and lacking:
+        raise InputError(
+            f"run {recorded.title} in {recorded.place} has no {listing(lacking)}: it is damaged, "
+            "or not a run"
+        )
+    if recorded.status != "finished":
         raise InputError(
             f"run {recorded.title} in {recorded.place} ended as {recorded.status.upper()}"
             f"{f' without {listing(lacking)}' if lacking else ''}: there is nothing to compare with"

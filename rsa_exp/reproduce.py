@@ -6,10 +6,9 @@ import dataclasses
 import logging
 import shlex
 import sys
-from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -20,12 +19,15 @@ from rsa_exp.errors import InputError, listing
 from rsa_exp.filing import SweepFiling
 from rsa_exp.identity import changed_inputs
 from rsa_exp.job import JobSpec, execute, open_store
+from rsa_exp.rebased import check_inputs, moved
 from rsa_exp.recorded import Recorded, find, sweep_of
-from rsa_exp.schema import Config, FilesData, SimulatedData
+from rsa_exp.schema import Config, SimulatedData
+from rsa_exp.stats.condensed import count_pairs
 from rsa_exp.store_names import store_uri
 from rsa_exp.terminal import ConsoleHandler
 
 if TYPE_CHECKING:
+    from rsa_exp.summary import Summary
     from rsa_exp.tracking import Store
 
 __all__ = ["Wishes", "reproduce"]
@@ -33,6 +35,17 @@ __all__ = ["Wishes", "reproduce"]
 log = logging.getLogger("rsa_exp")
 
 _EXPERIMENT = "rsa_exp"
+# A record's list of images, in the new run's folder.
+_IMAGES = "images_of_the_record.txt"
+_CHANGED = "; its inputs have changed"
+_MOST_SIMULATED = 4e9
+# What a run's settings are called here.
+_OPTIONS = {
+    "set tracking.folder or": "set --store or",
+    ", or run with tracking=none": "",
+    "; run with tracking=none": "",
+    "set output_dir": "set --output-dir",
+}
 
 
 @dataclass(frozen=True)
@@ -50,7 +63,7 @@ class Wishes:
     strict : bool
         Whether to refuse when code, packages or machine are not what they were.
     force : bool
-        Whether to rerun although the inputs are not what they were.
+        Whether to rerun although the inputs are not what they were, and to simulate more than 4 GB.
     """
 
     store_folder: Path
@@ -60,11 +73,31 @@ class Wishes:
     force: bool = False
 
 
+@dataclass(frozen=True)
+class _Rerun:
+    """A run to be done again.
+
+    Attributes
+    ----------
+    record : Recorded
+        What it was.
+    config : Config
+        Its settings, with everything that is written, and moved inputs, here.
+    folder : Path
+        Where it goes.
+    """
+
+    record: Recorded
+    config: Config
+    folder: Path
+
+
 def reproduce(run: str, wishes: Wishes) -> int:
     """Rerun a recorded run, or all finished runs of a sweep, and compare every number.
 
     The new run is recorded in the same store and names the old one in its tag ``reproduces``; the
-    old one names the new one, and the verdict, in ``reproduced_by``.
+    old one names the new one, and the verdict, in ``reproduced_by``. A verdict on inputs that have
+    changed, which `Wishes.force` asks for, says so.
 
     Parameters
     ----------
@@ -78,7 +111,7 @@ def reproduce(run: str, wishes: Wishes) -> int:
     -------
     int
         0 when all numbers are identical or within the tolerance, 1 when any differs or an input
-        has changed.
+        has changed and nothing was rerun.
 
     Raises
     ------
@@ -88,26 +121,46 @@ def reproduce(run: str, wishes: Wishes) -> int:
     """
     logging.basicConfig(level=logging.WARNING, handlers=[ConsoleHandler()], format="%(message)s")
     log.setLevel(logging.INFO)
+    try:
+        return _reproduce_all(run, wishes)
+    except InputError as error:
+        text = str(error)
+        for setting, option in _OPTIONS.items():
+            text = text.replace(setting, option)
+        raise InputError(text) from error
+
+
+def _reproduce_all(run: str, wishes: Wishes) -> int:
     records = find(run, wishes.store_folder)
     sweep = sweep_of(run, wishes.store_folder)
+    for record in records:
+        record.check()
     if wishes.strict:
         _refuse_changes(records)
     stamp = datetime.now(UTC).astimezone().strftime("%Y-%m-%d/%H-%M-%S-%f")
     folder = wishes.output_dir.absolute() / "reproduced" / stamp
+    places = [folder] if sweep is None else [folder / str(i) for i in range(len(records))]
+    reruns = [
+        _Rerun(record, _here(record, place, wishes), place)
+        for record, place in zip(records, places, strict=True)
+    ]
+    if not wishes.force:
+        _refuse_large(reruns)
     if sweep is None:
-        verdict = _reproduce(records[0], folder, wishes)
-        return int(verdict is Verdict.DIFFERENT)
-    return _reproduce_sweep(sweep, records, folder, wishes)
+        verdict, _ = _reproduce(reruns[0], wishes)
+    else:
+        verdict = _reproduce_sweep(sweep, reruns, folder, wishes)
+    return int(verdict is Verdict.DIFFERENT)
 
 
 def _reproduce_sweep(
-    old: SweepFiling, records: list[Recorded], folder: Path, wishes: Wishes
-) -> int:
+    old: SweepFiling, reruns: list[_Rerun], folder: Path, wishes: Wishes
+) -> Verdict:
     """Reproduce the runs of a sweep as a sweep of its own."""
     from rsa_exp import sync
     from rsa_exp.report import write_summary
 
-    experiment = records[0].experiment or _EXPERIMENT
+    experiment = reruns[0].config.tracking.experiment
     store = open_store(store_uri(wishes.store_folder), experiment)
     output.claim_folder(folder, "sweep")
     with filing.occupied(folder, "sweep"):
@@ -115,7 +168,7 @@ def _reproduce_sweep(
             mark=uuid4().hex,
             name=f"{old.name} (reproduced)",
             reproduces=old.run_id or old.name,
-            n_planned=len(records),
+            n_planned=max(old.n_planned, len(reruns)),
             status="running",
             begun=filing.now(),
             keys=old.keys,
@@ -126,36 +179,63 @@ def _reproduce_sweep(
         )
         new = sync.open_sweep(store, folder, new)
         filing.write(folder, new)
-        verdicts: Counter[Verdict] = Counter()
+        found = []
         status = "killed"
         try:
-            for number, record in enumerate(records):
-                verdicts[_reproduce(record, folder / str(number), wishes, new)] += 1
+            for rerun in reruns:
+                found.append(_reproduce(rerun, wishes, new))
+            verdict, said, note = _sum_up(found, old.n_planned)
+            print(said)
             status = "finished"
+        except InputError:
+            status = "failed"
+            raise
         finally:
             new = dataclasses.replace(new, status=status, ended=filing.now())
             filing.write(folder, new)
             summary, files = write_summary(folder, figures=False)
-            sync.record_sweep(folder, new, store, summary, files)
-    _link(store, old.run_id, new.run_id, _worst(verdicts).value)
-    parts = [f"{verdicts[kind]} {kind.value}" for kind in Verdict if verdicts[kind]]
-    print(f"{_worst(verdicts).value}: of {len(records)} runs {', '.join(parts)}")
-    return int(verdicts[Verdict.DIFFERENT] > 0)
+            _record_sweep(folder, new, store, summary, files)
+    _tag(store, old.run_id, new.run_id, said, f"{verdict.value}{note}")
+    return verdict
 
 
-def _worst(verdicts: Counter[Verdict]) -> Verdict:
-    return [kind for kind in Verdict if verdicts[kind]][-1]
+def _sum_up(found: list[tuple[Verdict, bool]], n_planned: int) -> tuple[Verdict, str, str]:
+    """Return a sweep's verdict, the line that says it, and what of that limits it."""
+    verdicts = [verdict for verdict, _ in found]
+    worst = [kind for kind in Verdict if kind in verdicts][-1]
+    parts = [f"{verdicts.count(kind)} {kind.value}" for kind in Verdict if kind in verdicts]
+    n_changed, n_left = sum(changed for _, changed in found), n_planned - len(found)
+    note = f"; the inputs of {n_changed} have changed" if n_changed else ""
+    if n_left > 0:
+        was = "was" if n_left == 1 else "were"
+        note += f"; {n_left} of {n_planned} runs had not finished and {was} not done again"
+    return worst, f"{worst.value}: of {len(found)} runs {', '.join(parts)}{note}", note
+
+
+def _record_sweep(
+    folder: Path, sweep: SweepFiling, store: Store, summary: Summary, files: list[Path]
+) -> None:
+    from rsa_exp import sync
+
+    try:
+        sync.record_sweep(folder, sweep, store, summary, files)
+    except InputError as error:
+        raise InputError(
+            f"the results are in {folder} but could not be recorded in {error}; python -m rsa_exp "
+            f"sync {shlex.quote(str(folder))} does it when the store is back"
+        ) from error
 
 
 def _reproduce(
-    record: Recorded, folder: Path, wishes: Wishes, sweep: SweepFiling | None = None
-) -> Verdict:
-    """Reproduce one run and say how it went."""
+    rerun: _Rerun, wishes: Wishes, sweep: SweepFiling | None = None
+) -> tuple[Verdict, bool]:
+    """Reproduce one run; say how it went, and whether its inputs have changed."""
+    record, config, folder = rerun.record, rerun.config, rerun.folder
     log.info("reproducing %s", record.title)
-    config = _here(record, folder, wishes)
-    _check_paths(config, record, wishes)
-    changed = changed_inputs(config, record.provenance)
+    if config.images == str(folder / _IMAGES):
+        output.write_text(output.prepare_folder(folder) / _IMAGES, record.text("images.txt"))
     before = record.provenance
+    changed = changed_inputs(config, before)
     if changed and not wishes.force:
         for change in _environment_changes(before):
             log.warning(change)
@@ -163,7 +243,7 @@ def _reproduce(
             f"different: not rerun, as the input has changed since: {listing(changed, 4)} (--force "
             "reruns it)"
         )
-        return Verdict.DIFFERENT
+        return Verdict.DIFFERENT, True
     spec = JobSpec(
         folder,
         f"{record.name} (reproduced)",
@@ -173,22 +253,35 @@ def _reproduce(
         sweep_folder=folder.parent if sweep else None,
         tags={"reproduces": record.run_id or record.name},
     )
-    outcome = execute(config, spec)
-    comparison = Comparison(record.scores, output.read_scores(folder / "scores.csv"))
+    try:
+        outcome = execute(config, spec)
+    except InputError:
+        run = filing.read_run(folder)
+        if run is not None and run.status == "finished":  # and is not recorded
+            _say(rerun, changed, None)
+        raise
+    comparison = _say(rerun, changed, outcome.address)
+    if outcome.run_id:
+        store = open_store(store_uri(wishes.store_folder), config.tracking.experiment)
+        note = _CHANGED if changed else ""
+        verdict = f"{comparison.verdict.value}{note}"
+        _tag(store, record.run_id, outcome.run_id, f"{comparison}{note}", verdict)
+    return comparison.verdict, bool(changed)
+
+
+def _say(rerun: _Rerun, changed: list[str], address: str | None) -> Comparison:
+    """Compare the scores of a rerun, and say what came out where; the verdict last."""
+    comparison = Comparison(rerun.record.scores, output.read_scores(rerun.folder / "scores.csv"))
     log.info("")
     if changed:
         log.warning("the input has changed since: %s", listing(changed, 4))
-    for change in _environment_changes(before):
+    for change in _environment_changes(rerun.record.provenance):
         log.warning(change)
-    log.info("results: %s", folder)
-    if outcome.address:
-        log.info(outcome.address)
-    if outcome.run_id:
-        store = open_store(store_uri(wishes.store_folder), config.tracking.experiment)
-        _link(store, record.run_id, outcome.run_id, comparison.verdict.value)
-        _tag(store, outcome.run_id, "verdict", str(comparison))
-    print(comparison)
-    return comparison.verdict
+    log.info("results: %s", rerun.folder)
+    if address:
+        log.info(address)
+    print(f"{comparison}{_CHANGED if changed else ''}")
+    return comparison
 
 
 def _here(record: Recorded, folder: Path, wishes: Wishes) -> Config:
@@ -202,64 +295,32 @@ def _here(record: Recorded, folder: Path, wishes: Wishes) -> Config:
         folder=str(wishes.store_folder.absolute()),
         experiment=record.experiment or _EXPERIMENT,
     )
-    data = config.data = dataclasses.replace(config.data)
-    if isinstance(data, SimulatedData):  # it is written, so never where a record says
-        data.root = str(wishes.output_dir.absolute() / "simulated")
+    is_moved = False
+    if isinstance(config.data, SimulatedData):  # it is written, so never where a record says
+        root = str(wishes.output_dir.absolute() / "simulated")
+        config.data = dataclasses.replace(config.data, root=root)
     elif wishes.data_root is not None:
-        root = wishes.data_root.absolute()
-        if isinstance(data, FilesData):
-            data.brain = str(root / _tail(data.brain, data.root))
-            data.model = str(root / _tail(data.model, data.root))
-        data.root = str(root)
-    if config.images not in {"all", *data.sources}:  # a list, which may have changed since
-        listed = output.prepare_folder(folder) / "images_of_the_record.txt"
-        config.images = str(output.write_text(listed, record.files.get("images.txt", "")))
+        config, is_moved = moved(config, wishes.data_root), True
+    if config.images not in {"all", *config.data.sources}:  # a list, which may have changed since
+        record.text("images.txt")
+        config.images = str(folder / _IMAGES)
+    check_inputs(config, record, is_moved=is_moved)
     return config
 
 
-def _tail(pattern: str, root: str) -> PurePath:
-    """Return the part of a file's name that stays when its folder is moved."""
-    path = PurePath(pattern)
-    if path.is_relative_to(root):
-        return path.relative_to(root)
-    parts = path.parts[-1:]
-    while "{subject}" in pattern and not any("{subject}" in part for part in parts):
-        parts = path.parts[-len(parts) - 1 :]
-    return PurePath(*parts)
+def _refuse_large(reruns: list[_Rerun]) -> None:
+    """Refuse to write simulated studies that are larger than what one would expect."""
+    from rsa_exp.data.simulated import LAYERS, ROIS, SUBJECTS
 
-
-def _check_paths(config: Config, record: Recorded, wishes: Wishes) -> None:
-    """Refuse settings that read what the record does not say was read, and files that are gone.
-
-    Raises
-    ------
-    InputError
-        With the file.
-    """
-    if isinstance(config.data, SimulatedData):
-        return
-    from rsa_exp import pipeline
-
-    before = record.provenance
-    states = before.get("files")
-    known = {item["path"] for item in before["inputs"]}
-    if isinstance(states, list):
-        known |= {str(s.get("path")) for s in states if isinstance(s, dict)}
-    names = {PurePath(path).name for path in known}
-    for path in pipeline.input_files(config):
-        if str(path) == config.images:  # written from the record
-            continue
-        moved = wishes.data_root is not None
-        if (path.name not in names) if moved else (str(path.absolute()) not in known):
-            raise InputError(
-                f"the settings of {record.title} read {path}, which is not among the files that "
-                "its record names: nothing is read"
-            )
-        if not path.is_file():
-            raise InputError(
-                f"{path} is gone; name the folder that the input files are in now: "
-                "--data-root FOLDER"
-            )
+    datas = [rerun.config.data for rerun in reruns]
+    sizes = {(data.n_images, data.seed) for data in datas if isinstance(data, SimulatedData)}
+    n_rdms = len(LAYERS) + len(SUBJECTS) * len(ROIS)
+    n_bytes = sum(8 * n_rdms * count_pairs(n) for n, _ in sizes)
+    if n_bytes > _MOST_SIMULATED:
+        raise InputError(
+            f"the record of {reruns[0].record.title} asks for {n_bytes / 1e9:.0f} GB of simulated "
+            f"files in {datas[0].root}; --force writes them"
+        )
 
 
 def _environment_changes(before: dict[str, object]) -> list[Change]:
@@ -280,13 +341,16 @@ def _refuse_changes(records: list[Recorded]) -> None:
             )
 
 
-def _link(store: Store, old: str, new: str, verdict: str) -> None:
-    """Add a rerun to what the original says of its reruns, if this store has it."""
-    if not old or not store.has(old):
-        return
-    before = store.client.get_run(old).data.tags.get("reproduced_by", "")
-    _tag(store, old, "reproduced_by", "; ".join(filter(None, [before, f"{new} ({verdict})"])))
+def _tag(store: Store, old: str, new: str, said: str, verdict: str) -> None:
+    """Give a rerun its verdict, and the original, if this store has it, what its reruns gave."""
+    from rsa_exp.tracking import TrackedRun
+    from rsa_exp.tracking.client import FAILURES, reason
 
-
-def _tag(store: Store, run_id: str, key: str, value: str) -> None:
-    store.client.set_tag(run_id, key, value[-5000:])
+    try:
+        TrackedRun(store, new).log(tags={"verdict": said[-5000:]})
+        if old and store.has(old):
+            before = store.client.get_run(old).data.tags.get("reproduced_by", "")
+            links = "; ".join(filter(None, [before, f"{new} ({verdict})"]))
+            TrackedRun(store, old).log(tags={"reproduced_by": links[-5000:]})
+    except (InputError, *FAILURES) as error:
+        log.warning("the verdict could not be recorded in %s: %s", store.uri, reason(error))

@@ -14,6 +14,7 @@ from rsa_exp import filing
 from rsa_exp.errors import InputError
 from rsa_exp.filing import SUPERSEDED, Run, SweepFiling
 from rsa_exp.identity import code_id, config_id, same_inputs
+from rsa_exp.record_check import is_complete
 from rsa_exp.schema import Config, known_keys
 
 if TYPE_CHECKING:
@@ -210,6 +211,8 @@ def _holds(folder: Path, run: Run, config: Config) -> bool:
     try:
         record = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
+        return False
+    if not isinstance(record, dict) or not is_complete(record):
         return False
     present = all((folder / name).is_file() for name in run.files)
     return present and run.code_id == code_id() and same_inputs(config, record)

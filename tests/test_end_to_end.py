@@ -128,7 +128,7 @@ def test_reproduce_from_the_record_alone_then_after_one_number_changed(
     assert "LHOPA x" in out.splitlines()[-1]
     linked = client(folder).get_run(old.info.run_id).data.tags["reproduced_by"]
     assert linked.startswith(f"{new.info.run_id} (identical); ")
-    assert linked.endswith(" (different)")
+    assert linked.endswith(" (different; its inputs have changed)")
 
 
 def test_a_list_of_images_is_reproduced_from_the_record(sweep: tuple[Path, str, str]) -> None:
