@@ -29,7 +29,7 @@ from rsa_exp.arguments import COMMANDS
 from rsa_exp.errors import InputError, listing, suggestion
 from rsa_exp.job import JobSpec, execute, file_failure, objective
 from rsa_exp.membership import membership, run_name
-from rsa_exp.resume import earlier, go_on, keep, place
+from rsa_exp.resume import earlier, go_on, place
 from rsa_exp.schema import DEFAULTS, FilesData, known_keys
 from rsa_exp.store_names import store_uri
 from rsa_exp.sweep import Sweep, SweepAborted
@@ -114,7 +114,8 @@ def _job(composed: DictConfig) -> float:
     hydra_config = HydraConfig.get()
     overrides = list(hydra_config.overrides.task)
     multirun = hydra_config.mode == RunMode.MULTIRUN
-    choices = {group: str(hydra_config.runtime.choices[group]) for group in DEFAULTS}
+    chosen = hydra_config.runtime.choices
+    choices = {group: str(chosen[group]) for group in DEFAULTS if group in chosen}
     sweep = membership()
     name, folder = "", Path(hydra_config.runtime.output_dir)
     interrupts.checkpoint()
@@ -129,13 +130,11 @@ def _job(composed: DictConfig) -> float:
         if kept is not None:
             log.info("%s: finished before, kept in %s", name, kept)
             _remove_if_empty(folder)
-            keep(kept, sweep)
             return objective(kept, config)
-        if sweep.resumed:
+        if sweep.resumed is not None:
             folder = place(folder)
         spec = JobSpec(
-            folder, name, overrides, sweep.parent, sweep.mark, sweep.folder, sweep.asked,
-            choices=choices,
+            folder, name, overrides, sweep.parent, sweep.mark, sweep.folder, choices=choices
         )  # fmt: skip
         outcome = execute(config, spec)
     except InputError as error:

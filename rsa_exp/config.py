@@ -263,6 +263,7 @@ def _checked(config: Config) -> Config:
                 f"data.subjects names {subject!a:.100}, which would lead to another folder; put "
                 "folders into data.brain"
             )
+    data.hint = " ".join(data.hint.split())  # a block of YAML ends its line
     for source in data.sources:
         if Path(source).is_absolute():  # as `images` it would name a file
             raise InputError(f"data.sources names {source!a:.100}, which is a path; use a name")

@@ -107,8 +107,8 @@ def _write_sweep(
     _fetch_summary(run, sweep, store_folder, folder)
     # Neither this machine's folders and store, nor a place among sweeps that can be resumed.
     plain = dataclasses.replace(
-        sweep, mark="", begun="", ended="", asked="", started_in="", store="", experiment="",
-        run_id="", recorded=False,
+        sweep, mark="", begun="", ended="", started_in="", store="", experiment="", run_id="",
+        recorded=False,
     )  # fmt: skip
     filing.write(folder, plain)
     digits = len(str(len(found)))

@@ -11,8 +11,8 @@ import dataclasses
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,8 +85,6 @@ class Run:
         Hydra overrides it was made with.
     choices : dict of str to str
         What was chosen of each config group.
-    asked : str
-        When its sweep was begun or resumed to do it, also if it was finished then.
     error : str
         Why it failed; empty if it did not.
     sweep : str
@@ -115,7 +113,6 @@ class Run:
     ended: str = ""
     overrides: list[str] = dataclasses.field(default_factory=list)
     choices: dict[str, str] = dataclasses.field(default_factory=dict)
-    asked: str = ""
     error: str = ""
     sweep: str = ""
     store: str = ""
@@ -159,13 +156,8 @@ class SweepFiling:
         Whether the store has its summary and its end.
     reproduces : str
         The sweep that it does again; empty for one of its own.
-    asked : str
-        ISO time when it was begun or last resumed.
-    n_asked : int
-        Runs that were asked for then; 0 if that is not known.
     n_planned : int
-        Runs that it has, and those that were asked for and never begun; 0 if that is not known.
-        Exact once it has ended.
+        Runs that were asked for when it was begun or last resumed; 0 if that is not known.
     """
 
     mark: str
@@ -182,21 +174,12 @@ class SweepFiling:
     run_id: str = ""
     recorded: bool = False
     reproduces: str = ""
-    asked: str = ""
-    n_asked: int = 0
     n_planned: int = 0
 
     @property
     def lacks_record(self) -> bool:
         """Whether a store has its run, but not its end."""
         return bool(self.run_id) and not self.recorded and self.status != "running"
-
-    def ending(self, status: str, runs: Iterable[Run]) -> SweepFiling:
-        """Return the filing of its end, with what is on disk of its runs."""
-        found = list(runs)
-        begun = sum(run.asked == self.asked for run in found)
-        planned = len(found) + max(0, self.n_asked - begun) if self.n_asked else 0
-        return dataclasses.replace(self, status=status, ended=now(), n_planned=planned)
 
 
 def now() -> str:
@@ -307,13 +290,10 @@ def file_as_dead(folder: Path, filing: _Filing, error: str) -> None:
     """File a run or sweep as killed, unless its process is alive or has filed its end meanwhile."""
     try:
         with occupied(folder, "", patience=0):
-            if isinstance(filing, SweepFiling):
-                if read_sweep(folder) == filing:
-                    runs = [run for _, run in runs_below(folder, filing.mark)]
-                    write(folder, filing.ending("killed", runs))
-            elif read_run(folder) == filing:
-                dead = dataclasses.replace(filing, status="killed", ended=now(), error=error)
-                write(folder, dead)
+            latest = read_run(folder) if isinstance(filing, Run) else read_sweep(folder)
+            if latest == filing:
+                changes: dict[str, Any] = {"error": error} if isinstance(filing, Run) else {}
+                write(folder, dataclasses.replace(filing, status="killed", ended=now(), **changes))
     except InputError:
         pass
 
@@ -350,6 +330,4 @@ def occupied(
     try:
         yield
     finally:
-        with suppress(OSError):  # Windows keeps a file that is open
-            (folder / lock).unlink()  # before it is let go, or it would be that of the next
-        held.release()
+        held.release()  # its file stays: who waits for it may have it open

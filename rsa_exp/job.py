@@ -51,8 +51,6 @@ class JobSpec:
         What marks the runs of one sweep on disk.
     sweep_folder : Path or None
         The sweep's folder.
-    asked : str
-        When the sweep was begun or last resumed.
     tags : dict of str to str
         Further tags.
     choices : dict of str to str
@@ -65,7 +63,6 @@ class JobSpec:
     parent: str | None = None
     sweep: str | None = None
     sweep_folder: Path | None = None
-    asked: str = ""
     tags: dict[str, str] = field(default_factory=dict)
     choices: dict[str, str] = field(default_factory=dict)
 
@@ -124,8 +121,7 @@ def file_failure(
     target = output.prepare_folder(place(folder))
     failed = filing.Run(
         uid=uuid4().hex, name=name, status="failed", begun=filing.now(), ended=filing.now(),
-        asked=sweep.asked, overrides=overrides, choices=choices, error=error,
-        sweep=sweep.mark or "",
+        overrides=overrides, choices=choices, error=error, sweep=sweep.mark or "",
     )  # fmt: skip
     filing.write(target, failed)
 
@@ -182,7 +178,8 @@ class _Job:
         self._requeued = (  # by a cluster, after its process was killed
             before is not None
             and before.status in {"running", "killed"}
-            and (before.sweep, before.config_id) == (spec.sweep or "", identity)
+            and (before.sweep, before.config_id, before.overrides)
+            == (spec.sweep or "", identity, spec.overrides)
         )
         if self._requeued:
             (spec.folder / "scores.csv").unlink(missing_ok=True)
@@ -191,7 +188,6 @@ class _Job:
             name=spec.name,
             status="running",
             begun=filing.now(),
-            asked=spec.asked,
             config_id=identity,
             code_id=code_id(),
             overrides=spec.overrides,

@@ -35,18 +35,15 @@ class Membership:
         Id of its run in the store.
     keys : tuple of str
         What was swept.
-    asked : str
-        When it was begun or last resumed.
-    resumed : bool
-        Whether it was resumed, so that runs of it can be finished.
+    resumed : str or None
+        When it was resumed; None if it was not, so that none of its runs can be finished.
     """
 
     folder: Path | None = None
     mark: str | None = None
     parent: str | None = None
     keys: tuple[str, ...] = ()
-    asked: str = ""
-    resumed: bool = False
+    resumed: str | None = None
 
 
 def announce(sweep: Membership | None) -> None:

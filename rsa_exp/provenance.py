@@ -37,8 +37,8 @@ _CODE = (".", "../conf", "../pyproject.toml")
 _MAX_DIFF = 2_000_000
 # As `git apply` takes it, whatever git is set to show.
 _DIFF = (
-    "diff", "--binary", "--full-index", "--no-color", "--no-ext-diff", "--no-textconv",
-    "--no-relative", "--src-prefix=a/", "--dst-prefix=b/", "-U3",
+    "-c", "diff.relative=false", "diff", "--binary", "--full-index", "--no-color",
+    "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/", "-U3",
 )  # fmt: skip
 
 _FAILURES = (OSError, subprocess.SubprocessError)

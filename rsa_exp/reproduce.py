@@ -168,7 +168,7 @@ def _reproduce_sweep(
             mark=uuid4().hex,
             name=f"{old.name} (reproduced)",
             reproduces=old.run_id or old.name,
-            n_planned=max(old.n_planned, len(reruns)),
+            n_planned=len(reruns),
             status="running",
             begun=filing.now(),
             keys=old.keys,

@@ -20,7 +20,7 @@ from rsa_exp.schema import Config, known_keys
 if TYPE_CHECKING:
     from rsa_exp.membership import Membership
 
-__all__ = ["changed_keys", "clear", "earlier", "go_on", "keep", "place"]
+__all__ = ["changed_keys", "clear", "earlier", "go_on", "place"]
 
 _KEY = "resume="
 _TAKEN = ".taken"
@@ -141,12 +141,12 @@ def earlier(sweep: Membership, config: Config, overrides: list[str]) -> Path | N
     InputError
         If such a run is under way, or an input cannot be used any more.
     """
-    if sweep.folder is None or sweep.mark is None or not sweep.resumed:
+    if sweep.folder is None or sweep.mark is None or sweep.resumed is None:
         return None
     kept = None
-    mine = _files_of(overrides, sweep.keys)
-    for place_, run in _index(sweep.folder, sweep.mark, sweep.asked).get(config_id(config), []):
-        if _files_of(run.overrides, sweep.keys) != mine:
+    mine = _beside(overrides, sweep.keys)
+    for place_, run in _index(sweep.folder, sweep.mark, sweep.resumed).get(config_id(config), []):
+        if _beside(run.overrides, sweep.keys) != mine:
             continue
         if filing.in_use(place_):
             raise InputError(f"another process is at work on the run in {place_}; wait for it")
@@ -157,13 +157,6 @@ def earlier(sweep: Membership, config: Config, overrides: list[str]) -> Path | N
     return kept
 
 
-def keep(folder: Path, sweep: Membership) -> None:
-    """File of a finished run that its sweep has asked for it again."""
-    run = filing.read_run(folder)
-    if run is not None:
-        filing.write(folder, dataclasses.replace(run, asked=sweep.asked))
-
-
 def clear(folder: Path, mark: str) -> None:
     """Move what did not finish to ``superseded/``: it is done again, if it is still asked for."""
     for place_, run in filing.runs_below(folder, mark):
@@ -171,10 +164,10 @@ def clear(folder: Path, mark: str) -> None:
             _supersede(folder, place_, run)
 
 
-def _files_of(overrides: list[str], keys: tuple[str, ...]) -> dict[str, str]:
-    """Return what a run was told of files, where the sweep goes over several."""
+def _beside(overrides: list[str], keys: tuple[str, ...]) -> dict[str, str]:
+    """Return what a run was told besides its identity, where the sweep goes over several."""
     given = dict(text.lstrip("+").split("=", 1) for text in overrides if "=" in text)
-    return {key: given.get(key, "") for key in _OF_FILES.intersection(keys)}
+    return {key: given.get(key, "") for key in keys if key in _OF_FILES or _ASIDE.match(key)}
 
 
 def place(wanted: Path) -> Path:
@@ -196,9 +189,9 @@ def place(wanted: Path) -> Path:
 
 
 @lru_cache(maxsize=2)
-def _index(folder: Path, mark: str, asked: str) -> dict[str, list[tuple[Path, Run]]]:
+def _index(folder: Path, mark: str, resumed: str) -> dict[str, list[tuple[Path, Run]]]:
     """Find the runs that a sweep had when it was resumed, by their settings; newest first."""
-    del asked  # only tells one resumption from the next
+    del resumed  # only tells one resumption from the next
     found: dict[str, list[tuple[Path, Run]]] = {}
     for place_, run in filing.runs_below(folder, mark):
         found.setdefault(run.config_id, []).append((place_, run))

@@ -113,8 +113,7 @@ class Sweep:
                 self._sweep.mark,
                 self._sweep.run_id or None,
                 tuple(self._sweep.keys),
-                self._sweep.asked,
-                resumed,
+                filing.now() if resumed else None,
             )
         )
 
@@ -188,7 +187,7 @@ class Sweep:
         status = "failed" if self.failures else "finished"
         if error is not None:
             status = "killed" if isinstance(error, KeyboardInterrupt | SystemExit) else "failed"
-        self._sweep = self._sweep.ending(status, runs)
+        self._sweep = dataclasses.replace(self._sweep, status=status, ended=filing.now())
         filing.write(self.folder, self._sweep)
         return bool(runs)
 
@@ -207,7 +206,7 @@ class Sweep:
         finished = int((summary.runs["status"] == "finished").sum())
         log.info(
             "\n%d of %d runs finished; all their scores: %s",
-            finished, self._sweep.n_planned or len(summary.runs), self.folder / "scores.csv",
+            finished, max(len(summary.runs), self._sweep.n_planned), self.folder / "scores.csv",
         )  # fmt: skip
         log.info(summary.headline)
         log.info("report: %s", self.folder / "report.html")
@@ -295,9 +294,8 @@ def _begin(config: DictConfig) -> None:
         sweep = dataclasses.replace(sweep, overrides=task, command=command)
     known = dict.fromkeys([*sweep.keys, *keys])
     sweep = dataclasses.replace(
-        sweep, status="running", ended="", keys=list(known), asked=filing.now(),
-        n_asked=n_runs, n_planned=n_runs,
-    )  # fmt: skip
+        sweep, status="running", ended="", keys=list(known), n_planned=n_runs
+    )
     if isinstance(tracking, dict) and tracking["enabled"]:
         uri = store_uri(Path(str(tracking["folder"])).expanduser(), server=bool(tracking["server"]))
         experiment = str(tracking["experiment"])

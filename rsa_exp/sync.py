@@ -141,19 +141,22 @@ def record_runs(
     Returns
     -------
     recorded, damaged : int
-        How many were recorded; how many cannot be, because files of theirs are gone or damaged.
+        How many were recorded; how many cannot be, because files of theirs are gone or damaged, or
+        the store does not take them though it takes others.
 
     Raises
     ------
     InputError
-        If the store does not take them.
+        If the store takes none of them.
     """
     lacking = [
         (place, run)
         for place, run in filing.runs_below(folder)
         if run.lacks_record and _is_of(store, run) and run.sweep not in busy
     ]
-    recorded, damaged = 0, []
+    recorded = 0
+    damaged: list[Path] = []
+    refused: list[InputError] = []
     quiet = None if progress else True
     for place, run in tqdm(lacking, desc="recording", unit="run", disable=quiet, leave=False):
         if filing.read_run(place) != run:  # a cluster has begun it again since
@@ -165,12 +168,20 @@ def record_runs(
             entry = entry_of(place, run)
         except (OSError, ValueError, KeyError, TypeError, InputError):
             damaged.append(place)
-        else:
+            continue
+        try:
             record_run(store, entry, place, run)
             recorded += 1
+        except InputError as error:
+            store.has(run.uid)  # raises if it is the store that cannot be used
+            refused.append(error)
+    if refused and not recorded:
+        raise refused[0]
+    if refused:
+        log.warning("%d runs are not taken: %s", len(refused), listing(refused, 2))
     if damaged:
         log.warning("files of these runs are gone or damaged: %s", listing(damaged, 4))
-    return recorded, len(damaged)
+    return recorded, len(damaged) + len(refused)
 
 
 def open_sweep(store: Store, folder: Path, sweep: SweepFiling) -> SweepFiling:
@@ -229,7 +240,7 @@ def record_sweep(
         sweep.name, {}, {}, "", filing.milliseconds(sweep.begun),
         filing.milliseconds(sweep.ended), sweep.status, None,
         metrics=summary.metrics(),
-        tags={"mlflow.note.content": summary.headline, "n_planned": str(sweep.n_planned)},
+        tags={"mlflow.note.content": summary.headline},
         files=[path for path in listed if path.is_file()],
     )  # fmt: skip
     TrackedRun(store, sweep.run_id).record(entry)

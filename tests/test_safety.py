@@ -183,7 +183,7 @@ FILES: dict[str, tuple[Change, str]] = {
     ),
     "bomb in a large chunk": (bomb(2**20, 2**26), "truncated or damaged"),
     "bomb in a small chunk": (bomb(2**12, 2**26), "truncated or damaged"),
-    "chunk beyond the table": (bomb(2**27, 2**27), "in chunks of 134217728 bytes, of 288 bytes"),
+    "chunk beyond the table": (bomb(2**29, 2**26), "in chunks of 536870912 bytes, of 288 bytes"),
     "lzf in a large chunk": (
         table(data=np.ones((1, 36)), chunks=(1, 2**17), maxshape=(1, None), compression="lzf"),
         "in chunks of 1048576 bytes; use gzip",

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import pandas as pd
@@ -138,17 +139,6 @@ def test_runs_that_never_were_are_counted(files: Files, cli: Cli, tmp_path: Path
     assert "2 of 2 runs finished" in finished.out
 
 
-def test_planned_are_all_runs_that_there_are_and_those_never_begun() -> None:
-    first, second = "2026-01-01T00:00", "2026-01-02T00:00"
-    sweep = filing.SweepFiling("m", "sweep", "running", first, asked=second, n_asked=6)
-    runs = [
-        filing.Run(uid="", name="", status="finished", begun="", asked=asked)
-        for asked in (first, first, first, second)
-    ]
-    assert sweep.ending("killed", runs).n_planned == 9  # three of before, one, five never begun
-    assert sweep.ending("finished", [*runs, *[runs[-1]] * 5]).n_planned == 9
-
-
 @pytest.mark.parametrize("status", ["running", "killed"])
 def test_a_run_that_a_cluster_starts_again_is_the_same_run(
     files: Files, cli: Cli, tmp_path: Path, status: str
@@ -163,6 +153,9 @@ def test_a_run_that_a_cluster_starts_again_is_the_same_run(
     assert again is not None
     assert (again.uid, again.status) == (run.uid, "finished")
     assert "holds the results of another run" in cli(*arguments).err
+    edit(tmp_path / "run" / "run.json", status=status)
+    other = cli(*arguments, "data.model=other.h5")  # asked for something else there
+    assert "holds the results of another run" in other.err
 
 
 def test_what_cannot_be_resumed_is_said_in_one_line(files: Files, cli: Cli, tmp_path: Path) -> None:
@@ -269,6 +262,41 @@ def test_one_run_without_a_file_keeps_no_other_from_being_recorded(
     assert finished.status == 1
     assert "1 runs recorded in" in finished.out
     assert "files of these runs are gone or damaged" in finished.err
+
+
+def test_a_run_that_the_store_refuses_keeps_no_other_from_being_recorded(
+    files: Files, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rsa_exp import sync
+
+    arguments = [*files.arguments, "inference=none", "roi=V1,V2", "-m"]
+    assert cli(*arguments, tracking="local").status == 0
+    sweep = sweep_of(tmp_path)
+    for path in sweep.glob("*/run.json"):
+        edit(path, recorded=False)
+    real = sync.record_run
+
+    def refuse(*given: Any) -> object:
+        if given[2].name == "0":
+            raise InputError("changing params is not allowed")
+        return real(*given)
+
+    monkeypatch.setattr(sync, "record_run", refuse)
+    finished = cli("sync")
+    assert finished.status == 1
+    assert "1 runs recorded in" in finished.out
+    assert "1 runs are not taken: changing params is not allowed" in finished.err
+
+
+def test_runs_that_differ_in_what_no_number_depends_on_are_all_kept(
+    files: Files, cli: Cli, tmp_path: Path
+) -> None:
+    arguments = [*files.arguments, "inference=none", "roi=V1", "-m"]
+    assert cli(*arguments, figures="none,profiles").status == 0
+    before = sorted(run.uid for _, run in filing.runs_below(sweep_of(tmp_path)))
+    assert cli("resume=last", figures="none,profiles").status == 0
+    assert not (sweep_of(tmp_path) / "superseded").exists()
+    assert sorted(run.uid for _, run in filing.runs_below(sweep_of(tmp_path))) == before
 
 
 def test_a_sweep_that_the_store_has_lost_or_never_heard_the_end_of(

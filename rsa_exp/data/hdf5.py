@@ -35,7 +35,7 @@ _MAX_LABEL_BYTES = 2**26
 _MAX_LABEL = 1024  # characters
 _MAX_MEMBERS = 1000  # descriptors
 _SMALL_ROW = 2**26  # bytes of a row that is read whatever the file holds
-_MAX_CHUNK = 2**30  # bytes; a chunk is inflated whole
+_MAX_CHUNK = 2**28  # bytes; a chunk is inflated whole, one of few rows may be larger
 _MOST_SHRUNK = 1032  # no gzip holds more bytes in one
 
 FILTERS = {
@@ -164,7 +164,7 @@ def _check_extent(values: h5py.Dataset, path: Path) -> None:
             "bytes of them in all: it is damaged or made up"
         )
     chunk = math.prod(values.chunks or ()) * values.dtype.itemsize
-    sensible = min(2 * declared, _MOST_SHRUNK * held, max(_MAX_CHUNK, row))
+    sensible = min(_MOST_SHRUNK * held, max(_MAX_CHUNK, 4 * row, 4 * held))
     if values.chunks is not None and chunk > max(_SMALL_ROW, sensible):
         raise InputError(
             f"{path.name} has dissimilarities in chunks of {chunk} bytes, of {declared} bytes in "

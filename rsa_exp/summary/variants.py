@@ -107,10 +107,12 @@ def _name(settings: Mapping[str, str], *, shortened: bool) -> str:
 
 
 def lacking(variants: Sequence[Variant]) -> dict[str, list[str]]:
-    """Variants whose mean over subjects is over fewer than another's, and the subjects absent."""
-    every = dict.fromkeys(name for each in variants for name in each.subjects)
+    """Variants whose mean is over fewer of a study's subjects than another's, and who is absent."""
+    every: dict[str, list[str]] = {}
+    for each in variants:
+        every.setdefault(each.study, []).extend(each.subjects)
     absent = {
-        each.name: [name for name in every if name not in each.subjects]
+        each.name: [name for name in dict.fromkeys(every[each.study]) if name not in each.subjects]
         for each in variants
         if each.subjects
     }
