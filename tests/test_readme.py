@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from rsa_exp.data import simulate_study
@@ -62,11 +63,7 @@ def test_the_two_commands_come_first_and_ci_runs_them() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS[2:])
 def test_command(command: str, folder: Path) -> None:
-    ids = [path.parts[-3] for path in folder.glob("mlruns/artifacts/*/artifacts/config.yaml")]
-    sweeps = [path.parts[-3] for path in folder.glob("mlruns/artifacts/*/artifacts/report.html")]
-    for name, known in (("SWEEP_ID", sweeps), ("OTHER_RUN_ID", ids[1:]), ("RUN_ID", ids)):
-        if name in command:
-            command = command.replace(name, known[0])
+    command = with_ids(command, folder)
     if command.endswith(" ui"):
         check_ui(f"{command} --port 5791", folder)
         return
@@ -82,6 +79,21 @@ def test_command(command: str, folder: Path) -> None:
     differs = " diff " in command  # of two runs, says its exit status
     assert finished.returncode == int(differs), finished.stdout + finished.stderr
     assert "Traceback" not in finished.stderr
+
+
+def with_ids(command: str, folder: Path) -> str:
+    """Put the ids of what the commands before have recorded for those that the README names."""
+    artifacts = folder / "mlruns" / "artifacts"
+    runs = sorted(path.parts[-3] for path in artifacts.glob("*/artifacts/config.yaml"))
+    sweeps = sorted(path.parts[-3] for path in artifacts.glob("*/artifacts/report.html"))
+    scores = {
+        run: set(pd.read_csv(artifacts / run / "artifacts" / "scores.csv")["score"]) for run in runs
+    }
+    others = [run for run in runs if not scores[run] & scores[runs[0]]]
+    for name, known in (("SWEEP_ID", sweeps), ("OTHER_RUN_ID", others), ("RUN_ID", runs)):
+        if name in command:
+            command = command.replace(name, known[0])
+    return command
 
 
 def check_ui(command: str, folder: Path) -> None:
