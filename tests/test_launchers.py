@@ -25,7 +25,6 @@ from studies import Files, Finished
 
 from rsa_exp import config as settings
 from rsa_exp import sweep
-from rsa_exp.filing import Run, runs_below
 from rsa_exp.stats.parallel import n_workers
 
 EXPERIMENTS = {
@@ -216,39 +215,6 @@ def test_a_run_that_fails_does_not_cost_the_others(
     assert "2 of 3 runs finished" in out
     assert statuses(tmp_path) == ("FAILED", ["FAILED", "FINISHED", "FINISHED"])
     assert set(scores_of(tmp_path)) == {"1", "2", "sweep"}
-
-
-@pytest.mark.slow
-def test_a_run_that_slurm_requeues_is_the_same_run(cluster: dict[str, str], tmp_path: Path) -> None:
-    """At its time limit submitit has it requeued, and its process ended by a signal."""
-    small = ["hydra.launcher.cpus_per_task=1", "hydra.launcher.mem_gb=1"]
-    once_more = ["hydra/launcher=submitit_slurm", *small, "hydra.launcher.max_num_timeout=1"]
-    long = ["data.n_images=400", "inference=full", "metric=spearman", "figures=none"]
-    process = start(tmp_path, *long, *once_more, **cluster)
-    environment = os.environ | cluster
-
-    def filed(status: str) -> Run:
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            for _, run in runs_below(tmp_path):
-                if run.status == status:
-                    return run
-            time.sleep(0.2)
-        raise AssertionError(f"no run was filed as {status}")
-
-    before = filed("running")
-    job = next(tmp_path.glob("outputs/*/*/.submitit/[0-9]*")).name
-    subprocess.run(["scancel", "--signal=USR2", job], env=environment, check=True)
-    filed("killed")
-    while process.poll() is None:  # Slurm lets what is requeued wait for minutes
-        now = ["scontrol", "update", f"jobid={job}", "StartTime=now"]
-        subprocess.run(now, env=environment, check=False, capture_output=True)
-        time.sleep(1)
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
-    assert "1 of 1 runs finished" in out
-    assert filed("finished").uid == before.uid
-    assert statuses(tmp_path) == ("FINISHED", ["FINISHED"])
 
 
 @pytest.mark.slow
