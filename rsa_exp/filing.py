@@ -24,7 +24,6 @@ from rsa_exp import output
 from rsa_exp.errors import InputError
 
 __all__ = [
-    "LOCK",
     "MAX_BYTES",
     "RUN_FILE",
     "SUPERSEDED",
@@ -49,8 +48,7 @@ SWEEP_FILE = "sweep.json"
 SUPERSEDED = "superseded"
 """Folder of a sweep to which runs are moved that were done again."""
 
-LOCK = ".lock"
-"""Held by the process that is at work on a run or sweep, in its folder."""
+_LOCK = ".lock"  # held by the process that is at work on a run or sweep, in its folder
 SYNC_LOCK = ".sync.lock"
 """Held by a process that records what is in a folder."""
 
@@ -276,7 +274,7 @@ def _natural(name: str) -> list[tuple[int, str]]:
 
 def in_use(folder: Path) -> bool:
     """Whether a process is at work on a run or sweep; a dead one holds no lock."""
-    path = folder / LOCK
+    path = folder / _LOCK
     if not path.exists():
         return False
     try:
@@ -300,7 +298,7 @@ def file_as_dead(folder: Path, filing: _Filing, error: str) -> None:
 
 @contextmanager
 def occupied(
-    folder: Path, what: str, *, lock: str = LOCK, patience: float = _PATIENCE
+    folder: Path, what: str, *, lock: str = _LOCK, patience: float = _PATIENCE
 ) -> Iterator[None]:
     """Hold a folder's lock inside the block.
 

@@ -19,6 +19,7 @@ __all__ = [
     "NUMBERS",
     "claim_folder",
     "copy_file",
+    "own_file",
     "prepare_folder",
     "read_scores",
     "write_arrays",
@@ -75,24 +76,38 @@ def claim_folder(folder: Path, what: str) -> Path:
     return folder
 
 
+def own_file(name: str, folder: Path) -> Path:
+    """Return the path of a file that is in a folder.
+
+    Raises
+    ------
+    InputError
+        If it is a link or behind one: what it leads to is not part of the folder.
+    OSError
+        If it is not there.
+    """
+    path = folder / name
+    if path.resolve(strict=True).as_posix() != f"{folder.resolve().as_posix()}/{name}":
+        raise InputError(f"{path} is a link, or behind one; put the file itself there")
+    return path
+
+
 def copy_file(name: str, source: Path, folder: Path) -> Path:
     """Copy a file of one folder to the same place in another.
 
     Raises
     ------
     InputError
-        If it is a link or behind one: what it leads to is not part of the folder. If its name
-        cannot be written.
+        As `own_file`, and if its name cannot be written.
     OSError
         If it cannot be copied.
     """
-    if (source / name).resolve(strict=True).as_posix() != f"{source.resolve().as_posix()}/{name}":
-        raise InputError(f"{source / name} is a link, or behind one; put the file itself there")
+    path = own_file(name, source)
     if UNSPEAKABLE.search(name):
         raise InputError(f"{source} has a file {name!a:.200}; rename it without such characters")
     target = folder / name
     target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source / name, target)
+    shutil.copyfile(path, target)
     return target
 
 

@@ -79,16 +79,13 @@ def entry_of(folder: Path, run: filing.Run, config: Config | None = None) -> Ent
     Raises
     ------
     InputError
-        If the config there is not one of rsa_exp.
+        If the config there is not one of rsa_exp, or a file is not in the folder itself.
     OSError, ValueError, KeyError
         If a file of the run is gone or damaged.
     """
     if config is None:
         config = from_logged((folder / "config.yaml").read_text(encoding="utf-8"))
-    files = [folder / name for name in run.files]
-    for name, path in zip(run.files, files, strict=True):
-        if path.resolve(strict=True) != folder.resolve() / name:
-            raise ValueError(f"{path} is a link")
+    files = [output.own_file(name, folder) for name in run.files]
     entry = Entry(
         run.name,
         _params(config),

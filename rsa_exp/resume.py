@@ -24,8 +24,6 @@ __all__ = ["changed_keys", "clear", "earlier", "go_on", "place"]
 
 _KEY = "resume="
 _TAKEN = ".taken"
-# Settings that name files, which no digest of settings covers.
-_OF_FILES = frozenset({"data.root", "data.brain", "data.model", "model.file", "images"})
 # Settings that a sweep can change without being another; of files, their content tells.
 _ASIDE = re.compile(r"(output_dir|figures|tracking)($|\.)|data\.(root|brain|model)$|model\.file$")
 # Settings that tables such as data.rois have entries for.
@@ -165,9 +163,12 @@ def clear(folder: Path, mark: str) -> None:
 
 
 def _beside(overrides: list[str], keys: tuple[str, ...]) -> dict[str, str]:
-    """Return what a run was told besides its identity, where the sweep goes over several."""
+    """Return what a run was told besides its identity, where the sweep goes over several.
+
+    No identity has paths in it, and `images` may be one.
+    """
     given = dict(text.lstrip("+").split("=", 1) for text in overrides if "=" in text)
-    return {key: given.get(key, "") for key in keys if key in _OF_FILES or _ASIDE.match(key)}
+    return {key: given.get(key, "") for key in keys if key == "images" or _ASIDE.match(key)}
 
 
 def place(wanted: Path) -> Path:

@@ -40,6 +40,16 @@ def edit(path: Path, **changes: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
+def unrecorded(files: Files, cli: Cli, folder: Path, *more: str) -> Path:
+    """Make a sweep of two runs that are filed as if the store had not got them."""
+    arguments = [*files.arguments, "inference=none", *more, "roi=V1,V2", "-m"]
+    assert cli(*arguments, tracking="local").status == 0
+    sweep = sweep_of(folder)
+    for path in sweep.glob("*/run.json"):
+        edit(path, recorded=False)
+    return sweep
+
+
 def kill(run: Path, files: Files) -> None:
     edit(run / "run.json", status="running")
 
@@ -230,11 +240,7 @@ def test_sync_lets_no_one_resume_meanwhile_and_overwrites_nothing(
 ) -> None:
     from rsa_exp import sync
 
-    arguments = [*files.arguments, "inference=none", "roi=V1,V2", "-m"]
-    assert cli(*arguments, tracking="local").status == 0
-    sweep = sweep_of(tmp_path)
-    for path in sweep.glob("*/run.json"):
-        edit(path, recorded=False)
+    sweep = unrecorded(files, cli, tmp_path)
     real = sync.record_run
 
     def meanwhile(*given: object) -> object:
@@ -252,11 +258,7 @@ def test_sync_lets_no_one_resume_meanwhile_and_overwrites_nothing(
 def test_one_run_without_a_file_keeps_no_other_from_being_recorded(
     files: Files, cli: Cli, tmp_path: Path
 ) -> None:
-    arguments = [*files.arguments, "inference=none", "figures.names=[bars]", "roi=V1,V2", "-m"]
-    assert cli(*arguments, tracking="local").status == 0
-    sweep = sweep_of(tmp_path)
-    for path in sweep.glob("*/run.json"):
-        edit(path, recorded=False)
+    sweep = unrecorded(files, cli, tmp_path, "figures.names=[bars]")
     (sweep / "0" / "figures" / "bars.png").unlink()
     finished = cli("sync")
     assert finished.status == 1
@@ -269,11 +271,7 @@ def test_a_run_that_the_store_refuses_keeps_no_other_from_being_recorded(
 ) -> None:
     from rsa_exp import sync
 
-    arguments = [*files.arguments, "inference=none", "roi=V1,V2", "-m"]
-    assert cli(*arguments, tracking="local").status == 0
-    sweep = sweep_of(tmp_path)
-    for path in sweep.glob("*/run.json"):
-        edit(path, recorded=False)
+    unrecorded(files, cli, tmp_path)
     real = sync.record_run
 
     def refuse(*given: Any) -> object:

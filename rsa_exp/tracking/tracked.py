@@ -71,28 +71,18 @@ class TrackedRun:
         InputError
             If the store does not take it.
         """
-        with self._told():
-            self._log(params or {}, metrics, tags or {}, files, at)
-
-    def _log(
-        self,
-        params: Mapping[str, object],
-        metrics: Sequence[tuple[str, float, int]],
-        tags: Mapping[str, str],
-        files: Sequence[Path],
-        at: int | None,
-    ) -> None:
         now = int(time.time() * 1000) if at is None else at
         finite = [Metric(n, float(v), now, step) for n, v, step in metrics if math.isfinite(v)]
-        settings = [Param(key, str(value)[:_MAX_PARAM]) for key, value in params.items()]
-        facts = [RunTag(key, value) for key, value in tags.items()]
+        settings = [Param(key, str(value)[:_MAX_PARAM]) for key, value in (params or {}).items()]
+        facts = [RunTag(key, value) for key, value in (tags or {}).items()]
         client = self.store.client
-        client.log_batch(self.run_id, params=settings, metrics=finite[:_BATCH], tags=facts)
-        for start in range(_BATCH, len(finite), _BATCH):
-            client.log_batch(self.run_id, metrics=finite[start : start + _BATCH])
-        for path in files:
-            place = "figures" if path.parent.name == "figures" else None
-            client.log_artifact(self.run_id, str(path), place)
+        with self._told():
+            client.log_batch(self.run_id, params=settings, metrics=finite[:_BATCH], tags=facts)
+            for start in range(_BATCH, len(finite), _BATCH):
+                client.log_batch(self.run_id, metrics=finite[start : start + _BATCH])
+            for path in files:
+                place = "figures" if path.parent.name == "figures" else None
+                client.log_artifact(self.run_id, str(path), place)
 
     def log_inputs(self, inputs: Sequence[Mapping[str, Any]]) -> None:
         """Record the data sets that were read.
