@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 import yaml
 
-from rsa_exp.output import read_scores
+from rsa_exp.files import read_scores
 from rsa_exp.tracking.client import FAILURES, connect
 
 if TYPE_CHECKING:

@@ -34,16 +34,16 @@ from scipy.stats import binomtest
 from scipy.stats import t as student
 from threadpoolctl import threadpool_limits
 
-from rsa_exp.bootstrap import Drawn, Plan, draw_study
-from rsa_exp.data.study import Study
-from rsa_exp.inference_tables import ceiling_table, comparison_table, score_table
-from rsa_exp.output import write_text
-from rsa_exp.permutation import relabel_study
-from rsa_exp.stats import similarity
+from rsa_exp.analysis.bootstrap import Drawn, Plan, draw_study
+from rsa_exp.analysis.permutation import relabel_study
+from rsa_exp.analysis.tables import ceiling_table, comparison_table, score_table
+from rsa_exp.files import write_text
+from rsa_exp.rdms.study import Study
+from rsa_exp.stats.bootstrap.inner_products import Pool
 from rsa_exp.stats.condensed import n_cond_of
-from rsa_exp.stats.metrics import METRICS
+from rsa_exp.stats.metrics.registry import METRICS
+from rsa_exp.stats.metrics.similarity import similarity
 from rsa_exp.stats.uncertainty import Kind, Sampling, t_test
-from rsa_exp.stats.weighted_linear import Pool
 
 Array = NDArray[np.float64]
 Record = dict[str, float]

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from measure import config_of
 
-from rsa_exp import pipeline
-from rsa_exp.schema import FilesData
+from rsa_exp.analysis import pipeline
+from rsa_exp.config.schema import FilesData
 
 
 def link_as(folder: Path, brains: list[Path]) -> None:

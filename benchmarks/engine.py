@@ -97,11 +97,11 @@ def measure_rsatoolbox(study: Path, metric: str) -> dict[str, Any]:
 
 def measure_engine(study: Path, metric: str) -> dict[str, Any]:
     """Seconds from files to all scores, and the scores of the first subject."""
-    from rsa_exp import pipeline
-    from rsa_exp.data.gather import PairGather
-    from rsa_exp.data.study import Study
-    from rsa_exp.schema import FilesData
-    from rsa_exp.stats import similarity
+    from rsa_exp.analysis import pipeline
+    from rsa_exp.config.schema import FilesData
+    from rsa_exp.rdms.pair_gather import PairGather
+    from rsa_exp.rdms.study import Study
+    from rsa_exp.stats.metrics.similarity import similarity
     from rsa_exp.stats.parallel import in_order
 
     rng = np.random.default_rng(0)
@@ -156,7 +156,7 @@ def main() -> None:
         measure = measure_engine if given.child == "engine" else measure_rsatoolbox
         print(json.dumps(measure(given.study, given.metrics[0])))
         return
-    from rsa_exp.data.simulated import simulate_study
+    from rsa_exp.datasets.simulated import simulate_study
 
     study = simulate_study(given.folder, 4916, 0)
     warm(study)

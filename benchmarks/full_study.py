@@ -20,8 +20,8 @@ import pandas as pd
 from measure import run, warm
 from mlflow import MlflowClient
 
-from rsa_exp.data.simulated import LAYERS, ROIS, SUBJECTS, published_scores, simulate_study
-from rsa_exp.output import read_scores
+from rsa_exp.datasets.simulated import LAYERS, ROIS, SUBJECTS, published_scores, simulate_study
+from rsa_exp.files import read_scores
 
 N_IMAGES = 4916
 

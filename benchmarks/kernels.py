@@ -18,8 +18,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from rsa_exp.comparison import Comparison, Verdict
-from rsa_exp.output import read_scores
+from rsa_exp.files import read_scores
+from rsa_exp.runs.comparison import Comparison, Verdict
 
 KERNELS = ("Prescott", "Nehalem", "Sandybridge", "Haswell", "Zen", "SkylakeX")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rsa_exp.schema import Config, DataConfig
+    from rsa_exp.config.schema import Config, DataConfig
 
 __all__ = ["config_of", "run", "warm"]
 
@@ -49,7 +49,13 @@ def warm(folder: Path) -> None:
 
 def config_of(data: DataConfig, inference: dict[str, Any] | None = None, **settings: Any) -> Config:
     """Make a run's settings: no figures, no tracking, and no inference unless it is given."""
-    from rsa_exp.schema import Config, FiguresConfig, InferenceConfig, ModelConfig, TrackingConfig
+    from rsa_exp.config.schema import (
+        Config,
+        FiguresConfig,
+        InferenceConfig,
+        ModelConfig,
+        TrackingConfig,
+    )
 
     nothing = {"bootstrap": "none", "n_perm": 0, "n_splits": 0, "ceiling": "none"}
     return Config(

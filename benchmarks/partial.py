@@ -13,8 +13,8 @@ import time
 
 import numpy as np
 
-from rsa_exp.stats import similarity
 from rsa_exp.stats.condensed import kept_pairs
+from rsa_exp.stats.metrics.similarity import similarity
 
 N_ROI, N_LAYER = 10, 5
 

@@ -49,10 +49,10 @@ def write(path: Path, key: str, n_rdm: int, n_images: int, seed: int) -> None:
 
 def measure(folder: Path, metric: str) -> dict[str, Any]:
     """Seconds from files to scores."""
-    from rsa_exp import pipeline
-    from rsa_exp.data.gather import PairGather
-    from rsa_exp.schema import FilesData
-    from rsa_exp.stats import similarity
+    from rsa_exp.analysis import pipeline
+    from rsa_exp.config.schema import FilesData
+    from rsa_exp.rdms.pair_gather import PairGather
+    from rsa_exp.stats.metrics.similarity import similarity
 
     rng = np.random.default_rng(0)
     PairGather(np.arange(3), 3)(rng.random(3))

@@ -29,16 +29,16 @@ from typing import TYPE_CHECKING
 
 from measure import config_of
 
-from rsa_exp.data.simulated import SUBJECTS, simulate_study
-from rsa_exp.output import read_scores
-from rsa_exp.schema import SimulatedData
-from rsa_exp.store_names import metric_name, store_uri
+from rsa_exp.config.schema import SimulatedData
+from rsa_exp.datasets.simulated import SUBJECTS, simulate_study
+from rsa_exp.files import read_scores
+from rsa_exp.tracking.addresses import metric_name, store_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-    from rsa_exp.schema import Config
+    from rsa_exp.config.schema import Config
 
 STORES = {
     "none": "nothing recorded",
@@ -80,7 +80,7 @@ def prepare(gate: Barrier, work: Path) -> None:
     """Do once what only a process's first run takes time for: imports, compilation."""
     global _gate
     from rsa_exp import tracking  # noqa: F401
-    from rsa_exp.job import JobSpec, execute
+    from rsa_exp.experiments.run import JobSpec, execute
 
     execute(settings(work, "1", tracked=False), JobSpec(work / f"warm-{os.getpid()}", "warm", []))
     _gate = gate
@@ -88,7 +88,7 @@ def prepare(gate: Barrier, work: Path) -> None:
 
 def do_share(work: Path, number: int, n_runs: int, tracked: bool) -> Share:
     """Do a process's runs."""
-    from rsa_exp.job import JobSpec, execute
+    from rsa_exp.experiments.run import JobSpec, execute
 
     assert _gate is not None
     errors = []

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from studies import IMAGES, N_IMAGES, Files, Finished, random_rdms, write_rdms
 
-from rsa_exp.arguments import COMMANDS
-from rsa_exp.data.simulated import simulate_study
+from rsa_exp.cli.arguments import COMMANDS
+from rsa_exp.datasets.simulated import simulate_study
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def cli(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., Finished]:
     """Run ``python -m rsa_exp`` in this process, in a folder of its own; nothing is tracked."""
-    from rsa_exp.__main__ import main
+    from rsa_exp.cli.main import main
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "")  # put back what the program sets

@@ -15,7 +15,7 @@ SECONDS = 10
 _CHILD = """
 import json, resource, sys
 from pathlib import Path
-from rsa_exp.data import RdmFile
+from rsa_exp.rdms.readers.rsatoolbox_hdf5 import RdmFile
 from rsa_exp.errors import InputError
 status = Path("/proc/self/status")
 unit = 1 if sys.platform == "darwin" else 1024

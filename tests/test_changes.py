@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-from rsa_exp.changes import changes, requirement_changes, settings_changes
-from rsa_exp.identity import config_id
-from rsa_exp.schema import (
+from rsa_exp.config.schema import (
     Config,
     FiguresConfig,
     FilesData,
@@ -19,6 +17,8 @@ from rsa_exp.schema import (
     SimulatedData,
     TrackingConfig,
 )
+from rsa_exp.runs.changes import changes, requirement_changes, settings_changes
+from rsa_exp.runs.identity import config_id
 
 RECORD: dict[str, Any] = {
     "rsa_exp": "0.1.0",

@@ -8,14 +8,15 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from rsa_exp import __main__, schema
-from rsa_exp import config as settings
-from rsa_exp.arguments import COMMANDS, normalise
-from rsa_exp.data.alignment import ALIGNMENTS
+from rsa_exp.cli import main as __main__
+from rsa_exp.cli.arguments import COMMANDS, normalise
+from rsa_exp.cli.help import help_text
+from rsa_exp.config import compose as settings
+from rsa_exp.config import schema
 from rsa_exp.errors import InputError
 from rsa_exp.figures import FIGURE_NAMES
-from rsa_exp.help import help_text
-from rsa_exp.stats.metrics import METRICS, PRECISIONS
+from rsa_exp.rdms.alignment import ALIGNMENTS
+from rsa_exp.stats.metrics.registry import METRICS, PRECISIONS
 from rsa_exp.stats.uncertainty import MIN_DRAWS
 
 

@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 from studies import Files, Finished
 
-from rsa_exp import output
-from rsa_exp.comparison import Comparison, Verdict
-from rsa_exp.diff import MOST_LINES, Cells, diff
+from rsa_exp import files as output
 from rsa_exp.errors import InputError
+from rsa_exp.experiments.diff import MOST_LINES, Cells, diff
+from rsa_exp.runs.comparison import Comparison, Verdict
 
 Cli = Callable[..., Finished]
 
@@ -77,7 +77,7 @@ def scores(n_roi: int, seed: int) -> pd.DataFrame:
 
 
 def test_only_the_largest_differences_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    from rsa_exp.diff import _scores
+    from rsa_exp.experiments.diff import _scores
 
     a, b = scores(30, 0), scores(30, 1)
     cells = Cells.of(a, b)

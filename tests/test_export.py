@@ -13,12 +13,13 @@ from urllib.parse import unquote
 import pytest
 from studies import Files, Finished
 
-from rsa_exp import export as exporting
-from rsa_exp import filing, output
+from rsa_exp import files as output
 from rsa_exp.errors import InputError
-from rsa_exp.export import export
-from rsa_exp.recorded import find, find_one
-from rsa_exp.ro_crate import METADATA
+from rsa_exp.experiments import export as exporting
+from rsa_exp.experiments.export import export
+from rsa_exp.experiments.ro_crate import METADATA
+from rsa_exp.runs import manifest as filing
+from rsa_exp.runs.recorded import find, find_one
 
 Cli = Callable[..., Finished]
 

@@ -26,12 +26,14 @@ from hypothesis import settings as budget
 from hypothesis import strategies as st
 from studies import IMAGES, random_rdms, write_rdms
 
-from rsa_exp import changes, filing, output
-from rsa_exp import config as settings
-from rsa_exp.data import LabelledFile, align
-from rsa_exp.data.images import choose_images, in_source
+from rsa_exp import files as output
+from rsa_exp.config import compose as settings
 from rsa_exp.errors import InputError
-from rsa_exp.recorded import KEYS, Recorded
+from rsa_exp.rdms.alignment import LabelledFile, align
+from rsa_exp.rdms.images import choose_images, in_source
+from rsa_exp.runs import changes
+from rsa_exp.runs import manifest as filing
+from rsa_exp.runs.recorded import KEYS, Recorded
 
 MORE = int(os.environ.get("RSA_EXP_FUZZ", "1"))
 

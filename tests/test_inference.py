@@ -15,11 +15,12 @@ from rsatoolbox.util import inference_util
 from studies import Files, write_rdms
 from test_pipeline import config_of
 
-from rsa_exp import output, pipeline
-from rsa_exp.family import correct_over_runs
-from rsa_exp.schema import InferenceConfig
+from rsa_exp import files as output
+from rsa_exp.analysis import pipeline
+from rsa_exp.analysis.family import correct_over_runs
+from rsa_exp.cli.terminal import summary_of_tests
+from rsa_exp.config.schema import InferenceConfig
 from rsa_exp.stats.uncertainty import Sampling, t_test
-from rsa_exp.terminal import summary_of_tests
 
 SUBJECTS = ["A", "B", "C", "D"]
 N_IMAGES = 24

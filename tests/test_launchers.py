@@ -23,8 +23,8 @@ from mlflow import MlflowClient
 from omegaconf import OmegaConf
 from studies import Files, Finished
 
-from rsa_exp import config as settings
-from rsa_exp import sweep
+from rsa_exp.config import compose as settings
+from rsa_exp.experiments import sweep
 from rsa_exp.stats.parallel import n_workers
 
 EXPERIMENTS = {

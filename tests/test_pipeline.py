@@ -10,9 +10,8 @@ import pytest
 from rsatoolbox.rdm import compare, load_rdm
 from studies import Files, random_rdms, write_rdms
 
-from rsa_exp import pipeline, scoring
-from rsa_exp.errors import InputError
-from rsa_exp.schema import (
+from rsa_exp.analysis import pipeline, scoring
+from rsa_exp.config.schema import (
     Config,
     FiguresConfig,
     FilesData,
@@ -20,6 +19,7 @@ from rsa_exp.schema import (
     ModelConfig,
     TrackingConfig,
 )
+from rsa_exp.errors import InputError
 
 NOTHING = InferenceConfig(bootstrap="none", n_perm=0, n_splits=0, ceiling="none")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rsa_exp import provenance
-from rsa_exp.provenance import code_diff, environment, git_state
+from rsa_exp.runs import provenance
+from rsa_exp.runs.provenance import code_diff, environment, git_state
 
 # What people set for themselves, and what would spoil a patch.
 GITCONFIG = """

@@ -8,9 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from rsa_exp import filing, tracking
-from rsa_exp.report import collect, report
-from rsa_exp.tracking import RunRecord
+from rsa_exp import tracking
+from rsa_exp.experiments.report import collect, report
+from rsa_exp.runs import manifest as filing
+from rsa_exp.tracking.reading import RunRecord
 
 NOW = "2026-01-02T03:04:05.000+00:00"
 

@@ -18,13 +18,15 @@ from hydra import compose, initialize_config_dir
 from mlflow import MlflowClient
 from studies import Files, Finished, random_rdms, write_rdms
 
-from rsa_exp import config as settings
-from rsa_exp import filing, job, tracking
+from rsa_exp import tracking
+from rsa_exp.config import compose as settings
+from rsa_exp.config.schema import Config, ModelConfig
 from rsa_exp.errors import InputError
-from rsa_exp.job import JobSpec, execute
-from rsa_exp.rebased import moved
-from rsa_exp.recorded import _in_store, find
-from rsa_exp.schema import Config, ModelConfig
+from rsa_exp.experiments import run as job
+from rsa_exp.experiments.run import JobSpec, execute
+from rsa_exp.runs import manifest as filing
+from rsa_exp.runs.recorded import _in_store, find
+from rsa_exp.runs.relocate import moved
 
 Cli = Callable[..., Finished]
 ID = "0123456789abcdef" * 2

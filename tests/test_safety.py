@@ -20,14 +20,14 @@ from hostile import Outcome, Reader
 from hydra import compose, initialize_config_dir
 from studies import IMAGES, Files, Finished, random_rdms, write_rdms
 
-from rsa_exp import config as settings
-from rsa_exp.data import RdmFile
-from rsa_exp.data.images import choose_images
+from rsa_exp.cli.terminal import ConsoleHandler
+from rsa_exp.config import compose as settings
+from rsa_exp.config.schema import TrackingConfig
 from rsa_exp.errors import InputError
 from rsa_exp.figures.saving import save
-from rsa_exp.schema import TrackingConfig
-from rsa_exp.store_names import metric_name
-from rsa_exp.terminal import ConsoleHandler
+from rsa_exp.rdms.images import choose_images
+from rsa_exp.rdms.readers.rsatoolbox_hdf5 import RdmFile
+from rsa_exp.tracking.addresses import metric_name
 
 Change = Callable[[Path], object]
 ROWS, NAMES = "rdm_descriptors/roi", "pattern_descriptors/image"

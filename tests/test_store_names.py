@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rsa_exp.store_names import metric_name, store_uri
+from rsa_exp.tracking.addresses import metric_name, store_uri
 
 
 def test_metric_names_stay_apart_and_are_ones_mlflow_takes() -> None:

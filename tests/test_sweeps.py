@@ -15,8 +15,10 @@ import pytest
 from filelock import FileLock
 from studies import Files, Finished
 
-from rsa_exp import filing, identity, job
 from rsa_exp.errors import InputError
+from rsa_exp.experiments import run as job
+from rsa_exp.runs import identity
+from rsa_exp.runs import manifest as filing
 
 Cli = Callable[..., Finished]
 
@@ -238,7 +240,7 @@ def test_a_sweep_whose_store_goes_away_is_recorded_later_and_once(
 def test_sync_lets_no_one_resume_meanwhile_and_overwrites_nothing(
     files: Files, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rsa_exp import sync
+    from rsa_exp.experiments import sync
 
     sweep = unrecorded(files, cli, tmp_path)
     real = sync.record_run
@@ -269,7 +271,7 @@ def test_one_run_without_a_file_keeps_no_other_from_being_recorded(
 def test_a_run_that_the_store_refuses_keeps_no_other_from_being_recorded(
     files: Files, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rsa_exp import sync
+    from rsa_exp.experiments import sync
 
     unrecorded(files, cli, tmp_path)
     real = sync.record_run
@@ -341,7 +343,7 @@ def test_files_that_have_moved_are_known_by_their_content(
 def test_what_goes_wrong_at_a_sweeps_start_and_end_is_said(
     files: Files, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rsa_exp import sweep, sync
+    from rsa_exp.experiments import sweep, sync
 
     arguments = [*files.arguments, "inference=none", "roi=V1,VX", "-m"]
 
@@ -365,7 +367,7 @@ def test_what_goes_wrong_at_a_sweeps_start_and_end_is_said(
 
 
 def test_a_run_returns_what_a_search_can_maximise(files: Files, cli: Cli, tmp_path: Path) -> None:
-    from rsa_exp.config import from_logged
+    from rsa_exp.config.compose import from_logged
 
     for metric, merit in (("corr", 1.0), ("bures_metric", -1.0)):
         arguments = [*files.arguments, "inference=none", f"metric={metric}"]

@@ -27,13 +27,7 @@ from rsa_exp.figures.style import (
     SMALL_SIZE,
     styled,
 )
-from rsa_exp.figures.text import (
-    FigureText,
-    literal,
-    printable,
-    shorten,
-    widest,
-)
+from rsa_exp.figures.text import FigureText, literal, printable, shorten, widest
 
 _COLUMNS = ("what", "variant_a", "variant_b", "tau", "same_best")
 _WIDEST = 0.48  # inches of a cell

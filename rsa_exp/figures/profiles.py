@@ -27,12 +27,7 @@ from rsa_exp.figures.style import (
     styled,
     subject_markers,
 )
-from rsa_exp.figures.text import (
-    FigureText,
-    line_height,
-    shorten,
-    widest,
-)
+from rsa_exp.figures.text import FigureText, line_height, shorten, widest
 
 _NARROWEST_PANEL, _WIDEST_PANEL = 1.05, 4.5  # inches
 _LOWEST_PANEL = 1.9

@@ -14,11 +14,7 @@ from rsa_exp.figures.grid import Array, ScoreGrid, mean_sem
 from rsa_exp.figures.lollipop import lollipops
 from rsa_exp.figures.page import MARGIN, Legend, Page
 from rsa_exp.figures.score_scale import ScoreScale, say_undefined
-from rsa_exp.figures.style import (
-    SMALL_SIZE,
-    layer_colours,
-    styled,
-)
+from rsa_exp.figures.style import SMALL_SIZE, layer_colours, styled
 from rsa_exp.figures.text import FigureText, line_height
 
 MOST_LAYERS = 6  # closed lines that can be told apart

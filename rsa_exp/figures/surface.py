@@ -13,14 +13,7 @@ from mpl_toolkits.mplot3d.proj3d import proj_transform
 from rsa_exp.figures.grid import Array, ScoreGrid
 from rsa_exp.figures.page import MARGIN, Page
 from rsa_exp.figures.score_scale import ScoreScale, say_undefined
-from rsa_exp.figures.style import (
-    GRID,
-    INK,
-    LABEL_SIZE,
-    NAME_LIMIT,
-    SMALL_SIZE,
-    styled,
-)
+from rsa_exp.figures.style import GRID, INK, LABEL_SIZE, NAME_LIMIT, SMALL_SIZE, styled
 from rsa_exp.figures.text import FigureText, line_height, shorten, text_width, widest
 
 _ELEVATION, _AZIMUTH = 33.0, -55.0  # degrees: both name axes in front, neither foreshortened

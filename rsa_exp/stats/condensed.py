@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rsa_exp.compiled import compiled
+from rsa_exp.stats.compiled import compiled
 
 __all__ = [
     "BoolArray", "FloatArray", "IntArray", "Rdm", "complete_images", "count_pairs", "image_sums",

@@ -12,7 +12,7 @@ from mlflow.entities import Run
 from tqdm import tqdm
 
 from rsa_exp.errors import InputError
-from rsa_exp.filing import MAX_BYTES
+from rsa_exp.runs.manifest import MAX_BYTES
 from rsa_exp.tracking.client import FAILURES, reason
 from rsa_exp.tracking.store import PARENT_TAG, Store
 

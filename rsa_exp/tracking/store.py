@@ -12,7 +12,7 @@ from filelock import FileLock
 from mlflow.entities import Run, RunTag, ViewType
 
 from rsa_exp.errors import InputError
-from rsa_exp.store_names import local_folder, store_uri
+from rsa_exp.tracking.addresses import local_folder, store_uri
 from rsa_exp.tracking.client import FAILURES, connect, raced, reason
 from rsa_exp.tracking.tracked import ERROR_TAG, PARENT_TAG, TrackedRun
 
@@ -52,7 +52,7 @@ class Store:
     Parameters
     ----------
     uri : str
-        Its address, as `rsa_exp.store_names.store_uri` gives it.
+        Its address, as `rsa_exp.tracking.addresses.store_uri` gives it.
     experiment : str or None
         Created if it does not exist; None opens the store for reading.
 

@@ -16,7 +16,7 @@ from rsa_exp.errors import InputError
 from rsa_exp.tracking.client import FAILURES, raced, reason
 
 if TYPE_CHECKING:
-    from rsa_exp.record import Entry
+    from rsa_exp.tracking.record import Entry
     from rsa_exp.tracking.store import Store
 
 __all__ = ["ERROR_TAG", "PARENT_TAG", "TrackedRun"]

@@ -8,12 +8,7 @@ import pandas as pd
 import pytest
 from test_every_figure import test_every_table_is_drawn_legibly as check_legible
 
-from rsa_exp.figures import (
-    FigureText,
-    agreement_figure,
-    multiples_figure,
-    subject_radar_figure,
-)
+from rsa_exp.figures import FigureText, agreement_figure, multiples_figure, subject_radar_figure
 from rsa_exp.figures.style import DOUBLE_COLUMN
 
 TEXT = FigureText("ResNet-50, $three$ subjects", "simulated data", "Pearson r")

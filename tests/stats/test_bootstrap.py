@@ -13,12 +13,14 @@ from rsatoolbox.rdm import RDMs, compare
 from rsatoolbox.util import inference_util
 from scipy.stats import t as student
 
-from rsa_exp.stats import METRICS, weighted_sums
-from rsa_exp.stats.ceiling import drawn_rank_ceilings, rank_ceilings
+from rsa_exp.stats.bootstrap import pair_sums as weighted_sums
+from rsa_exp.stats.bootstrap.engines import Resampler, weigher
+from rsa_exp.stats.bootstrap.resampling import relabelled_scores, resampled_scores
 from rsa_exp.stats.condensed import Rdm
 from rsa_exp.stats.draws import bootstrap_counts, halves, relabellings
-from rsa_exp.stats.relabelling import RelabelledModels
-from rsa_exp.stats.resampling import relabelled_scores, resampled_scores
+from rsa_exp.stats.metrics.registry import METRICS
+from rsa_exp.stats.noise_ceiling import drawn_rank_ceilings, rank_ceilings
+from rsa_exp.stats.permutation import RelabelledModels
 from rsa_exp.stats.uncertainty import (
     Sampling,
     exceedance,
@@ -26,7 +28,6 @@ from rsa_exp.stats.uncertainty import (
     jackknife_error,
     t_test,
 )
-from rsa_exp.stats.weighting import Resampler, weigher
 
 INNER = [name for name, metric in METRICS.items() if metric.bootstrap == "weights"]
 RANKS = [name for name, metric in METRICS.items() if metric.bootstrap == "ranks"]

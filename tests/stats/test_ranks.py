@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau, rankdata
 
-from rsa_exp.stats.inversions import inversions
-from rsa_exp.stats.ranks import _codes
+from rsa_exp.stats.metrics.kendall import inversions
+from rsa_exp.stats.metrics.ranks import _codes
 
 VALUES = {
     "distinct": lambda rng, n: rng.random(n),

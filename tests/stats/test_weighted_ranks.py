@@ -10,10 +10,11 @@ import pytest
 from numpy.typing import NDArray
 from rsatoolbox.rdm import RDMs, compare
 
-from rsa_exp.stats import parallel, weighted_ranks
+from rsa_exp.stats import parallel
+from rsa_exp.stats.bootstrap import ranks as weighted_ranks
+from rsa_exp.stats.bootstrap.ranks import Sorted, prepare_sorted, weighted_rank_scores
 from rsa_exp.stats.condensed import FloatArray, Rdm, count_pairs
-from rsa_exp.stats.ranks import compare_rho_a, compare_spearman, prepare_ranks
-from rsa_exp.stats.weighted_ranks import Sorted, prepare_sorted, weighted_rank_scores
+from rsa_exp.stats.metrics.ranks import compare_rho_a, compare_spearman, prepare_ranks
 
 METHODS: dict[str, Callable] = {"spearman": compare_spearman, "rho-a": compare_rho_a}
 LANES = weighted_ranks.LANES

@@ -1,0 +1,1 @@
+"""From an aligned study to scores and what they can be trusted for."""

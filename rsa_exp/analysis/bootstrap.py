@@ -1,0 +1,395 @@
+"""Draws of a study: bootstraps, noise ceilings and splits into halves, ROI by ROI.
+
+Brain RDMs are read once more and pass by the model's, which stay in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from rsa_exp import interrupts
+from rsa_exp.analysis.cost import announce_cost
+from rsa_exp.errors import listing
+from rsa_exp.rdms.study import Study
+from rsa_exp.stats.bootstrap.engines import Resampler, Weigher, is_weighable, weigher
+from rsa_exp.stats.bootstrap.inner_products import Pool, Weighted
+from rsa_exp.stats.condensed import FloatArray, Rdm, count_pairs
+from rsa_exp.stats.draws import bootstrap_counts, halves
+from rsa_exp.stats.metrics.registry import METRICS, Metric
+from rsa_exp.stats.metrics.similarity import MIN_PAIRS
+from rsa_exp.stats.noise_ceiling import drawn_rank_ceilings, pooled_ceilings, rank_ceilings
+from rsa_exp.stats.parallel import in_order, one_blas_thread
+from rsa_exp.stats.uncertainty import Kind, Sampling, jackknife_error
+
+__all__ = ["Drawn", "Plan", "draw_study"]
+
+# Brain RDMs held at a time where several ROIs share work, in rows of 8 bytes a pair.
+_BRAIN_BYTES = 1 << 29
+Counts = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be drawn, of whom.
+
+    Attributes
+    ----------
+    members : dict of str to sequence of str
+        What is scored: a name and the subjects whose mean RDM it is. The mean of the members'
+        scores is what inference is about.
+    peers : sequence of str
+        Further subjects, whom the noise ceiling of a single member needs.
+    kind : {'images', 'subjects', 'dual'} or None
+        What the bootstrap draws.
+    n_boot, n_splits : int
+        Bootstrap draws, and splits into halves.
+    level : float
+        Confidence level.
+    ceiling : {'none', 'auto', 'draws'}
+        No noise ceiling; one, drawn too where that is cheap; one, drawn whatever it costs.
+    resampling : bool
+        Whether draws that cost a whole comparison each are made.
+    seed : int
+        Of all draws.
+    """
+
+    members: Mapping[str, Sequence[str]]
+    peers: Sequence[str]
+    kind: Kind | None
+    n_boot: int
+    n_splits: int
+    level: float
+    ceiling: str
+    resampling: bool
+    seed: int
+
+
+@dataclass
+class Drawn:
+    """What was drawn; NaN is what is not defined or was not asked for.
+
+    Attributes
+    ----------
+    sampling : Sampling or None
+        What the bootstrap resampled.
+    scores : ndarray of shape (n_way, n_roi, n_layer, n_boot)
+        The mean score of the members in each bootstrap draw. The dual bootstrap has three ways:
+        draws of both, of subjects alone, of images alone; others have one.
+    member_scores : ndarray of shape (n_member, n_roi, n_layer, n_boot)
+        Each member's score in draws of images; no draws where images are not resampled.
+    ceilings : ndarray of shape (n_way, n_roi, 2, n_boot)
+        Lower and upper noise ceiling in each draw.
+    full_ceilings : ndarray of shape (n_roi, 2)
+        From all data.
+    member_ceilings : ndarray of shape (n_member, n_roi, 2)
+        Of each member.
+    halves : ndarray of shape (2, n_roi, n_layer, n_split)
+        Scores on one half of the images and on the other.
+    jackknife : ndarray of shape (n_roi, n_layer)
+        Standard error over images from leaving out one each.
+    image_counts : ndarray of uint8, shape (n_image, n_boot)
+        How often each draw holds each image; no draws where images are not resampled.
+    subject_counts : ndarray of uint8, shape (n_member, n_boot)
+        How often each draw holds each member; no draws where they are not resampled.
+    notices, warnings : list of str
+        What was left out.
+    """
+
+    sampling: Sampling | None
+    scores: FloatArray
+    member_scores: FloatArray
+    ceilings: FloatArray
+    full_ceilings: FloatArray
+    member_ceilings: FloatArray
+    halves: FloatArray
+    jackknife: FloatArray
+    image_counts: Counts
+    subject_counts: Counts
+    notices: list[str]
+    warnings: list[str]
+
+
+@dataclass(frozen=True)
+class _Ceilings:
+    """Noise ceilings of an ROI, lower and upper, of each of its subjects.
+
+    Attributes
+    ----------
+    full : ndarray of shape (2, n_subject)
+        From all data.
+    drawn : list of ndarray of shape (2, n_subject, n_boot)
+        In each draw, for each way of drawing; empty where they were not drawn.
+    """
+
+    full: FloatArray
+    drawn: list[FloatArray]
+
+
+def draw_study(
+    study: Study,
+    plan: Plan,
+    rois: Sequence[str],
+    layers: Sequence[str],
+    scores: FloatArray,
+    method: str,
+) -> Drawn:
+    """Make a run's draws.
+
+    Held in memory at a time: the model's RDMs and those of one ROI's subjects in the working type
+    (8 bytes a pair, 4 from 2000 images on) and, for each core, products of 32 rows of images. For
+    metrics of ranks, brain RDMs of half a gigabyte and what `weighted_rank_scores` says.
+
+    Parameters
+    ----------
+    study : Study
+        Open.
+    plan : Plan
+        What to draw.
+    rois, layers : sequence of str
+        What is compared.
+    scores : ndarray of shape (n_member, n_roi, n_layer)
+        The members' scores, from all data.
+    method : str
+        A key of `METRICS`.
+
+    Returns
+    -------
+    Drawn
+        The same bits for any number of threads.
+    """
+    with one_blas_thread():  # also around what is done between loops over threads
+        return _Drawing(study, plan, rois, layers, scores, METRICS[method]).run()
+
+
+class _Drawing:
+    """One run's draws in the making."""
+
+    def __init__(
+        self,
+        study: Study,
+        plan: Plan,
+        rois: Sequence[str],
+        layers: Sequence[str],
+        scores: FloatArray,
+        metric: Metric,
+    ) -> None:
+        self.study, self.plan, self.rois, self.layers = study, plan, rois, layers
+        self.metric, self.full = metric, scores
+        self.models = self._read_models()
+        self.weighable = is_weighable(metric, self.models)
+        self.announced: set[str] = set()
+        self.drawn = self._nothing_yet()
+        self.splits = halves(plan.seed, study.n_images, self.drawn.halves.shape[3])
+
+    def _nothing_yet(self) -> Drawn:
+        notices: list[str] = []
+        kind, plan = self._kind(notices), self.plan
+        n_member, n_roi, n_layer = self.full.shape
+        n_images = self.study.n_images
+        sampling = Sampling(kind, n_images, n_member, plan.level) if kind else None
+        n_way = len(sampling.ways) if sampling else 0
+        of_images = plan.n_boot if kind in {"images", "dual"} else 0
+        of_subjects = plan.n_boot if kind in {"subjects", "dual"} else 0
+        n_boot = max(of_images, of_subjects)
+
+        def empty(*shape: int) -> FloatArray:
+            return np.full(shape, np.nan)
+
+        return Drawn(
+            sampling,
+            scores=empty(n_way, n_roi, n_layer, n_boot),
+            member_scores=empty(n_member, n_roi, n_layer, of_images),
+            ceilings=empty(n_way, n_roi, 2, n_boot),
+            full_ceilings=empty(n_roi, 2),
+            member_ceilings=empty(n_member, n_roi, 2),
+            halves=empty(2, n_roi, n_layer, plan.n_splits if self._affordable else 0),
+            jackknife=empty(n_roi, n_layer),
+            image_counts=bootstrap_counts(plan.seed, "images", n_images, of_images),
+            subject_counts=bootstrap_counts(plan.seed, "subjects", n_member, of_subjects),
+            notices=notices,
+            warnings=[],
+        )
+
+    @property
+    def _affordable(self) -> bool:
+        """Whether draws of images are weighed, or are to be resampled all the same."""
+        return self.weighable or self.plan.resampling
+
+    def _kind(self, notices: list[str]) -> Kind | None:
+        """Return what can be drawn of what the plan asks for."""
+        kind, why = self.plan.kind, ""
+        if self.metric.bootstrap == "none":
+            why = f"{self.metric.name} has no value where an image is drawn twice"
+        elif not self._affordable:
+            why = f"{self.metric.name} has to be computed anew in each draw (inference=full does)"
+        if kind not in {"images", "dual"} or not why:
+            return kind
+        notices.append(f"no bootstrap over images: {why}")
+        if kind == "images":
+            return None
+        notices.append("intervals and tests speak about new subjects for these images only")
+        return "subjects"
+
+    def run(self) -> Drawn:
+        n_brain = len(self.plan.members) + len(self.plan.peers)
+        arguments = self.metric, self.models, self.drawn.image_counts, self.splits
+        engine = weigher(*arguments, n_brain, interrupts.checkpoint)
+        self.models = []  # kept by the engine in the form that it needs
+        # An ROI at a time, where ROIs share no more work than that of the model's RDMs.
+        step = 1
+        if self.metric.bootstrap != "weights" or not self.weighable:
+            step = max(1, _BRAIN_BYTES // (8 * count_pairs(self.study.n_images) * n_brain))
+        with tqdm(
+            total=len(self.rois), desc="inference", unit="ROI", disable=None, leave=False
+        ) as bar:
+            for first in range(0, len(self.rois), step):
+                rdms = {roi: self._read(roi) for roi in self.rois[first : first + step]}
+                ceilings = {roi: self._plain_ceilings(rdms[roi]) for roi in rdms}
+                weighted = self._weigh(engine, rdms)
+                for place, roi in enumerate(rdms, first):
+                    self._take(place, weighted[roi], ceilings[roi])
+                    bar.update()
+        return self.drawn
+
+    def _read_models(self) -> list[Rdm]:
+        return list(in_order(lambda layer: Rdm.of(self.study.model_rdm(layer)), self.layers))
+
+    def _read(self, roi: str) -> list[Rdm]:
+        """RDMs of an ROI: the members', then those of the peers who have it."""
+        groups = [*self.plan.members.values()]
+        if self.plan.ceiling != "none":
+            groups += [[peer] for peer in self.plan.peers if self.study.has_roi(peer, roi)]
+        rdms = list(in_order(lambda group: Rdm.of(self.study.brain_rdm(group, roi)), groups))
+        n_member = len(self.plan.members)
+        flat = [place for place in range(n_member, len(rdms)) if not rdms[place].varies]
+        for place in flat:
+            self.drawn.notices.append(
+                f"subject {groups[place][0]} is left out of the noise ceiling of {roi}: its RDM "
+                "is constant or missing"
+            )
+        return [rdm for place, rdm in enumerate(rdms) if place not in flat]
+
+    def _weigh(self, engine: Weigher, rdms: Mapping[str, list[Rdm]]) -> dict[str, Weighted]:
+        """Score ROIs under all draws of images; those that cannot be weighed are resampled."""
+        n_column = self.drawn.image_counts.shape[1] + self.splits.shape[1]
+        n_member = len(self.plan.members)
+        found = {
+            roi: Weighted(np.full((n_member, len(self.layers), n_column), np.nan)) for roi in rdms
+        }
+        gappy = [roi for roi in rdms if not is_weighable(self.metric, rdms[roi][:n_member])]
+        fine = [roi for roi in rdms if roi not in gappy]
+        if isinstance(engine, Resampler):
+            gappy, fine = list(rdms), []
+        if gappy and not self.plan.resampling:
+            if self.weighable:
+                self.drawn.warnings.append(
+                    f"no draws of images for {listing(gappy, 4)}: pairs are missing, so each draw "
+                    "is a whole comparison (inference=full makes them)"
+                )
+            gappy = []
+        if fine:
+            chosen = [self._weighed(rdms[roi]) for roi in fine]
+            found |= zip(fine, engine.weigh(chosen), strict=True)
+        if gappy and n_column:
+            if not isinstance(engine, Resampler):  # the models were overwritten
+                models, counts = self._read_models(), self.drawn.image_counts
+                engine = Resampler(self.metric, models, counts, self.splits, interrupts.checkpoint)
+            chosen = [rdms[roi][:n_member] for roi in gappy]
+            self._announce(
+                f"{self.metric.name} is computed anew in {n_column} draws of images",
+                partial(engine.weigh_once, chosen),
+                n_column * len(self.rois) / len(gappy),
+            )
+            found |= zip(gappy, engine.weigh(chosen), strict=True)
+        return found
+
+    def _weighed(self, rdms: list[Rdm]) -> list[Rdm]:
+        """RDMs to weigh: for inner products the peers' too, which give the noise ceiling."""
+        if self.metric.bootstrap == "weights" and is_weighable(self.metric, rdms):
+            return rdms
+        return rdms[: len(self.plan.members)]
+
+    def _plain_ceilings(self, rdms: list[Rdm]) -> _Ceilings | None:
+        """Noise ceilings that weighing does not give: from all data, of ranks also drawn."""
+        metric, plan, ways = self.metric, self.plan, self._ways
+        if plan.ceiling == "none":
+            return None
+        if metric.bootstrap == "weights":
+            weighed = self.weighable and is_weighable(metric, rdms)
+            return None if weighed else _Ceilings(pooled_ceilings(rdms, metric), [])
+        full = rank_ceilings(rdms, metric)
+        if plan.ceiling != "draws" or not ways or len(rdms) < 2:
+            return _Ceilings(full, [])
+        images = None if ways == ("subjects",) else self.drawn.image_counts
+        times = None if ways == ("images",) else self.drawn.subject_counts
+        image, time = (None if counts is None else counts[:, :1] for counts in (images, times))
+        self._announce(
+            f"noise ceilings of {metric.name} are ranked anew in {plan.n_boot} draws",
+            partial(drawn_rank_ceilings, rdms, metric, image, time),
+            plan.n_boot * len(self.rois),
+        )
+        drawn = drawn_rank_ceilings(rdms, metric, images, times, interrupts.checkpoint)
+        return _Ceilings(full, list(drawn))
+
+    def _announce(self, what: str, once: Callable[[], object], times: float) -> None:
+        """Say what costly work will take, once for all ROIs."""
+        if what not in self.announced:
+            self.announced.add(what)
+            announce_cost(what, once, times)
+
+    def _pool_ceilings(self, pool: Pool, full: Pool) -> _Ceilings:
+        """Noise ceilings of an inner product, from the subjects' Gram matrices."""
+        n_draw = self.drawn.image_counts.shape[1]
+        images = Pool(pool.products[:, :, :n_draw], pool.norms[:, :n_draw])
+        times = self.drawn.subject_counts
+        sources = {"both": (images, times), "subjects": (full, times), "images": (images, None)}
+        drawn = [pool.ceilings(counts) for pool, counts in (sources[way] for way in self._ways)]
+        return _Ceilings(full.ceilings()[:, :, 0], drawn)
+
+    @property
+    def _ways(self) -> tuple[str, ...]:
+        return self.drawn.sampling.ways if self.drawn.sampling else ()
+
+    def _take(self, place: int, weighted: Weighted, ceilings: _Ceilings | None) -> None:
+        """Enter what was found for an ROI."""
+        drawn, n_member = self.drawn, len(self.plan.members)
+        scores = weighted.scores[:n_member].copy()
+        counts = np.concatenate([drawn.image_counts, self.splits], axis=1)
+        scores[:, :, (counts > 0).sum(axis=0) < MIN_PAIRS] = np.nan
+        n_draw, n_split = drawn.image_counts.shape[1], drawn.halves.shape[3]
+        images = scores[:, :, :n_draw]
+        drawn.member_scores[:, place] = images
+        drawn.halves[0, place] = scores[:, :, n_draw : n_draw + n_split].mean(axis=0)
+        drawn.halves[1, place] = scores[:, :, n_draw + n_split :].mean(axis=0)
+        if weighted.without_image is not None:
+            left_out = weighted.without_image[:n_member].mean(axis=0)
+            drawn.jackknife[place] = jackknife_error(left_out)
+        shares = drawn.subject_counts / n_member
+        for way, name in enumerate(self._ways):
+            if name == "images":
+                drawn.scores[way, place] = images.mean(axis=0)
+            else:  # one column serves all draws where images stay
+                each = images if name == "both" else self.full[:, place, :, None]
+                drawn.scores[way, place] = (each * shares[:, None]).sum(axis=0)
+        pool, full_pool = weighted.pool, weighted.full_pool
+        drawn_too = ceilings is None and self.plan.ceiling != "none"
+        if drawn_too and pool is not None and full_pool is not None:
+            ceilings = self._pool_ceilings(pool, full_pool)
+        if ceilings is not None:
+            drawn.full_ceilings[place] = self._over_members(ceilings.full)
+            drawn.member_ceilings[:, place] = ceilings.full[:, :n_member].T
+            for way, each in enumerate(ceilings.drawn):
+                drawn.ceilings[way, place] = self._over_members(each)
+
+    def _over_members(self, ceilings: FloatArray) -> FloatArray:
+        """Mean ceiling of the members that are drawn: peers only serve to pool."""
+        own = ceilings[:, : len(self.plan.members)]
+        known = np.isfinite(own)
+        with np.errstate(invalid="ignore"):
+            return np.asarray(np.where(known, own, 0.0).sum(axis=1) / known.sum(axis=1))

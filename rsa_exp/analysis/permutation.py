@@ -1,0 +1,164 @@
+"""The permutation test of a study: every layer relabelled, against every ROI of every subject."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial, reduce
+
+import numpy as np
+from tqdm import tqdm
+
+from rsa_exp import interrupts
+from rsa_exp.analysis.cost import announce_cost
+from rsa_exp.rdms.study import Study
+from rsa_exp.stats.bootstrap.pair_sums import working_type
+from rsa_exp.stats.bootstrap.resampling import relabelled_scores, resampled
+from rsa_exp.stats.condensed import FloatArray, IntArray, Rdm, complete_images, count_pairs
+from rsa_exp.stats.draws import relabellings
+from rsa_exp.stats.metrics.registry import METRICS, Metric
+from rsa_exp.stats.metrics.similarity import MIN_PAIRS
+from rsa_exp.stats.missing_pairs import union
+from rsa_exp.stats.parallel import in_order
+from rsa_exp.stats.permutation import RelabelledModels
+
+__all__ = ["Relabelled", "relabel_study"]
+
+# Brain RDMs that meet each relabelled layer together.
+_BRAIN_BYTES = 1 << 30
+
+Compare = Callable[[Sequence[Callable[[], Rdm]], Callable[[int], None]], FloatArray]
+
+
+@dataclass(frozen=True)
+class Relabelled:
+    """Scores after relabelling the model's images.
+
+    Attributes
+    ----------
+    scores : ndarray of shape (n_roi, n_layer, n_perm)
+        Mean over the members.
+    observed : ndarray of shape (n_roi, n_layer)
+        With every label where it belongs, on the same images: what the others are held against.
+    n_images : int
+        Images that no RDM lacks a pair of; the others are left out.
+    """
+
+    scores: FloatArray
+    observed: FloatArray
+    n_images: int
+
+
+def relabel_study(
+    study: Study,
+    members: Mapping[str, Sequence[str]],
+    rois: Sequence[str],
+    layers: Sequence[str],
+    method: str,
+    seed: int,
+    n_perm: int,
+    *,
+    complete: bool,
+) -> Relabelled:
+    """Score every layer against every ROI after relabelling its images.
+
+    One relabelling serves all layers, ROIs and members, so that their maximum is one of a family
+    (Nichols & Holmes 2002, Hum. Brain Mapp. 15:1). Held in memory: the model's RDMs as squares,
+    and brain RDMs up to a gigabyte, for more of which the relabelling is done again.
+
+    Parameters
+    ----------
+    study : Study
+        Open.
+    members : mapping of str to sequence of str
+        What is scored: a name and the subjects whose mean RDM it is.
+    rois, layers : sequence of str
+        What is compared.
+    method : str
+        A key of `METRICS`.
+    seed, n_perm : int
+        The run's seed, and how many relabellings to make.
+    complete : bool
+        Whether it is known that no pair is missing.
+    """
+    metric = METRICS[method]
+    tasks = [(roi, name) for roi in rois for name in members]
+
+    def read(task: tuple[str, str]) -> Rdm:
+        return Rdm.of(study.brain_rdm(members[task[1]], task[0]))
+
+    models = list(in_order(lambda layer: Rdm.of(study.model_rdm(layer)), layers))
+    images = np.arange(study.n_images)
+    if not complete:
+        each = in_order(lambda task: read(task).missing, tasks)
+        images = _images_of_all([*(model.missing for model in models), *each], study.n_images)
+    orders = relabellings(seed, len(images), n_perm)
+    # The first "relabelling" leaves every label where it is.
+    orders = np.concatenate([np.arange(len(images))[None], orders])
+    shape = (len(rois), len(layers), len(orders))
+    if count_pairs(len(images)) < MIN_PAIRS:
+        return Relabelled(np.full((*shape[:2], 0), np.nan), np.full(shape[:2], np.nan), 0)
+
+    def read_used(task: tuple[str, str]) -> Rdm:
+        return _of(read(task), images)
+
+    compare = _comparer(metric, [_of(model, images) for model in models], orders)
+    del models
+    total = np.zeros(shape)
+    row_bytes = np.dtype(working_type(len(images))).itemsize * count_pairs(len(images))
+    step = max(1, _BRAIN_BYTES // row_bytes)
+    with tqdm(
+        total=len(orders) * -(-len(tasks) // step),
+        desc="relabelling",
+        unit="permutation",
+        disable=None,
+        leave=False,
+    ) as bar:
+
+        def tick(count: int = 1) -> None:
+            interrupts.checkpoint()
+            bar.update(count)
+
+        for first in range(0, len(tasks), step):
+            block = tasks[first : first + step]
+            brains = [partial(read_used, task) for task in block]
+            for (roi, _), scores in zip(block, compare(brains, tick), strict=True):
+                total[rois.index(roi)] += scores
+    total /= len(members)
+    return Relabelled(total[:, :, 1:], total[:, :, 0], len(images))
+
+
+def _images_of_all(missing: Sequence[IntArray], n_images: int) -> IntArray:
+    """Images that no RDM lacks a pair of; an RDM without any pair must not cost the others."""
+    usable = [gaps for gaps in missing if len(gaps) < count_pairs(n_images)]
+    gaps = reduce(union, usable) if usable else np.empty(0, dtype=np.int64)
+    return np.flatnonzero(complete_images(gaps, n_images))
+
+
+def _of(rdm: Rdm, images: IntArray) -> Rdm:
+    """RDM of some of the images; itself if that is all of them."""
+    return rdm if len(images) == rdm.n_cond else Rdm.of(resampled(rdm, images))
+
+
+def _comparer(metric: Metric, models: Sequence[Rdm], orders: IntArray) -> Compare:
+    """Return what scores brain RDMs, which it reads, against all relabelled layers."""
+    if not metric.has_unit:
+        return partial(_compare_anew, metric, models, orders)
+    return RelabelledModels(metric, models, orders).scores
+
+
+def _compare_anew(
+    metric: Metric,
+    models: Sequence[Rdm],
+    orders: IntArray,
+    brains: Sequence[Callable[[], Rdm]],
+    tick: Callable[[int], None],
+) -> FloatArray:
+    """Compare whole RDMs after each relabelling, for metrics that are no inner products."""
+    rdms = [read() for read in brains]
+    announce_cost(
+        f"{metric.name} is computed anew after {len(orders)} relabellings",
+        partial(relabelled_scores, rdms, models, metric, orders[:1]),
+        len(orders),
+    )
+    return relabelled_scores(rdms, models, metric, orders, lambda: tick(1))

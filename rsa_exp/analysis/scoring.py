@@ -1,0 +1,140 @@
+"""A study's scores: brain RDMs streamed past prepared model RDMs, on all cores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from rsa_exp import interrupts
+from rsa_exp.analysis.stopwatch import Stopwatch
+from rsa_exp.rdms.pair_gather import PairGather
+from rsa_exp.rdms.study import Study
+from rsa_exp.stats.condensed import FloatArray, count_pairs
+from rsa_exp.stats.metrics.similarity import ModelRDMs, Similarity
+from rsa_exp.stats.parallel import in_order
+
+__all__ = ["Scored", "mean_similarity", "score_study"]
+
+# Prepared model RDMs held at a time: five layers of 4916 images.
+MODEL_BYTES = 1 << 29
+# Images shown in the figure of RDMs: more cannot be told apart in print.
+_SHOWN_IMAGES = 200
+
+
+@dataclass
+class Scored:
+    """Scores, and RDMs thinned for drawing.
+
+    Attributes
+    ----------
+    similarities : dict of str to Similarity
+        For each group of subjects, scores of shape (n_roi, n_layer).
+    rois, layers : dict of str to ndarray
+        Condensed RDMs of the same evenly spaced images, at most 200; an ROI's is the mean over
+        groups.
+    """
+
+    similarities: dict[str, Similarity] = field(default_factory=dict)
+    rois: dict[str, FloatArray] = field(default_factory=dict)
+    layers: dict[str, FloatArray] = field(default_factory=dict)
+
+
+def score_study(
+    study: Study,
+    groups: Mapping[str, Sequence[str]],
+    rois: Sequence[str],
+    layers: Sequence[str],
+    method: str,
+    precision: str,
+    watch: Stopwatch,
+) -> Scored:
+    """Score every layer against every ROI of every group of subjects.
+
+    Held in memory at a time, in rows of 8 bytes a pair: the model's RDMs, up to half a gigabyte
+    (with more layers than that the brain's are read again for the next ones), and for each core
+    the row of the file and up to three of the common images (one read, one in work, one sum). Plus
+    4 bytes a pair for each order of images among the files.
+
+    Parameters
+    ----------
+    study : Study
+        Open.
+    groups : mapping of str to sequence of str
+        Name to subjects; the mean RDM of several is scored.
+    rois, layers : sequence of str
+        What to compare.
+    method, precision : str
+        As in `ModelRDMs`.
+    watch : Stopwatch
+        Counts ``read`` and ``score``.
+
+    Returns
+    -------
+    Scored
+        Every score depends on its two RDMs alone, to the last bit.
+    """
+    scored = Scored()
+    thin = PairGather(_shown(study.n_images), study.n_images)
+    tasks = [(roi, name) for roi in rois for name in groups]
+    thumbnails: dict[tuple[str, str], FloatArray] = {}
+
+    def read_layer(layer: str) -> FloatArray:
+        with watch("read"):
+            rdm = study.model_rdm(layer)
+        scored.layers[layer] = thin(rdm)
+        return rdm
+
+    def score(models: ModelRDMs, task: tuple[str, str]) -> Similarity:
+        roi, name = task
+        with watch("read"):
+            rdm = study.brain_rdm(groups[name], roi)
+        thumbnails[task] = thin(rdm)
+        with watch("score"):
+            return models.compare(rdm)
+
+    step = max(1, MODEL_BYTES // (8 * count_pairs(study.n_images)))
+    parts: dict[str, list[Similarity]] = {name: [] for name in groups}
+    total = len(tasks) * -(-len(layers) // step)
+    with tqdm(total=total, desc="scoring", unit="RDM", disable=None, leave=False) as bar:
+        for first in range(0, len(layers), step):
+            readers = [partial(read_layer, layer) for layer in layers[first : first + step]]
+            models = ModelRDMs(readers, method, precision)
+            rows: dict[str, list[Similarity]] = {name: [] for name in groups}
+            results = in_order(partial(score, models), tasks)
+            for (_, name), row in zip(tasks, results, strict=True):
+                interrupts.checkpoint()
+                rows[name].append(row)
+                bar.update()
+            for name, table in rows.items():
+                parts[name].append(Similarity.stack(table))
+    for name, blocks in parts.items():
+        scored.similarities[name] = Similarity.stack(blocks, axis=1)
+    for roi in rois:
+        scored.rois[roi] = np.asarray(np.mean([thumbnails[roi, name] for name in groups], axis=0))
+    return scored
+
+
+def mean_similarity(parts: Sequence[Similarity]) -> Similarity:
+    """Mean of several subjects' scores, and the fewest pairs and images behind any of them.
+
+    Returns
+    -------
+    Similarity
+        NaN where any subject's score is.
+    """
+    return Similarity(
+        np.asarray(np.mean([part.scores for part in parts], axis=0)),
+        np.asarray(np.min([part.n_pairs for part in parts], axis=0)),
+        np.asarray(np.min([part.n_images for part in parts], axis=0)),
+    )
+
+
+def _shown(n_images: int) -> NDArray[np.intp]:
+    """Return evenly spaced images to show."""
+    count = min(n_images, _SHOWN_IMAGES)
+    return np.linspace(0, n_images - 1, count).round().astype(np.intp)

@@ -1,0 +1,351 @@
+"""A simulated study in the layout of the published BOLD5000 files, with a planted result.
+
+Images get features in five layers, each built on the one below (`_layer_features`). An ROI's
+voxel patterns mix, per subject, projections of all layers, a representation that its subjects and
+both hemispheres share but no layer has, and voxel noise; RDMs are 1 - Pearson r over voxels. How
+much of each is chosen so that the RSA scores are those published for ResNet-50 and BOLD5000
+(``published_scores.csv``, embedded as the planted truth: r of each subject, ROI and layer, and of
+the mean RDM), apart from sampling error, which shrinks with the number of images.
+
+Why that works: with independent projections an ROI's expected RDM is a non-negative mixture of
+the layers' RDMs, so its score vector is ``r = C a / sqrt(d s2)`` for the layers' RDM correlations
+C, mixing variances a, feature dimension d and RDM variance s2; a follows by non-negative least
+squares. The shared part sets how much subjects' RDMs correlate, hence the joint scores.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+import h5py
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from rsa_exp.errors import InputError
+from rsa_exp.rdms.readers.rsatoolbox_hdf5 import FloatArray
+
+__all__ = ["LAYERS", "ROIS", "SUBJECTS", "published_scores", "simulate_study"]
+
+log = logging.getLogger(__name__)
+
+SUBJECTS = ("1", "2", "3")
+REGIONS = ("EarlyVis", "LOC", "OPA", "PPA", "RSC")
+ROIS = tuple(side + region for side in ("LH", "RH") for region in REGIONS)
+LAYERS = ("conv1", "layer1", "layer2", "layer3", "layer4")
+
+# Part of the folder's name: files made by another recipe are never taken for these.
+_RECIPE = 1
+# Correlations between the RDMs of neighbouring layers; with these every published score is in the
+# cone of non-negative mixtures.
+_NEIGHBOURS = (0.5, 0.6, 0.35, 0.45)
+_N_FEATURES = 48
+_N_VOXELS = 400
+_BLOCK = 256
+_MIN_IMAGES = 20
+_UNFINISHED = ".unfinished-"
+# BOLD5000's 4916 images: 2000 COCO, 1916 ImageNet, 1000 scenes of which 15 end in .jpeg.
+_PROPORTIONS = {"coco": 2000 / 4916, "imagenet": 1916 / 4916, "jpeg_scenes": 15 / 1000}
+_SCENES = (
+    "airport", "arcade", "bakery", "barn", "bathroom", "beach", "bedroom", "bridge", "cabin",
+    "canyon", "castle", "church", "classroom", "cottage", "desert", "diner", "dock", "farm",
+    "forest", "garage", "garden", "gym", "harbor", "hotel", "kitchen", "lake", "library", "market",
+    "meadow", "mosque", "museum", "office", "orchard", "palace", "park", "pier", "plaza", "pool",
+    "porch", "quarry", "restaurant", "river", "school", "stadium", "street", "studio", "theater",
+    "tunnel", "vineyard", "warehouse",
+)  # fmt: skip
+
+
+def published_scores() -> dict[tuple[str, str], FloatArray]:
+    """Return the planted truth: (group, ROI) to Pearson r per layer, shape (5,).
+
+    Groups are ``1``, ``2``, ``3`` (subjects) and ``joint`` (the mean RDM of the three).
+    """
+    return dict(_planted())
+
+
+@cache
+def _planted() -> dict[tuple[str, str], FloatArray]:
+    text = files("rsa_exp.datasets").joinpath("published_scores.csv").read_text(encoding="utf-8")
+    table: dict[tuple[str, str], dict[str, float]] = {}
+    for row in csv.DictReader(text.splitlines()):
+        group = row["group"].removeprefix("subj")
+        table.setdefault((group, row["roi"]), {})[row["layer"]] = float(row["r"])
+    return {key: np.array([row[layer] for layer in LAYERS]) for key, row in table.items()}
+
+
+def simulate_study(root: Path, n_images: int, seed: int) -> Path:
+    """Write the simulated study once and say where it lies.
+
+    Files are those of the published study: ``CSI{1,2,3}_BOLD5000_CORR_RDMs.h5`` with ten ROIs and
+    ``ResNet50_CORR_RDMs.h5`` with five layers. The model file has its images in another order and
+    all extensions as ``.jpg``. The folder appears under its name only when it is complete.
+
+    Parameters
+    ----------
+    root : Path
+        Folder under which the study gets a folder of its own.
+    n_images : int
+        Images, at least 20; 4916 is the size of BOLD5000 (3.4 GB).
+    seed : int
+        The same seed gives the same study.
+
+    Returns
+    -------
+    Path
+        Folder with the four files.
+
+    Raises
+    ------
+    InputError
+        If there are too few images, or the folder cannot be written.
+    """
+    if n_images < _MIN_IMAGES:
+        raise InputError(f"data.n_images={n_images} is too few; use at least {_MIN_IMAGES}")
+    folder = root / f"bold5000-like-n{n_images}-seed{seed}-v{_RECIPE}"
+    if (folder / "study.json").is_file():
+        return folder
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        # One process simulates while others wait for it; what lies unfinished once the lock is
+        # held was left by a process that was killed.
+        with FileLock(root / ".simulating.lock"):
+            for left in root.glob(f"{_UNFINISHED}*"):
+                shutil.rmtree(left, ignore_errors=True)
+            if not (folder / "study.json").is_file():
+                _simulate(root, folder, n_images, seed)
+    except OSError as error:
+        raise InputError(
+            f"the simulated study cannot be written to {root}: {error.strerror or error}"
+        ) from error
+    return folder
+
+
+def _simulate(root: Path, folder: Path, n_images: int, seed: int) -> None:
+    """Write a study under another name and rename it when it is complete."""
+    n_rdms = len(LAYERS) + len(SUBJECTS) * len(ROIS)
+    needed = n_rdms * 8 * (n_images * (n_images - 1) // 2)
+    free = shutil.disk_usage(root).free
+    if needed > free:
+        raise InputError(
+            f"the simulated study of {n_images} images takes {needed / 1e6:,.0f} MB and {root} has "
+            f"{free / 1e6:,.0f} MB free; set data.n_images or data.root"
+        )
+    log.info("simulating a study of %d images, once, in %s", n_images, folder)
+    part = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=root))
+    try:
+        _write_study(part, n_images, seed)
+        part.chmod(0o755)
+        part.rename(folder)
+    finally:
+        if part.exists():
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def _write_study(folder: Path, n_images: int, seed: int) -> None:
+    names = _image_names(_rng(seed, "names"), n_images)
+    features = _layer_features(_rng(seed, "features"), n_images)
+    shared = {
+        region: _rng(seed, "shared", region).standard_normal((n_images, _N_FEATURES))
+        for region in REGIONS
+    }
+    order = _rng(seed, "order").permutation(n_images)
+    model_names = [f"{name.rpartition('.')[0]}.jpg" for name in names]
+
+    def layer(i: int) -> FloatArray:
+        return features[i][order]
+
+    def roi(subject: str, i: int) -> FloatArray:
+        rng = _rng(seed, "patterns", subject, ROIS[i])
+        return _patterns(rng, features, shared[ROIS[i][2:]], _mixture(subject, ROIS[i]))
+
+    total = len(LAYERS) + len(SUBJECTS) * len(ROIS)
+    with (
+        tqdm(total=total, desc="simulating the study", unit="RDM", disable=None) as bar,
+        threadpool_limits(limits=1, user_api="blas"),
+        ThreadPoolExecutor(min(os.cpu_count() or 1, 4)) as pool,
+    ):
+
+        def write(file: str, rows: Iterator[FloatArray], key: str, labels: list[str]) -> None:
+            names_of_rows = LAYERS if key == "layer" else ROIS
+            with _rdm_file(folder / file, key, names_of_rows, labels) as values:
+                for i, condensed in enumerate(rows):
+                    values[i] = condensed
+                    bar.update()
+
+        def rdms(make: list[tuple[str, int]]) -> Iterator[FloatArray]:
+            def one(item: tuple[str, int]) -> FloatArray:
+                subject, i = item
+                return _correlation_rdm(layer(i) if subject == "model" else roi(subject, i))
+
+            for start in range(0, len(make), 2):  # two at a time: memory stays bounded
+                yield from pool.map(one, make[start : start + 2])
+
+        model_labels = [model_names[i] for i in order]
+        model_rows = rdms([("model", i) for i in range(len(LAYERS))])
+        write("ResNet50_CORR_RDMs.h5", model_rows, "layer", model_labels)
+        for subject in SUBJECTS:
+            rows = rdms([(subject, i) for i in range(len(ROIS))])
+            write(f"CSI{subject}_BOLD5000_CORR_RDMs.h5", rows, "roi", names)
+    record = {"simulated": True, "n_images": n_images, "seed": seed, "recipe": _RECIPE}
+    (folder / "study.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+class _rdm_file:  # noqa: N801
+    """An rsatoolbox HDF5 file being written, row by row."""
+
+    def __init__(self, path: Path, key: str, rows: tuple[str, ...], images: list[str]) -> None:
+        self._file = h5py.File(path, "w")
+        self._file.attrs["dissimilarity_measure"] = "correlation"
+        self._file.attrs["simulated_by"] = f"rsa_exp, recipe {_RECIPE}"
+        self._file.create_group("descriptors")
+        descriptors = {"rdm_descriptors": (key, rows), "pattern_descriptors": ("image", images)}
+        for group, (name, values) in descriptors.items():
+            self._file[f"{group}/{name}"] = np.array(values).astype("S")
+            self._file[f"{group}/index"] = np.arange(len(values))
+        n_pairs = len(images) * (len(images) - 1) // 2
+        self._values = self._file.create_dataset("dissimilarities", (len(rows), n_pairs), "<f8")
+
+    def __enter__(self) -> h5py.Dataset:
+        return self._values
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+
+def _rng(seed: int, *purpose: str) -> np.random.Generator:
+    """Return a generator of its own for each purpose, whatever else is drawn and in what order."""
+    key = [int.from_bytes(word.encode(), "little") for word in purpose]
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
+
+
+def _image_names(rng: np.random.Generator, n_images: int) -> list[str]:
+    """Names in BOLD5000's style and proportions: scenes, then COCO, then ImageNet."""
+    n_coco = round(n_images * _PROPORTIONS["coco"])
+    n_imagenet = round(n_images * _PROPORTIONS["imagenet"])
+    n_scenes = n_images - n_coco - n_imagenet
+    n_jpeg = round(n_scenes * _PROPORTIONS["jpeg_scenes"])
+    jpeg = set(rng.choice(n_scenes, n_jpeg, replace=False).tolist())
+    scenes = [
+        f"{_SCENES[i % len(_SCENES)]}{i // len(_SCENES) + 1}.{'jpeg' if i in jpeg else 'jpg'}"
+        for i in range(n_scenes)
+    ]
+    coco = np.sort(rng.choice(max(580_000, n_coco), n_coco, replace=False))
+    synsets = np.sort(rng.choice(10_000_000, (n_imagenet + 1) // 2, replace=False)) + 1_000_000
+    imagenet = [f"n{synsets[i // 2]:08d}_{i % 2 * 9000 + i}.JPEG" for i in range(n_imagenet)]
+    return scenes + [f"COCO_train2014_{i:012d}.jpg" for i in coco] + imagenet
+
+
+def _layer_features(rng: np.random.Generator, n_images: int) -> list[FloatArray]:
+    """Features of each layer, (n_images, n_features): the layer below plus something new.
+
+    A share q of the layer below makes the two layers' correlation-distance RDMs correlate at q.
+    """
+    features = [rng.standard_normal((n_images, _N_FEATURES))]
+    for share in _NEIGHBOURS:
+        new = rng.standard_normal((n_images, _N_FEATURES))
+        features.append(np.sqrt(share) * features[-1] + np.sqrt(1 - share) * new)
+    return features
+
+
+def _layer_correlations() -> FloatArray:
+    """Return the expected correlations of the layers' RDMs: products along the chain, (5, 5)."""
+    n_layer = len(LAYERS)
+    table: FloatArray = np.eye(n_layer)
+    for i in range(n_layer):
+        for j in range(i):
+            table[i, j] = table[j, i] = np.prod(_NEIGHBOURS[j:i])
+    return table
+
+
+@dataclass(frozen=True)
+class _Mixture:
+    """Shares of an ROI's pattern variance; they sum to 1.
+
+    Attributes
+    ----------
+    layers : ndarray of shape (5,)
+        Of the features of each layer.
+    shared : float
+        Of what all subjects share and no layer has.
+    noise : float
+        Of voxel noise.
+    """
+
+    layers: FloatArray
+    shared: float
+    noise: float
+
+
+@cache
+def _mixture(subject: str, roi: str) -> _Mixture:
+    """Shares that give the published scores.
+
+    An entry of an ROI's RDM varies by ``s2 = a'Ca / d + h^2 / d + 1 / v`` over pairs, for mixing
+    variances a, shared part h, d features and v voxels (one lost to the mean). Scores ask for
+    ``C a = r sqrt(d s2)``; s2 depends on a only slightly, so a few rounds settle both. Subjects'
+    RDMs then correlate at ``rho = (a'Ca + h^2) / (d s2)``, and the mean of three has scores
+    ``sum r / sqrt(3 + 6 rho)``: the published joint scores say what rho, and so h, must be.
+    """
+    scores = _planted()
+    summed = np.sum([scores[s, roi] for s in SUBJECTS], axis=0)
+    joint = scores["joint", roi]
+    ratio = float(summed @ joint / (joint @ joint))
+    rho = max((ratio**2 - len(SUBJECTS)) / 6, 0.0)
+    table, d, v = _layer_correlations(), _N_FEATURES - 1, _N_VOXELS - 1
+    variance, layers, shared = 1 / v, np.zeros(len(LAYERS)), 0.0
+    for _ in range(30):
+        layers = np.asarray(nnls(table, scores[subject, roi] * np.sqrt(d * variance))[0])
+        signal = float(layers @ table @ layers) / d
+        shared = float(np.sqrt(max(rho * variance - signal, 0.0) * d))
+        variance = 1 / v + signal + shared**2 / d
+    return _Mixture(layers, shared, 1 - float(layers.sum()) - shared)
+
+
+def _patterns(
+    rng: np.random.Generator, features: list[FloatArray], shared: FloatArray, mixture: _Mixture
+) -> FloatArray:
+    """Voxel patterns of one ROI of one subject, (n_images, n_voxels)."""
+    # Orthonormal rows: each part keeps its own geometry and parts do not leak into one another.
+    axes = np.linalg.qr(rng.standard_normal((_N_VOXELS, _N_VOXELS)))[0]
+    parts = [*features, shared]
+    shares = [*mixture.layers, mixture.shared]
+    loads = np.sqrt(np.array(shares) / _N_FEATURES)
+    signal = np.hstack([load * part for load, part in zip(loads, parts, strict=True)])
+    noise = rng.standard_normal((len(shared), _N_VOXELS))
+    patterns: FloatArray = signal @ axes[: signal.shape[1]]
+    patterns += np.sqrt(mixture.noise / _N_VOXELS) * noise
+    return patterns
+
+
+def _correlation_rdm(patterns: FloatArray) -> FloatArray:
+    """Condensed RDM of ``1 - Pearson r`` between the rows of `patterns`, without its square.
+
+    Blocks have a fixed size, so that the same patterns give the same bits.
+    """
+    z = patterns - patterns.mean(axis=1, keepdims=True)
+    z /= np.linalg.norm(z, axis=1, keepdims=True)
+    n = len(z)
+    condensed = np.empty(n * (n - 1) // 2)
+    start = 0
+    for first in range(0, n, _BLOCK):
+        distances: NDArray[np.float64] = 1 - z[first : first + _BLOCK] @ z[first:].T
+        for i, row in enumerate(distances):
+            stop = start + n - 1 - first - i
+            condensed[start:stop] = row[i + 1 :]
+            start = stop
+    return condensed

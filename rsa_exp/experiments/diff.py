@@ -1,0 +1,258 @@
+"""What differs between two recorded runs: settings, inputs, environment, and every score."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from rsa_exp import files as files
+from rsa_exp.config.schema import ROI_FIELDS
+from rsa_exp.errors import InputError, listing, speakable
+from rsa_exp.figures import FigureText, difference_figure, save
+from rsa_exp.runs.changes import Change, changes, requirement_changes, settings_changes
+from rsa_exp.runs.recorded import KEYS, Recorded, find_one
+from rsa_exp.stats.metrics.registry import METRICS
+
+__all__ = ["Cells", "diff"]
+
+MOST_LINES = 20
+"""How many cells, and how many changes of one section, are listed."""
+
+_INPUTS = ("input", "images")
+# What else a table may hold, of a record from elsewhere, is not looked at.
+_COLUMNS = (
+    *KEYS, "study", "model", *ROI_FIELDS, "depth", "n_images", "n_pairs", *files.INFERRED, "score",
+)  # fmt: skip
+# Keys that a run has one value of: where two runs have each their own, the rest is compared.
+_OWN = ("subject", "metric")
+
+
+@dataclass(frozen=True, eq=False)  # tables have no one truth value
+class Cells:
+    """The scores of two runs, cell by cell.
+
+    Attributes
+    ----------
+    keys : list of str
+        Columns by which cells are told apart; without those that the runs have nothing of in
+        common.
+    apart : list of str
+        What was left out of the keys, in words.
+    both : DataFrame
+        Cells of both runs: `keys`, ``depth``, and every other column with the suffixes ``_a`` and
+        ``_b``.
+    only_a, only_b : DataFrame
+        Cells of one run.
+    """
+
+    keys: list[str]
+    apart: list[str]
+    both: pd.DataFrame
+    only_a: pd.DataFrame
+    only_b: pd.DataFrame
+
+    @classmethod
+    def of(cls, a: pd.DataFrame, b: pd.DataFrame) -> Cells:
+        """Match two tables of scores.
+
+        Raises
+        ------
+        InputError
+            If a table is not that of one run.
+        """
+        for table, run in ((a, "A"), (b, "B")):
+            mixed = table[list(_OWN)].drop_duplicates()
+            if len(mixed) > 1 or table.duplicated(["roi", "layer"]).any() or "depth" not in table:
+                raise InputError(
+                    f"the scores of run {run} are not those of one subject and metric, a row for "
+                    "each ROI and layer with its depth: the record is damaged"
+                )
+        a, b = (table[table.columns.intersection(_COLUMNS)] for table in (a, b))
+        apart = [key for key in _OWN if a[key].iloc[0] != b[key].iloc[0]]
+        keys = [key for key in KEYS if key not in apart]
+        order = pd.concat([a[keys], b[keys]]).drop_duplicates()
+        merged = a.merge(b, on=keys, how="outer", suffixes=("_a", "_b"), indicator=True)
+        merged = order.merge(merged, on=keys, how="left")  # an outer merge sorts by name
+        told = [f"{key} {a[key].iloc[0]} in A, {b[key].iloc[0]} in B" for key in apart]
+        sides = (merged[merged["_merge"] == side] for side in ("both", "left_only", "right_only"))
+        return cls(keys, told, *sides)
+
+    @property
+    def change(self) -> pd.Series[float]:
+        """B - A of the score of every cell of both; NaN where either is undefined."""
+        return self.both["score_b"] - self.both["score_a"]
+
+    def differing(self, column: str) -> pd.Series[bool]:
+        """Which cells of both have not the same to the last bit; undefined equals undefined."""
+        a, b = self.both[f"{column}_a"], self.both[f"{column}_b"]
+        return (a != b) & ~(a.isna() & b.isna())
+
+    @property
+    def identical(self) -> bool:
+        """Whether every score is in both runs and the same to the last bit."""
+        unlike = self.differing("score").any() or len(self.only_a) or len(self.only_b)
+        return not (self.apart or unlike)
+
+    @property
+    def drawable(self) -> pd.DataFrame:
+        """Every cell as `difference_figure` takes it."""
+        rows = pd.concat([self.both, self.only_a, self.only_b]).sort_index()
+        depth = rows["depth_a"].fillna(rows["depth_b"])
+        return rows[["roi", "layer", "score_a", "score_b"]].assign(depth=depth)
+
+
+def diff(a: str, b: str, store_folder: Path, output: Path | None) -> int:
+    """Say what differs between two recorded runs, and draw their scores against each other.
+
+    Parameters
+    ----------
+    a, b : str
+        Runs, as `rsa_exp.runs.recorded.find` takes them.
+    store_folder : Path
+        Folder of the local store, unless ``MLFLOW_TRACKING_URI`` is set.
+    output : Path or None
+        Folder for the figure and ``difference.csv``; None is one below ``outputs/diffs/``.
+
+    Returns
+    -------
+    int
+        0 when every score is the same to the last bit, 1 otherwise.
+
+    Raises
+    ------
+    InputError
+        If a run cannot be read, or is a sweep.
+    """
+    first, second = find_one(a, store_folder), find_one(b, store_folder)
+    cells = Cells.of(first.scores, second.scores)
+    runs = [f"{side}: {run.title}, {run.place}" for side, run in (("A", first), ("B", second))]
+    for line in [*runs, *_told(first, second), *_scores(cells)]:
+        print(speakable(line))
+    folder = output or Path("outputs", "diffs", f"{_short(first)}-{_short(second)}")
+    print(f"\nfigure: {_write(folder.absolute(), first, second, cells)}")
+    return 0 if cells.identical else 1
+
+
+def _told(a: Recorded, b: Recorded) -> list[str]:
+    """Lines about settings, inputs and environment."""
+    settings = settings_changes(a.config, b.config)
+    found = changes(a.provenance, b.provenance)
+    known = {change.what.lower() for change in found}
+    pinned = requirement_changes(
+        a.files.get("requirements.txt", ""), b.files.get("requirements.txt", "")
+    )
+    return [
+        *_section("settings", [change for change in settings if not change.aside]),
+        *_section("inputs", [change for change in found if change.kind in _INPUTS]),
+        *_section(
+            "environment",
+            [
+                *(change for change in found if change.kind not in _INPUTS),
+                *(change for change in pinned if change.what not in known),
+            ],
+        ),
+        *_section("paths, figures and tracking", [change for change in settings if change.aside]),
+    ]
+
+
+def _section(name: str, found: Sequence[Change]) -> list[str]:
+    if not found:
+        return [f"{name}: the same"]
+    more = len(found) - MOST_LINES
+    lines = [f"  {change.beside}" for change in found[:MOST_LINES]]
+    return [f"{name}:", *lines, *([f"  ... and {more} more"] if more > 0 else [])]
+
+
+def _scores(cells: Cells) -> list[str]:
+    """Lines about scores and what was computed besides."""
+    by = " x ".join(key for key in cells.keys)
+    lines = [f"scores, by {by} ({'; '.join(cells.apart)}):" if cells.apart else "scores:"]
+    unlike, n = cells.differing("score"), len(cells.both)
+    if n and not unlike.any():
+        lines.append(f"  all {n} in both are the same to the last bit")
+    elif n:
+        change = cells.change[unlike].dropna()
+        lines.append(f"  {int(unlike.sum())} of {n} in both differ" + _in_short(change))
+        lines += [f"  {line}" for line in _table(cells, unlike)]
+    for run, rows in (("A", cells.only_a), ("B", cells.only_b)):
+        if len(rows):
+            names = [" ".join(map(str, row)) for row in rows[cells.keys].to_numpy()]
+            lines.append(f"  {len(rows)} only in {run}: {listing(names, 6)}")
+    others = _others(cells)
+    return [*lines, *(["other columns that differ:", *others] if others else [])]
+
+
+def _in_short(change: pd.Series[float]) -> str:
+    if change.empty:
+        return ""
+    rms = float(np.sqrt(np.mean(change.to_numpy() ** 2)))
+    return f": B - A is {change.mean():+.3g} on average, {rms:.3g} root mean square"
+
+
+def _table(cells: Cells, unlike: pd.Series[bool]) -> list[str]:
+    """Cells that differ, those that became or ceased to be defined first, then the largest."""
+    rows = cells.both[unlike].assign(change=cells.change[unlike])
+    order = rows["change"].abs().sort_values(ascending=False, na_position="first", kind="stable")
+    shown = rows.loc[order.index[:MOST_LINES]]
+    head = [*cells.keys, "A", "B", "B - A"]
+    body = [
+        [*map(str, row[:-3]), *(f"{value:.6g}" for value in row[-3:-1]), f"{row[-1]:+.3g}"]
+        for row in shown[[*cells.keys, "score_a", "score_b", "change"]].itertuples(
+            index=False, name=None
+        )
+    ]
+    cleaned = [[text.replace("+nan", "-").replace("nan", "-") for text in line] for line in body]
+    widths = [max(map(len, column)) for column in zip(head, *cleaned, strict=True)]
+    names = len(cells.keys)
+    lines = [
+        "  ".join(
+            text.ljust(width) if i < names else text.rjust(width)
+            for i, (text, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in (head, *cleaned)
+    ]
+    more = len(rows) - len(shown)
+    return [*lines, *([f"... and {more} more"] if more else [])]
+
+
+def _others(cells: Cells) -> list[str]:
+    """Lines about the other columns that both tables have."""
+    lines = []
+    for name in [str(column)[:-2] for column in cells.both.columns if str(column).endswith("_a")]:
+        if name in {"score", *KEYS} or f"{name}_b" not in cells.both:
+            continue
+        unlike = cells.differing(name)
+        if unlike.any():
+            line = f"  {name}: {int(unlike.sum())} of {len(unlike)}"
+            if name in files.NUMBERS:
+                change = (cells.both[f"{name}_b"] - cells.both[f"{name}_a"])[unlike].abs()
+                line += f", the most by {change.max():.3g}" if change.notna().any() else ""
+            lines.append(line)
+    return lines
+
+
+def _short(run: Recorded) -> str:
+    """Name of a run in the name of a folder."""
+    return run.run_id[:8] or re.sub(r"[^A-Za-z0-9_.=-]+", "_", run.name)[:40]
+
+
+def _write(folder: Path, a: Recorded, b: Recorded, cells: Cells) -> Path:
+    """Write the figure and the cells it shows; return the figure's PNG."""
+    files.prepare_folder(folder)
+    table = cells.drawable
+    files.write_table(folder / "difference.csv", table)
+    return save(difference_figure(table, _text(a), _text(b)), folder, "difference")[0]
+
+
+def _text(run: Recorded) -> FigureText:
+    """Say on a figure which run it is and how its scores are read."""
+    metric = METRICS[run.config.metric]
+    recorded = run.provenance.get("text")
+    words = recorded if isinstance(recorded, dict) else {}
+    note = "; ".join(str(words[key]) for key in ("title", "note") if words.get(key))
+    return FigureText(run.title, note, metric.label, metric.greater_is_better, metric.zero_is_null)

@@ -1,0 +1,1 @@
+"""RDMs of subjects and models, aligned by image name."""

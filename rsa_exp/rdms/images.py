@@ -1,0 +1,111 @@
+"""Restricting a study to some of its images: a source of BOLD5000, or a list in a file."""
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsa_exp.errors import InputError, listing, suggestion
+from rsa_exp.rdms.alignment import MIN_IMAGES, stem
+
+__all__ = ["choose_images", "in_source"]
+
+_MAX_BYTES = 2**26
+
+
+def in_source(label: str, source: str, sources: Mapping[str, str]) -> bool:
+    """Whether an image belongs to a source.
+
+    Parameters
+    ----------
+    label : str
+        Image label, extension included.
+    source : str
+        A key of `sources`.
+    sources : mapping of str to str
+        Source name to pattern of labels (``COCO_*``). The pattern ``*`` takes what fits no other.
+    """
+    if sources[source] != "*":
+        return fnmatchcase(label, sources[source])
+    return not any(fnmatchcase(label, glob) for glob in sources.values() if glob != "*")
+
+
+def choose_images(
+    images: str, labels: Sequence[str], how: str, sources: Mapping[str, str]
+) -> tuple[NDArray[np.bool_], str | None]:
+    """Decide which of the common images to use.
+
+    Parameters
+    ----------
+    images : str
+        ``all``, the name of a source, or the path of a file with one image name a line.
+    labels : sequence of str
+        Names of the common images.
+    how : {'stem', 'exact'}
+        How names are matched, here those in the file.
+    sources : mapping of str to str
+        Source name to pattern of labels.
+
+    Returns
+    -------
+    keep : ndarray of bool, shape (n_common,)
+        True for the images to use.
+    warning : str or None
+        How many names of the list no file has.
+
+    Raises
+    ------
+    InputError
+        If `images` is none of these, or fewer than three images are left.
+    """
+    warning = None
+    if images == "all":
+        return np.ones(len(labels), dtype=bool), None
+    if images in sources:
+        keep = np.array([in_source(label, images, sources) for label in labels])
+    else:
+        key = stem if how == "stem" else str
+        wanted = {key(name) for name in _read_names(images, sources)}
+        keys = [key(label) for label in labels]
+        keep = np.array([name in wanted for name in keys])
+        unknown = sorted(wanted.difference(keys))
+        if unknown:
+            warning = (
+                f"{len(unknown)} of {len(wanted)} names in {images} are not common images: "
+                f"{listing(unknown, 3)}"
+            )
+    if keep.sum() < MIN_IMAGES:
+        raise InputError(
+            f"images={images} leaves {int(keep.sum())} of {len(labels)} common images; at least "
+            f"{MIN_IMAGES} are needed"
+        )
+    return keep, warning
+
+
+def _is_file(path: Path) -> bool:
+    """Whether a path, which may be no possible path at all, is that of a regular file."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long; a null character
+        return False
+
+
+def _read_names(images: str, sources: Mapping[str, str]) -> set[str]:
+    choices = ["all", *sources]
+    path = Path(images)
+    if not _is_file(path):
+        raise InputError(
+            f"images={images:.200} is neither {' nor '.join(choices)} nor a file with one image "
+            f"name a line{suggestion(images[:200], choices)}"
+        )
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise InputError(
+                f"images={images} is larger than {_MAX_BYTES} bytes, which no list of names is"
+            )
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"images={images} cannot be read as a text file: {error}") from error
+    return {line.strip() for line in lines if line.strip()}

@@ -1,0 +1,211 @@
+"""What a reader of a sweep's results has to know against them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rsa_exp.errors import listing
+from rsa_exp.reports.drawing import MOST_DRAWN
+from rsa_exp.reports.record import SweepRun
+from rsa_exp.reports.variants import POOLED
+from rsa_exp.reports.words import fewer_subjects
+
+if TYPE_CHECKING:
+    from rsa_exp.reports.summary import Summary
+
+__all__ = ["caveats"]
+
+# Fewer subjects than these are few: their intervals are wide, their tests weak.
+_FEW_SUBJECTS = 6
+
+
+def caveats(summary: Summary) -> list[str]:
+    """List the caveats that apply to a sweep, those that matter most first."""
+    return [
+        *_simulated(summary.record.runs),
+        *_unfinished(summary),
+        *_subjects(summary),
+        *_images(summary.record.finished),
+        *_undefined(summary),
+        *_choices(summary),
+        *_tests(summary),
+        *_code(summary.record.finished),
+    ]
+
+
+def _simulated(runs: tuple[SweepRun, ...]) -> Iterator[str]:
+    if any((run.config or {}).get("data", {}).get("kind") == "simulated" for run in runs):
+        yield (
+            "The data are simulated, with the published result planted in them: the numbers show "
+            "that the analysis works, and say nothing about brains."
+        )
+
+
+def _unfinished(summary: Summary) -> Iterator[str]:
+    runs = summary.record.runs
+    for status, what in (
+        ("failed", "failed"),
+        ("killed", "were interrupted"),
+        ("running", "were still running when this was written"),
+    ):
+        those = [run for run in runs if run.status == status]
+        if those:
+            names = "; ".join(
+                f"{run.name}: {run.error}" if run.error else run.name for run in those[:4]
+            )
+            more = f"; and {len(those) - 4} more" if len(those) > 4 else ""
+            share = f"{len(those)} of {len(runs)} runs"
+            yield f"{share} {what}, so their scores are missing: {names}{more}."
+    never = summary.record.n_planned - len(runs)
+    if never > 0:
+        yield (
+            f"{never} of {summary.record.n_planned} runs were never begun; resume the sweep to "
+            "have them."
+        )
+
+
+def _subjects(summary: Summary) -> Iterator[str]:
+    table = summary.group
+    over = table[table["analysis"].isin(["subjects", "group"])]
+    most = int(over["n_subjects"].max()) if len(over) else 0
+    if 1 < most < _FEW_SUBJECTS:
+        yield (
+            f"{most} subjects leave {_count(most - 1, 'degree')} of freedom: standard errors over "
+            "subjects are themselves uncertain, and tests over subjects have little power. What "
+            "few subjects support is a statement about new images for these subjects."
+        )
+    scores = summary.scores
+    single = scores[~scores["subject"].isin(POOLED)]
+    asked = {run.settings["subject"] for run in summary.record.runs if "subject" in run.settings}
+    absent = sorted(asked - set(scores["subject"].astype(str)) - set(POOLED))
+    if absent and len(scores):
+        yield f"Subjects without any score are in no mean: {listing(absent)}."
+    if fewer := fewer_subjects(summary.variants):
+        yield fewer
+    if len(single) == 0 and len(scores) and set(scores["subject"]) == {"joint"}:
+        yield "A mean RDM over subjects hides how they differ: no variation over subjects is known."
+
+
+def _images(runs: tuple[SweepRun, ...]) -> Iterator[str]:
+    reports = _distinct([run.alignment for run in runs])
+    for report in reports:
+        largest = max((file["n_images"] for file in report["files"]), default=0)
+        lost = report.get("n_lost_to_extensions", 0)
+        if lost:
+            kinds = _dropped(report)
+            yield (
+                f"Exact alignment keeps {report['n_common']:,} images and loses {lost:,} to file "
+                f"extensions{kinds}: where a source of images has extensions of its own it is "
+                "lost whole, and what remains is another sample of images."
+            )
+        elif report["n_common"] < largest:
+            yield (
+                f"Of up to {largest:,} images in a file, {report['n_common']:,} are common to all "
+                f"files (align={report['align']})."
+            )
+    used = sorted({report["n_used"] for report in reports})
+    if len(used) > 1:
+        sizes = listing([f"{n:,}" for n in used])
+        yield (
+            f"Runs rest on different images ({sizes}): their scores differ also because their "
+            "images do."
+        )
+
+
+def _dropped(report: Mapping[str, Any]) -> str:
+    """Say of which extensions the most images of a file are lost, with an example."""
+    files = [file for file in report["files"] if file["n_dropped"]]
+    if not files:
+        return ""
+    worst = max(files, key=lambda file: file["n_dropped"])
+    counts = [f"{kind or 'none'} {n:,}" for kind, n in worst["dropped_by_extension"].items()]
+    example = f", such as {worst['dropped_examples'][0]}" if worst["dropped_examples"] else ""
+    return f" ({listing(counts)}{example})"
+
+
+def _undefined(summary: Summary) -> Iterator[str]:
+    scores, group = summary.scores, summary.group
+    undefined = int(scores["score"].isna().sum())
+    if undefined:
+        yield (
+            f"{undefined} of {len(scores)} scores are undefined and left empty, never taken as 0; "
+            "a mean over subjects is empty where one subject's score is."
+        )
+    means = group[(group["analysis"] == "subjects") & group["score"].isna()]
+    partly = means[means["n_subjects"] > 0]
+    if len(partly):
+        cells = [
+            f"{row.roi} x {row.layer} ({row.n_subjects})"
+            for row in partly.drop_duplicates(["roi", "layer"]).itertuples()
+        ]
+        yield (
+            "Not every subject has a score here, so no mean is shown (in brackets, how many "
+            f"have): {listing(cells, 6)}."
+        )
+    repeated = summary.repeated
+    if len(repeated):
+        cells = [f"{row.subject} {row.roi} x {row.layer}" for row in repeated.itertuples()]
+        yield (
+            f"{_count(len(repeated), 'score')} were made by more than one run of the same variant; "
+            f"the table of all scores keeps all, everything else the last run's: "
+            f"{listing(cells, 4)}."
+        )
+
+
+def _choices(summary: Summary) -> Iterator[str]:
+    if summary.group.groupby(["variant", "roi"])["layer"].nunique().gt(1).any():
+        yield (
+            "Best layers are picked on the same images that score them, so their scores are "
+            "optimistic and close rivals may trade places: each run's best_layers.csv says how "
+            "often a layer is best over draws and split halves, and what it scores on images that "
+            "did not choose it."
+        )
+    if len(summary.variants) > MOST_DRAWN:
+        yield (
+            f"Figures of their own are drawn for the first {MOST_DRAWN} of "
+            f"{len(summary.variants)} variants; tables hold all."
+        )
+
+
+def _tests(summary: Summary) -> Iterator[str]:
+    scores = summary.scores
+    tested = scores["q_sweep"].notna()
+    if not tested.any():
+        if len(scores):
+            yield "No score was tested: no claim about chance can rest on this sweep."
+        return
+    zero = scores.loc[tested, "p_zero"].notna()
+    kinds = ["against 0 over bootstrap draws"] if zero.any() else []
+    kinds += ["against relabelled images"] if (~zero).any() else []
+    yield (
+        f"Here q is corrected (Benjamini-Hochberg) over all {int(tested.sum())} tests of the "
+        f"sweep, {' or '.join(kinds)}, one-sided: subjects, regions, layers and variants are one "
+        "family. Tests on the same data are dependent; looking at another family would give "
+        "another q."
+    )
+
+
+def _code(runs: tuple[SweepRun, ...]) -> Iterator[str]:
+    records = [run.provenance for run in runs if run.provenance]
+    if any(record.get("git_dirty") for record in records):
+        yield "The code had changes that are in no commit: the commit alone does not reproduce it."
+    states = {record.get("code_id") for record in records}
+    if len(states) > 1:
+        yield (
+            f"Runs were made by {len(states)} different states of the code that numbers come from; "
+            "resume the sweep to do again what no longer holds."
+        )
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def _distinct(reports: list[Mapping[str, Any] | None]) -> list[Mapping[str, Any]]:
+    """Alignments that differ in what they kept."""
+    found = {}
+    for report in reports:
+        if report is not None:
+            found[report["align"], report["n_common"], report["n_used"]] = report
+    return list(found.values())

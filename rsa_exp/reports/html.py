@@ -1,0 +1,246 @@
+"""The report of a sweep: one HTML page that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from rsa_exp.errors import listing
+from rsa_exp.reports import facts, words
+from rsa_exp.reports.caveats import caveats
+from rsa_exp.reports.cells import ScoreTable, score_tables
+from rsa_exp.reports.drawing import MOST_DRAWN
+from rsa_exp.reports.group import latest
+from rsa_exp.reports.numerals import decimals, duration, number, percent
+from rsa_exp.reports.record import Picture
+from rsa_exp.reports.variants import lacking
+
+if TYPE_CHECKING:
+    from rsa_exp.reports.summary import Summary
+    from rsa_exp.reports.variants import Variant
+
+__all__ = ["render"]
+
+# CSS pixels of a pixel of a figure: type set at 7 points for print is read at 12 pixels.
+_SCALE = 0.6
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """A figure on the page."""
+
+    number: int
+    caption: str
+    data: str
+    width: int
+
+
+@dataclass(frozen=True)
+class _Section:
+    """The results of one variant."""
+
+    name: str
+    tables: Sequence[ScoreTable]
+    figures: Sequence[_Shown]
+    folded: bool
+
+
+def render(summary: Summary, pictures: Sequence[Picture]) -> str:
+    """Write the report of a sweep.
+
+    Parameters
+    ----------
+    summary : Summary
+        What it is about.
+    pictures : sequence of Picture
+        The figures on disk, which are embedded.
+
+    Returns
+    -------
+    str
+        An HTML document without scripts, that loads nothing.
+
+    Raises
+    ------
+    OSError
+        If a picture cannot be read.
+    """
+    record = summary.record
+    about = {drawing.name: drawing for drawing in summary.drawings}
+    order = _in_order(summary, pictures)
+    shown = [
+        _show(picture, place + 1, about[picture.name].caption if picture.name in about else "")
+        for place, picture in enumerate(order)
+    ]
+    owner = [about[each.name].about if each.name in about else None for each in order]
+    several = len(summary.variants) > 1
+    top = facts.common_folder(record)
+    again, rebuild = facts.reproduction(record)
+    first = next((run for run in record.runs if run.config is not None), None)
+    return _template().render(
+        record=record,
+        title=_title(summary),
+        headline=summary.headline,
+        question=words.question(summary.scores, summary.variants) if summary.variants else "",
+        glance=_glance(summary),
+        settings=facts.setting_rows(record),
+        images=facts.image_tables(record.finished),
+        messages=facts.messages(record.finished),
+        sections=_sections(summary, shown, owner) if summary.variants else [],
+        several=several,
+        overall=[each for each, name in zip(shown, owner, strict=True) if several and name is None],
+        agreement=_agreement(summary.agreement),
+        swept=record.keys,
+        runs=[_run(row, top) for row in summary.runs.to_dict("records")],
+        top=top,
+        begun=_time(record.begun),
+        caveats=caveats(summary),
+        again=again,
+        rebuild=rebuild,
+        provenance=facts.provenance(record.finished),
+        config=facts.config_lines(first.config) if first and first.config else [],
+        first=first,
+        references=facts.references(record),
+    )
+
+
+@cache
+def _template() -> Template:
+    here = FileSystemLoader(Path(__file__).parent)
+    environment = Environment(
+        loader=here,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.j2")
+
+
+def _title(summary: Summary) -> str:
+    if not summary.variants:
+        return summary.record.name
+    models = words.enumerated(dict.fromkeys(each.model for each in summary.variants))
+    studies = words.enumerated(dict.fromkeys(each.study for each in summary.variants))
+    return f"{models} and {studies}"
+
+
+def _in_order(summary: Summary, pictures: Iterable[Picture]) -> list[Picture]:
+    """Figures as the page has them: those of each variant, then those of all."""
+    place = {drawing.name: i for i, drawing in enumerate(summary.drawings)}
+    return sorted(pictures, key=lambda picture: place.get(picture.name, len(place)))
+
+
+def _show(picture: Picture, place: int, caption: str) -> _Shown:
+    content = picture.path.read_bytes()
+    # The width stands in the PNG's first chunk.
+    width = int.from_bytes(content[16:20], "big")
+    data = f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
+    return _Shown(place, caption or picture.name, data, max(1, round(width * _SCALE)))
+
+
+def _sections(
+    summary: Summary, shown: Sequence[_Shown], owner: Sequence[str | None]
+) -> list[_Section]:
+    kept, _ = latest(summary.scores, summary.variants)
+    several = len(summary.variants) > 1
+    return [
+        _Section(
+            variant.name,
+            score_tables(summary.group, kept, variant),
+            [
+                each
+                for each, name in zip(shown, owner, strict=True)
+                if name == variant.name or not several
+            ],
+            folded=place >= MOST_DRAWN,
+        )
+        for place, variant in enumerate(summary.variants)
+    ]
+
+
+def _glance(summary: Summary) -> dict[str, object] | None:
+    """Best layer of each level of the visual hierarchy, a line for each variant."""
+    found = {each.name: words.by_level(_main(summary, each)) for each in summary.variants}
+    levels = list(dict.fromkeys(level for table in found.values() for level in table["level"]))
+    if not levels:
+        return None
+    lines = []
+    absent = lacking(summary.variants)
+    for variant in summary.variants:
+        table = found[variant.name].set_index("level")
+        places = decimals(table["score"])
+        cells = [
+            (table.loc[level, "layer"], number(table.loc[level, "score"], places))
+            if level in table.index
+            else ("–", "")
+            for level in levels
+        ]
+        best = words.best_layers(_main(summary, variant))
+        rois = best["layer"].value_counts(sort=True)
+        top = f"{rois.index[0]} ({rois.iloc[0]} of {len(best)})" if len(best) else "–"
+        without = words.named_subjects(absent.get(variant.name, ()))
+        lines.append((variant.name, without, variant.metric.label, cells, top))
+    return {"levels": levels, "lines": lines}
+
+
+def _main(summary: Summary, variant: Variant) -> pd.DataFrame:
+    return words.main_rows(summary.group, variant)
+
+
+def _agreement(table: pd.DataFrame | None) -> list[dict[str, str]]:
+    if table is None:
+        return []
+    return [
+        {
+            "what": row["what"],
+            "a": row["variant_a"],
+            "b": row["variant_b"],
+            "tau": number(row["tau"], 2),
+            "same": _same(row["what"], row["same_best"]),
+            "n": str(row["n"]),
+            "subjects": listing(row["subjects"].split(","), 4) if row["subjects"] else "–",
+        }
+        for row in table.to_dict("records")
+    ]
+
+
+def _same(what: str, share: float) -> str:
+    """Share of ROIs whose best layer is the same, or whether the same ROI is best."""
+    if what == "layers" or pd.isna(share):
+        return percent(share)
+    return "yes" if share else "no"
+
+
+def _time(text: str) -> str:
+    """ISO time as people write it; what is none as it is."""
+    try:
+        return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M %Z").strip()
+    except ValueError:
+        return text
+
+
+def _run(row: dict[str, object], top: Path | None) -> dict[str, object]:
+    """Return a row of the table of runs as text, its folder as seen from the one that holds all."""
+    score = row["best_score"]
+    assert isinstance(score, float)  # noqa: S101 - the table's type
+    best = "" if pd.isna(score) else f"{row['best_layer']} in {row['best_roi']}"
+    images = "" if pd.isna(row["n_images"]) else f"{int(str(row['n_images']).split('.')[0]):,}"
+    folder = Path(str(row["folder"]))
+    return row | {
+        "folder": str(folder.relative_to(top) if top and folder.is_relative_to(top) else folder),
+        "error": "" if pd.isna(row["error"]) else row["error"],
+        "run_id": "" if pd.isna(row["run_id"]) else row["run_id"],
+        "best": best,
+        "score": "" if pd.isna(score) else number(score, decimals([score])),
+        "images": images,
+        "time": duration(float(str(row["seconds"]))),
+    }

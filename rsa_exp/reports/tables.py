@@ -1,0 +1,103 @@
+"""Tables over all runs of a sweep: every score, and what became of every run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from rsa_exp.analysis.family import correct_over_runs
+from rsa_exp.files import INFERRED
+from rsa_exp.reports.record import SweepRecord, SweepRun
+from rsa_exp.stats.metrics.registry import METRICS
+
+__all__ = ["FACTS", "run_table", "score_table"]
+
+FACTS = (
+    "study", "subject", "roi", "hemisphere", "region", "level", "model", "layer", "depth",
+    "metric", "score", "n_images", "n_pairs",
+)  # fmt: skip
+"""What a score table says of each cell besides inference."""
+
+_OVER_SWEEP = {"q": "q_sweep", "n_tests": "n_tests_sweep", "p_fwe": "p_fwe_sweep"}
+
+
+def score_table(record: SweepRecord, extra: Mapping[str, str]) -> pd.DataFrame:
+    """Join the scores of all finished runs and correct their tests as one family.
+
+    Parameters
+    ----------
+    record : SweepRecord
+        The sweep.
+    extra : mapping of str to str
+        Swept keys to be added, and the columns' names.
+
+    Returns
+    -------
+    DataFrame
+        One row per run, subject, ROI and layer: run, the extra columns, those of ``scores.csv``,
+        and q_sweep, n_tests_sweep, p_fwe_sweep over all runs. q, n_tests and p_fwe are the run's
+        own, unless its ``inference.family`` is ``sweep``.
+    """
+    runs = record.finished
+    tables = [run.scores for run in runs if run.scores is not None]
+    if not tables:
+        return pd.DataFrame(
+            columns=["run", *extra.values(), *FACTS, *INFERRED, *_OVER_SWEEP.values()]
+        )
+    sizes = [len(table) for table in tables]
+    joined = pd.concat(tables, ignore_index=True)
+    joined.insert(0, "run", np.repeat([run.number for run in runs], sizes))
+    for place, (key, column) in enumerate(extra.items()):
+        values = np.array([run.settings.get(key, "") for run in runs], dtype=object)
+        joined.insert(1 + place, column, np.repeat(values, sizes))
+    # A cell that two runs scored is one test: the later one's.
+    cell = [*extra.values(), "study", "subject", "roi", "model", "layer", "metric"]
+    last = ~joined.duplicated(cell, keep="last").to_numpy()
+    parts = np.split(last, np.cumsum(sizes)[:-1])
+    tested = [(table[kept], run.null) for table, kept, run in zip(tables, parts, runs, strict=True)]
+    tested = [(table, null) for table, null in tested if len(table)]
+    corrected = correct_over_runs(*zip(*tested, strict=True))
+    corrected = corrected.set_index(np.flatnonzero(last))
+    of_sweep = np.repeat([_family(run) == "sweep" for run in runs], sizes)
+    for own, over in _OVER_SWEEP.items():
+        joined[over] = corrected[own].reindex(joined.index)
+        joined[own] = joined[own].where(~of_sweep, joined[over])
+    joined["n_tests_sweep"] = joined["n_tests_sweep"].fillna(0).astype(int)
+    joined["n_tests"] = joined["n_tests"].fillna(0).astype(int)
+    return joined
+
+
+def _family(run: SweepRun) -> str:
+    return str((run.config or {}).get("inference", {}).get("family", "run"))
+
+
+def run_table(record: SweepRecord) -> pd.DataFrame:
+    """Say what became of each run: status, settings, best score, images, time, folder, id.
+
+    Returns
+    -------
+    DataFrame
+        One row per run; best_roi, best_layer, best_score, n_images and seconds are empty (None,
+        NaN) for runs that did not finish.
+    """
+    columns = ["run", "name", "status", "error", *record.keys]
+    columns += ["best_roi", "best_layer", "best_score", "n_images", "seconds", "folder", "run_id"]
+    return pd.DataFrame([_row(run, record.keys) for run in record.runs], columns=columns)
+
+
+def _row(run: SweepRun, keys: tuple[str, ...]) -> dict[str, object]:
+    row: dict[str, object] = {key: run.settings.get(key, "") for key in keys}
+    row |= {"run": run.number, "name": run.name, "status": run.status, "error": run.error}
+    row |= {"folder": run.folder, "run_id": run.run_id}
+    row["seconds"] = sum((run.provenance or {}).get("seconds", {}).values()) or np.nan
+    row |= {"best_roi": None, "best_layer": None, "best_score": np.nan, "n_images": np.nan}
+    if run.scores is None:
+        return row
+    row["n_images"] = run.scores["n_images"].max()
+    at = METRICS[str(run.scores["metric"].iloc[0])].best(run.scores["score"])
+    if at is not None:
+        best = run.scores.iloc[at]
+        row |= {f"best_{name}": best[name] for name in ("roi", "layer", "score")}
+    return row

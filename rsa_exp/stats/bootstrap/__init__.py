@@ -1,0 +1,1 @@
+"""Scores in bootstrap draws of images, without resampling where the metric allows it."""

@@ -1,0 +1,145 @@
+"""One way to ask for an ROI's scores under draws of images, whatever the metric costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsa_exp.stats.bootstrap.inner_products import Weighted, WeightedModels
+from rsa_exp.stats.bootstrap.pair_sums import Columns
+from rsa_exp.stats.bootstrap.ranks import Sorted, prepare_sorted, weighted_rank_scores
+from rsa_exp.stats.bootstrap.resampling import resampled_scores
+from rsa_exp.stats.condensed import FloatArray, Rdm
+from rsa_exp.stats.metrics.inner_products import Vector
+from rsa_exp.stats.metrics.ranks import prepare_ranks
+from rsa_exp.stats.metrics.registry import Metric
+from rsa_exp.stats.parallel import in_order
+
+__all__ = ["Resampler", "Weigher", "is_weighable", "weigher"]
+
+Counts = NDArray[np.uint8]
+Tick = Callable[[], object]
+
+
+class Weigher(Protocol):
+    """A model's layers, ready to be scored against ROIs under draws of images."""
+
+    def weigh(self, rois: Sequence[Sequence[Rdm]]) -> list[Weighted]:
+        """Score every layer against the subjects' RDMs of some ROIs, which may be overwritten."""
+
+
+class _Linear:
+    def __init__(
+        self, metric: Metric, models: Sequence[Rdm], counts: Counts, halves: Counts, n_brain: int,
+        tick: Tick | None,
+    ) -> None:  # fmt: skip
+        self._metric = metric
+        columns = Columns.of(counts, 1.0).join(Columns.of(halves, 0.5))
+        vectors = self._prepare(models)
+        self._models = WeightedModels(
+            vectors, columns, n_brain, whitened=metric.whitened, tick=tick
+        )
+
+    def _prepare(self, rdms: Sequence[Rdm]) -> list[Vector]:
+        return list(in_order(lambda rdm: self._metric.prepare(rdm, np.float64), rdms))
+
+    def weigh(self, rois: Sequence[Sequence[Rdm]]) -> list[Weighted]:
+        return [self._models.weigh(self._prepare(roi)) for roi in rois]
+
+
+class _Ranks:
+    def __init__(
+        self, metric: Metric, models: Sequence[Rdm], counts: Counts, halves: Counts,
+        tick: Tick | None,
+    ) -> None:  # fmt: skip
+        self._method, self._tick = metric.name, tick
+        self._weights = np.concatenate([counts, halves], axis=1)
+        self._models = self._prepare(models)
+
+    def _prepare(self, rdms: Sequence[Rdm]) -> list[Sorted]:
+        return list(in_order(lambda rdm: prepare_sorted(prepare_ranks(rdm)), rdms))
+
+    def weigh(self, rois: Sequence[Sequence[Rdm]]) -> list[Weighted]:
+        brains = self._prepare([rdm for roi in rois for rdm in roi])
+        tick = self._tick
+        progress = None if tick is None else (lambda _: tick())
+        scores = weighted_rank_scores(brains, self._models, self._weights, self._method, progress)
+        return [Weighted(part) for part in np.split(scores, len(rois))]
+
+
+class Resampler:
+    """Scores by resampling RDMs, for any metric.
+
+    Parameters
+    ----------
+    metric : Metric
+        Any.
+    models : sequence of Rdm
+        The layers.
+    counts, halves : ndarray of uint8, shape (n_cond, n_draw)
+        Draws of images.
+    tick : callable, optional
+        Called in the calling thread after each draw; may raise to stop.
+    """
+
+    def __init__(
+        self, metric: Metric, models: Sequence[Rdm], counts: Counts, halves: Counts,
+        tick: Tick | None = None,
+    ) -> None:  # fmt: skip
+        self._metric, self._models, self._tick = metric, models, tick
+        self._counts = np.concatenate([counts, halves], axis=1)
+
+    def weigh(self, rois: Sequence[Sequence[Rdm]]) -> list[Weighted]:
+        """Score every layer against the subjects' RDMs of some ROIs."""
+        scores = self._scores(rois, self._counts)
+        return [Weighted(part) for part in np.split(scores, len(rois))]
+
+    def weigh_once(self, rois: Sequence[Sequence[Rdm]]) -> None:
+        """Do the work of one draw, to see how long it takes."""
+        self._scores(rois, self._counts[:, :1])
+
+    def _scores(self, rois: Sequence[Sequence[Rdm]], counts: Counts) -> FloatArray:
+        brains = [rdm for roi in rois for rdm in roi]
+        return resampled_scores(brains, self._models, self._metric, counts, self._tick)
+
+
+def is_weighable(metric: Metric, rdms: Sequence[Rdm]) -> bool:
+    """Whether draws of these RDMs cost matrix products or cumulative sums, not comparisons."""
+    complete = not any(len(rdm.missing) for rdm in rdms)
+    if metric.bootstrap == "weights":
+        return complete or not metric.whitened
+    return complete and metric.bootstrap == "ranks"
+
+
+def weigher(
+    metric: Metric,
+    models: Sequence[Rdm],
+    counts: Counts,
+    halves: Counts,
+    n_brain: int,
+    tick: Tick | None = None,
+) -> Weigher:
+    """Make a model's layers ready for draws, the fastest way there is.
+
+    Parameters
+    ----------
+    metric : Metric
+        Any.
+    models : sequence of Rdm
+        The layers, which are overwritten where `is_weighable`.
+    counts, halves : ndarray of uint8, shape (n_cond, n_draw)
+        How often each image is in each bootstrap draw, and in each half; the columns of results
+        are those of both.
+    n_brain : int
+        Subjects of an ROI at most.
+    tick : callable, optional
+        Called in the calling thread about ten times a second; may raise to stop.
+    """
+    if not is_weighable(metric, models):
+        return Resampler(metric, models, counts, halves, tick)
+    if metric.bootstrap == "weights":
+        return _Linear(metric, models, counts, halves, n_brain, tick)
+    return _Ranks(metric, models, counts, halves, tick)

@@ -1,0 +1,328 @@
+"""Correlations and cosines, whitened or not, under many weightings of the images at once.
+
+All of them are ratios of sums over pairs (`rsa_exp.stats.bootstrap.pair_sums`), so bootstrap draws,
+halves of the images, and leaving out one image each cost matrix products and no resampling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from math import sqrt
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsa_exp.stats.bootstrap.pair_sums import Columns, Factors, PairSums, pair_sums, working_type
+from rsa_exp.stats.bootstrap.whitening import image_terms
+from rsa_exp.stats.condensed import FloatArray, IntArray
+from rsa_exp.stats.metrics.inner_products import Vector
+from rsa_exp.stats.missing_pairs import union
+
+__all__ = ["Pool", "Weighted", "WeightedModels"]
+
+# Below this share of the mean square, the variance of a weighted RDM is rounding error.
+_ROUNDING = 1e-12
+
+Places = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What the noise ceiling needs of several subjects' RDMs, under K weightings.
+
+    Attributes
+    ----------
+    products : ndarray of shape (n_subject, n_subject, K)
+        Inner products (the metric's) of the subjects' RDMs, each scaled as it is pooled.
+    norms : ndarray of shape (n_subject, K)
+        The metric's norms of the RDMs so scaled: 1 unless the metric is whitened.
+    """
+
+    products: FloatArray
+    norms: FloatArray
+
+    def ceilings(self, counts: NDArray[np.integer] | None = None) -> FloatArray:
+        """Score of each subject against the pool of the others, and against that of all.
+
+        Parameters
+        ----------
+        counts : ndarray of int, shape (n_subject, K), optional
+            How often each subject is drawn; once each by default. A subject's copies are left out
+            together.
+
+        Returns
+        -------
+        ndarray of shape (2, n_subject, K)
+            Lower and upper; NaN for subjects that are not drawn, and for all where fewer than two
+            different ones are.
+        """
+        n_subject = len(self.norms)
+        n_column = self.products.shape[2]
+        times = np.ones((n_subject, n_column)) if counts is None else np.asarray(counts, np.float64)
+        n_column = max(n_column, times.shape[1])
+        against = np.einsum("stk,tk->sk", self.products, times)  # each with the sum of all
+        square = (against * times).sum(axis=0)
+        own = times * np.einsum("ssk->sk", self.products)
+        result = np.full((2, n_subject, n_column), np.nan)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            # The square of the pool of the others, from that of all.
+            rest = square - 2 * times * against + times * own
+            result[0] = (against - own) / (np.sqrt(np.maximum(rest, 0)) * self.norms)
+            result[1] = against / (np.sqrt(square) * self.norms)
+        drawn = times > 0
+        result[:, ~drawn | (drawn.sum(axis=0) < 2)] = np.nan
+        return result
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """Scores of an ROI under weightings of the images.
+
+    Attributes
+    ----------
+    scores : ndarray of shape (n_subject, n_layer, n_column)
+        Under each column's weights; NaN where undefined.
+    without_image : ndarray of shape (n_subject, n_layer, n_cond), or None
+        With one image left out each.
+    pool, full_pool : Pool or None
+        Under each column's weights, and with every image once (one column).
+    """
+
+    scores: FloatArray
+    without_image: FloatArray | None = None
+    pool: Pool | None = None
+    full_pool: Pool | None = None
+
+
+class WeightedModels:
+    """A model's layers, to be weighted together with one ROI after another.
+
+    Parameters
+    ----------
+    models : sequence of Vector
+        Prepared RDMs of the layers.
+    columns : Columns
+        Weightings of the images.
+    n_brain : int
+        Brain RDMs of an ROI at most.
+    whitened : bool
+        Whether the metric is whitened; then no pair may be missing.
+    tick : callable, optional
+        Called in the calling thread some ten times a second; may raise to stop.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[Vector],
+        columns: Columns,
+        n_brain: int,
+        *,
+        whitened: bool,
+        tick: Callable[[], object] | None = None,
+    ) -> None:
+        first = models[0]
+        # The last column is the study itself: every image once.
+        once = np.zeros((first.n_cond, 1), dtype=columns.deviation.dtype)
+        self._columns = columns.join(Columns(np.ones(1), once))
+        self._whitened, self._centred, self._tick = whitened, first.centred, tick
+        self._missing = [model.missing for model in models]
+        shape = (len(models) + n_brain, len(first.values))
+        self._factors: Factors = np.empty(shape, dtype=working_type(first.n_cond))
+        self._products = _Products()
+        self._offsets = [0.0] * len(models)
+        for place, model in enumerate(models):
+            self._offsets[place] = _standardise(model, self._factors[place])
+            self._products.place(place)
+            self._products.place(place, place)
+        own = pair_sums(self._factors, self._products.named[1:], self._columns, tick)
+        self._sums = PairSums.stack([PairSums.of_ones(self._columns), own])
+
+    def weigh(self, brains: Sequence[Vector]) -> Weighted:
+        """Score every layer against the subjects' RDMs of an ROI under each weighting.
+
+        Parameters
+        ----------
+        brains : sequence of Vector
+            One for each subject.
+        """
+        n_layer, products = len(self._missing), self._products.copy()
+        n_factor = n_layer + len(brains)
+        rois, offsets = range(n_layer, n_factor), list(self._offsets)
+        for place, brain in zip(rois, brains, strict=True):
+            offsets.append(_standardise(brain, self._factors[place]))
+        masked = _Masks([*self._missing, *(brain.missing for brain in brains)], products)
+        cells = [[masked.cell(b, m) for m in range(n_layer)] for b in rois]
+        gaps = reduce(union, (brain.missing for brain in brains))
+        pairs = [[masked.cell(b, c, gaps) for c in rois] for b in rois]
+        factors = masked.extend(self._factors[:n_factor])
+        new = products.named[len(self._sums.total) :]
+        sums = PairSums.stack([self._sums, pair_sums(factors, new, self._columns, self._tick)])
+        drawn, left_out = sums.weighted, sums.without_image
+        inner, inner_left_out = drawn, left_out
+        if self._whitened:
+            terms = image_terms(factors, products.named, sums.by_image, self._columns, self._tick)
+            inner, inner_left_out = drawn - terms.weighted, left_out - terms.without_image
+        given = None if self._centred else np.array(offsets)
+        scored = _Cells.of(cells, range(n_layer), rois, given)
+        pooled = _Cells.of(pairs, rois, rois, given)
+        return Weighted(
+            _scores(drawn, inner, scored)[:, :, :-1],
+            _scores(left_out, inner_left_out, scored),
+            *_pools(drawn, inner, pooled),
+        )
+
+
+class _Products:
+    """Products of factors that are summed, each once; the first is the empty one, which is 1."""
+
+    def __init__(self, named: Sequence[tuple[int, ...]] = ((),)) -> None:
+        self.named = list(named)
+        self._places = {product: place for place, product in enumerate(self.named)}
+
+    def copy(self) -> _Products:
+        return _Products(self.named)
+
+    def place(self, *factors: int) -> int:
+        product = tuple(sorted(factors))
+        if product not in self._places:
+            self._places[product] = len(self.named)
+            self.named.append(product)
+        return self._places[product]
+
+
+class _Masks:
+    """Sums over the pairs that two RDMs have: their products with 0 where a pair is missing."""
+
+    def __init__(self, missing: Sequence[IntArray], products: _Products) -> None:
+        self._missing, self._products = missing, products
+        self._gaps: dict[bytes, IntArray] = {}
+
+    def cell(self, left: int, right: int, gaps: IntArray | None = None) -> list[int]:
+        """Places of the sums of 1, x, y, xx, yy, xy over the pairs that are not in `gaps`.
+
+        `gaps` are those of either RDM by default, and never fewer.
+        """
+        if gaps is None:
+            gaps = union(self._missing[left], self._missing[right])
+        names = [(), (left,), (right,), (left, left), (right, right), (left, right)]
+        return [self._place(name, gaps) for name in names]
+
+    def _place(self, name: tuple[int, ...], gaps: IntArray) -> int:
+        # An RDM is 0 at its own gaps: it needs a mask only where there are more.
+        known = reduce(union, (self._missing[factor] for factor in name), gaps[:0])
+        if len(known) == len(gaps):
+            return self._products.place(*name)
+        self._gaps.setdefault(gaps.tobytes(), gaps)
+        mask = list(self._gaps).index(gaps.tobytes())
+        return self._products.place(*name, len(self._missing) + mask)
+
+    def extend(self, factors: Factors) -> Factors:
+        """Put the masks behind the RDMs."""
+        if not self._gaps:
+            return factors
+        masks = np.ones((len(self._gaps), factors.shape[1]), dtype=factors.dtype)
+        for mask, gaps in zip(masks, self._gaps.values(), strict=True):
+            mask[gaps] = 0
+        return np.concatenate([factors[: len(self._missing)], masks])
+
+
+class _Cells(NamedTuple):
+    """Where in a table of sums those of two sets of RDMs are, and what RDMs lack in them.
+
+    Attributes
+    ----------
+    one, x, y, xx, yy, xy : ndarray of int, shape (n_x, n_y)
+        Places of these sums.
+    x_offset, y_offset : ndarray of shape (n_x, 1, 1) and (1, n_y, 1), or None
+        What was subtracted from RDMs before they were summed; None where it does not matter.
+    """
+
+    one: Places
+    x: Places
+    y: Places
+    xx: Places
+    yy: Places
+    xy: Places
+    x_offset: FloatArray | None
+    y_offset: FloatArray | None
+
+    @classmethod
+    def of(
+        cls,
+        cells: list[list[list[int]]],
+        columns: Sequence[int],
+        rows: Sequence[int],
+        offsets: FloatArray | None,
+    ) -> _Cells:
+        """Take apart cells of shape (n_x, n_y, 6)."""
+        one, x, y, xx, yy, xy = np.moveaxis(np.array(cells), 2, 0)
+        x_offset = y_offset = None
+        if offsets is not None:
+            x_offset, y_offset = offsets[list(rows), None, None], offsets[None, list(columns), None]
+        return cls(one, x, y, xx, yy, xy, x_offset, y_offset)
+
+
+def _standardise(vector: Vector, out: NDArray[Any]) -> float:
+    """Centre an RDM and scale it to unit mean square before; return what was subtracted.
+
+    Centred also for metrics that are not: sums of centred RDMs lose no digits, and the mean is put
+    back where they are combined.
+    """
+    scale = sqrt(len(vector.values) / vector.square) if vector.square > 0 else 0.0
+    if vector.centred:
+        np.multiply(vector.values, scale, out=out, casting="same_kind")
+        return 0.0
+    mean = vector.values.sum() / max(1, len(vector.values) - len(vector.missing))
+    np.multiply(vector.values - mean, scale, out=out, casting="same_kind")
+    out[vector.missing] = 0
+    return float(mean * scale)
+
+
+def _inner(
+    plain: FloatArray, inner: FloatArray, cells: _Cells
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Inner products xy, xx and yy of RDMs less their means, or with their offsets put back.
+
+    ``<x - a, y - b> = <x, y> - b <x, 1> - a <1, y> + a b <1, 1>``, where the means a and b are
+    plain ones also when the inner product is whitened, and an offset is a negative mean.
+    """
+    if cells.x_offset is None or cells.y_offset is None:
+        a, b = plain[cells.x] / plain[cells.one], plain[cells.y] / plain[cells.one]
+    else:
+        a, b = -cells.x_offset, -cells.y_offset
+    x, y, one = inner[cells.x], inner[cells.y], inner[cells.one]
+    xx, yy = inner[cells.xx], inner[cells.yy]
+    return (
+        inner[cells.xy] - b * x - a * y + a * b * one,
+        _positive(xx - 2 * a * x + a * a * one, xx),
+        _positive(yy - 2 * b * y + b * b * one, yy),
+    )
+
+
+def _positive(square: FloatArray, of: FloatArray) -> FloatArray:
+    """NaN for a square that is no more than the rounding error of what it is a part of."""
+    return np.where(square > _ROUNDING * np.abs(of), square, np.nan)
+
+
+def _scores(plain: FloatArray, inner: FloatArray, cells: _Cells) -> FloatArray:
+    """Scores of shape (n_x, n_y, K) from tables of sums of shape (n_product, K)."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        xy, xx, yy = _inner(plain, inner, cells)
+        return np.asarray(np.clip(xy / np.sqrt(xx * yy), -1.0, 1.0))
+
+
+def _pools(plain: FloatArray, inner: FloatArray, cells: _Cells) -> tuple[Pool, Pool]:
+    """Pools of subjects in each column but the last, and in the last.
+
+    As in rsatoolbox, RDMs are pooled after scaling to unit mean square (for correlations,
+    standard deviation) also where the metric is whitened.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        xy, xx, _ = _inner(plain, inner, cells)
+        _, plain_xx, plain_yy = _inner(plain, plain, cells)
+        products = xy / np.sqrt(plain_xx * plain_yy)
+        norms = np.sqrt(np.einsum("ssk->sk", xx / plain_xx))
+    return Pool(products[:, :, :-1], norms[:, :-1]), Pool(products[:, :, -1:], norms[:, -1:])

@@ -1,0 +1,151 @@
+"""Draws of images by resampling RDMs, for metrics that no weighting can express.
+
+Costs a whole comparison for each draw, so it is the last resort: Kendall's tau, Bures, and ranks
+or whitened metrics of RDMs with missing pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsa_exp.stats.compiled import compiled
+from rsa_exp.stats.condensed import FloatArray, IntArray, Rdm, count_pairs
+from rsa_exp.stats.metrics.registry import Metric
+from rsa_exp.stats.metrics.similarity import MIN_PAIRS
+from rsa_exp.stats.parallel import in_order
+
+__all__ = ["relabelled_scores", "resampled", "resampled_scores"]
+
+
+@compiled
+def _resample(
+    values: FloatArray, images: IntArray, n_cond: int, copies: float, out: FloatArray
+) -> None:
+    place = 0
+    for a in range(images.shape[0]):
+        for b in range(a + 1, images.shape[0]):
+            i, j = min(images[a], images[b]), max(images[a], images[b])
+            if i == j:
+                out[place] = copies
+            else:
+                out[place] = values[i * (2 * n_cond - i - 1) // 2 + j - i - 1]
+            place += 1
+
+
+def resampled(rdm: Rdm, images: IntArray, copies: float = np.nan) -> FloatArray:
+    """Condensed RDM of some of the images, in any order, each as often as it is named.
+
+    Parameters
+    ----------
+    rdm : Rdm
+        Of all images.
+    images : ndarray of int, shape (n_image,)
+        Places of images.
+    copies : float
+        What the pairs of copies of one image hold.
+
+    Returns
+    -------
+    ndarray of shape (n_image (n_image - 1) / 2,)
+        In memory of its own.
+    """
+    out = np.empty(count_pairs(len(images)))
+    _resample(rdm.values, images, rdm.n_cond, copies, out)
+    return out
+
+
+def _prepare(rdm: Rdm, metric: Metric, images: IntArray) -> Any:
+    # For metrics of matrices a copy is a point at distance 0; others leave such pairs out.
+    copies = 0.0 if metric.missing == "images" else np.nan
+    return metric.prepare(Rdm.of(resampled(rdm, images, copies)), np.float64)
+
+
+def _each(
+    work: Callable[[IntArray], FloatArray],
+    draws: Sequence[IntArray],
+    shape: tuple[int, int],
+    tick: Callable[[], object] | None,
+) -> FloatArray:
+    scores = np.empty((*shape, len(draws)))
+    for place, result in enumerate(in_order(work, draws)):
+        scores[:, :, place] = result
+        if tick is not None:
+            tick()
+    return scores
+
+
+def resampled_scores(
+    brains: Sequence[Rdm],
+    models: Sequence[Rdm],
+    metric: Metric,
+    counts: NDArray[np.uint8],
+    tick: Callable[[], object] | None = None,
+) -> FloatArray:
+    """Scores of draws that hold each image so often.
+
+    Parameters
+    ----------
+    brains, models : sequence of Rdm
+        Over the same images; left as they are.
+    metric : Metric
+        Any.
+    counts : ndarray of uint8, shape (n_cond, n_draw)
+        Multiplicities.
+    tick : callable, optional
+        Called in the calling thread after each draw; may raise to stop.
+
+    Returns
+    -------
+    ndarray of shape (n_brain, n_model, n_draw)
+        NaN where undefined.
+    """
+
+    def work(images: IntArray) -> FloatArray:
+        if count_pairs(len(np.unique(images))) < MIN_PAIRS:
+            return np.full((len(brains), len(models)), np.nan)
+        drawn = [_prepare(model, metric, images) for model in models]
+        scored = [metric.compare(_prepare(brain, metric, images), drawn) for brain in brains]
+        return np.stack(scored)
+
+    places = np.arange(len(counts))
+    draws = [np.repeat(places, counts[:, draw]) for draw in range(counts.shape[1])]
+    return _each(work, draws, (len(brains), len(models)), tick)
+
+
+def relabelled_scores(
+    brains: Sequence[Rdm],
+    models: Sequence[Rdm],
+    metric: Metric,
+    orders: IntArray,
+    tick: Callable[[], object] | None = None,
+) -> FloatArray:
+    """Scores after the models' images are relabelled.
+
+    Parameters
+    ----------
+    brains, models : sequence of Rdm
+        Over the same images; left as they are.
+    metric : Metric
+        Any.
+    orders : ndarray of int, shape (n_draw, n_cond)
+        Permutations of the images.
+    tick : callable, optional
+        As in `resampled_scores`.
+
+    Returns
+    -------
+    ndarray of shape (n_brain, n_model, n_draw)
+        NaN where undefined.
+    """
+    same = np.arange(orders.shape[1])
+    kept = list(in_order(lambda brain: _prepare(brain, metric, same), brains))
+
+    def work(order: IntArray) -> FloatArray:
+        relabelled = [_prepare(model, metric, order) for model in models]
+        return np.stack([metric.compare(brain, relabelled) for brain in kept])
+
+    return _each(work, list(orders), (len(brains), len(models)), tick)

@@ -1,0 +1,1 @@
+"""Similarity metrics: one registry, and how each is computed."""

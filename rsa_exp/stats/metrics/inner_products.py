@@ -1,0 +1,195 @@
+"""Metrics that are inner products: Pearson, cosine, and both after whitening.
+
+An RDM is centred (or not) once; a score is then one pass over two vectors. Missing pairs hold 0, so
+they add nothing to a product, and what the other RDM's gaps take from means, norms and image sums
+is subtracted: the cost of a gap is the cost of looking at it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod, sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsa_exp.stats.condensed import FloatArray, IntArray, Rdm, image_sums
+from rsa_exp.stats.missing_pairs import Pairs, by_gaps
+
+__all__ = ["Vector", "compare_vectors", "compare_whitened", "dots", "prepare_vector"]
+
+# Entries per partial sum: the order of summation, and so the last bits, depend on it.
+BLOCK = 1 << 15
+# Below this share of its sum of squares, the variance that gaps leave an RDM is rounding error.
+_ROUNDING = 1e-13
+
+
+@dataclass(frozen=True)
+class Vector:
+    """An RDM made ready for inner products.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_pairs,)
+        Dissimilarities, centred for correlations; 0 at missing pairs.
+    square : float
+        Sum of squares; 0 marks an RDM without variance (or, uncentred, all zero).
+    missing : ndarray of int
+        Places of missing pairs.
+    n_cond : int
+        Images.
+    centred : bool
+        Whether the mean was subtracted.
+    sums : ndarray of shape (n_cond,), or None
+        Image sums, for whitened metrics.
+    """
+
+    values: NDArray[Any]
+    square: float
+    missing: IntArray
+    n_cond: int
+    centred: bool
+    sums: FloatArray | None = None
+
+
+@dataclass(frozen=True)
+class _Reduced:
+    """What is left of a vector's sums when more pairs are left out; its values stay as they are.
+
+    Attributes
+    ----------
+    mean : float
+        What is still to be subtracted from the values.
+    square : float
+        Sum of squares after that; 0 where it is no more than rounding error.
+    sums : ndarray of shape (n_cond,), or None
+        Image sums after that.
+    """
+
+    mean: float
+    square: float
+    sums: FloatArray | None
+
+
+def dots(left: NDArray[Any], rights: Sequence[NDArray[Any]]) -> FloatArray:
+    """Inner products of one vector with several, summed block by block in a fixed order.
+
+    Each product depends on its two vectors alone: not on the number of threads, nor on which other
+    vectors are asked for. Blocks of `left` stay in the cache while they meet all of `rights`.
+
+    Parameters
+    ----------
+    left : ndarray of shape (n_pairs,)
+        Single precision is summed in single precision within a block of 32768 only.
+    rights : sequence of ndarray of shape (n_pairs,)
+        As many as you like.
+
+    Returns
+    -------
+    ndarray of shape (len(rights),)
+        In double precision.
+    """
+    totals = np.zeros(len(rights))
+    for start in range(0, len(left), BLOCK):
+        block = left[start : start + BLOCK]
+        for k, right in enumerate(rights):
+            totals[k] += block @ right[start : start + BLOCK]
+    return totals
+
+
+def prepare_vector(rdm: Rdm, dtype: type, *, centred: bool, whitened: bool) -> Vector:
+    """Centre an RDM where asked, and sum it up.
+
+    Parameters
+    ----------
+    rdm : Rdm
+        Its values are overwritten.
+    dtype : type
+        float64 or float32: what is kept. Means, norms and image sums are in double precision.
+    centred, whitened : bool
+        Which metric this is for.
+    """
+    values = rdm.values
+    if len(rdm.missing) < len(values):
+        low, high = np.nanmin(values), np.nanmax(values)
+        if centred and low == high:
+            values[:] = 0.0  # exactly, where the mean would leave rounding errors
+        elif centred:
+            values -= np.nanmean(values) if len(rdm.missing) else values.mean()
+    values[rdm.missing] = 0.0
+    sums = image_sums(values, rdm.n_cond) if whitened else None
+    square = float(dots(values, [values])[0])
+    kept: NDArray[Any] = values.astype(dtype, copy=False)
+    return Vector(kept, square, rdm.missing, rdm.n_cond, centred, sums)
+
+
+def compare_vectors(brain: Vector, models: Sequence[Vector]) -> FloatArray:
+    """Pearson r (centred) or cosine of one RDM with several, over the pairs both have.
+
+    Returns
+    -------
+    ndarray of shape (n_model,)
+        In [-1, 1]; NaN where either RDM has no variance (is all zero) on the common pairs.
+    """
+    products = dots(brain.values, [model.values for model in models])
+    scores = np.full(len(models), np.nan)
+    for gaps, members in by_gaps(brain, models):
+        graph = Pairs(gaps, brain.n_cond)
+        left = _reduce(brain, graph)
+        for k in members:
+            right = _reduce(models[k], graph)
+            if left.square > 0 and right.square > 0:
+                product = products[k] - graph.n_pairs * left.mean * right.mean
+                scores[k] = _bounded(product / sqrt(left.square * right.square))
+    return scores
+
+
+def compare_whitened(brain: Vector, models: Sequence[Vector]) -> FloatArray:
+    """Whitened Pearson r or cosine: ``x' V^-1 y`` over its norms, with ``V = 2 I + M M'``.
+
+    M is the pairs-by-images incidence matrix of the pairs both RDMs have. By Woodbury
+    ``V^-1 = (I - M (2 I + M'M)^-1 M') / 2``, and ``M'x`` are image sums (Diedrichsen et al. 2021).
+
+    Returns
+    -------
+    ndarray of shape (n_model,)
+        In [-1, 1]; NaN where either RDM has no variance.
+    """
+    products = dots(brain.values, [model.values for model in models])
+    scores = np.full(len(models), np.nan)
+    for gaps, members in by_gaps(brain, models):
+        graph = Pairs(gaps, brain.n_cond)
+        left = _reduce(brain, graph)
+        if left.sums is None or left.square <= 0:
+            continue
+        left_norm = left.square - float(left.sums @ graph.solve(left.sums))
+        for k in members:
+            right = _reduce(models[k], graph)
+            if right.sums is None or right.square <= 0:
+                continue
+            solved = graph.solve(right.sums)
+            norms = left_norm, right.square - float(right.sums @ solved)
+            if min(norms) > 0:
+                product = products[k] - graph.n_pairs * left.mean * right.mean
+                scores[k] = _bounded((product - float(left.sums @ solved)) / sqrt(prod(norms)))
+    return scores
+
+
+def _bounded(score: float) -> float:
+    return min(1.0, max(-1.0, score))
+
+
+def _reduce(vector: Vector, graph: Pairs) -> _Reduced:
+    """Leave out of a vector's sums what lies at the gaps that are not its own."""
+    if len(graph.gaps) == len(vector.missing):
+        return _Reduced(0.0, vector.square, vector.sums)
+    # At its own gaps a vector is 0: they take nothing away.
+    lost = vector.values[graph.gaps].astype(np.float64)
+    mean = -float(lost.sum()) / graph.n_pairs if vector.centred else 0.0
+    square = vector.square - float(lost @ lost) - graph.n_pairs * mean**2
+    sums = None
+    if vector.sums is not None:
+        sums = vector.sums - graph.image_sums(lost) - mean * graph.degrees
+    return _Reduced(mean, square if square > _ROUNDING * vector.square else 0.0, sums)

@@ -1,0 +1,191 @@
+"""The similarity metrics: what each is, how it is computed, how its results are to be read.
+
+Each metric has two stages, so that work on one RDM is done once however many RDMs it is compared
+with: `prepare` takes one RDM, `compare` a prepared brain RDM and prepared model RDMs. Names and
+values are rsatoolbox's (`rsatoolbox.rdm.compare`).
+
+References
+----------
+Kriegeskorte, Mur & Bandettini 2008, Front. Syst. Neurosci. 2:4 (RSA). Nili et al. 2014, PLoS
+Comput. Biol. 10:e1003553 (Kendall's tau-a). Knight 1966, JASA 61:436 (tau in O(P log P)).
+Diedrichsen et al. 2021, Neurons Behav. Data Anal. Theory (whitened metrics). Schuett et al. 2023,
+eLife 12:e82566 (rho-a). Shahbazi et al. 2021, NeuroImage 239:118271 (Riemannian distance). Harvey
+et al. 2024, UniReps (Bures).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rsa_exp.stats.condensed import FloatArray, Rdm
+from rsa_exp.stats.metrics import inner_products as linear
+from rsa_exp.stats.metrics import matrices as matrix
+from rsa_exp.stats.metrics import ranks
+
+__all__ = ["METRICS", "PRECISIONS", "Metric"]
+
+PRECISIONS: dict[str, type] = {"float64": np.float64, "float32": np.float32}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A similarity metric and what its users must know about it.
+
+    Attributes
+    ----------
+    name : str
+        rsatoolbox's name.
+    label : str
+        How an axis or a table names it.
+    bounds : tuple of float
+        Range of its values.
+    prepare : callable
+        An `Rdm`, whose values it may overwrite, and the type to keep, to what `compare` takes.
+    compare : callable
+        A prepared brain RDM and prepared model RDMs to an array (n_layer,); NaN where undefined.
+        A score depends on its two RDMs alone, to the last bit.
+    greater_is_better : bool
+        False for a distance: best layer, tests and permutation turn round.
+    zero_is_null : bool
+        Whether 0 is the value of unrelated RDMs, so that a test against 0 makes sense.
+    has_ceiling : bool
+        Whether a noise ceiling is defined (a way to pool subjects' RDMs is known).
+    centred, whitened : bool
+        For inner products, whether means are subtracted, and whether pairs are decorrelated.
+    missing : {'pairs', 'images'}
+        What is left out where an entry is NaN: that pair, or enough images to be rid of it.
+    bootstrap : {'weights', 'ranks', 'resample', 'none'}
+        What a bootstrap draw costs: a matrix product, a cumulative sum over sorted pairs, or the
+        whole comparison again; or that a draw, which holds images more than once, has no score.
+    single_precision : bool
+        Whether float32 is safe (its error is below 1e-6; see `tests/stats`).
+    max_images : int or None
+        Above this the metric cannot be computed.
+    undefined : str
+        When a score is NaN.
+    """
+
+    name: str
+    label: str
+    bounds: tuple[float, float]
+    prepare: Callable[[Rdm, type], Any]
+    compare: Callable[[Any, Sequence[Any]], FloatArray]
+    greater_is_better: bool = True
+    zero_is_null: bool = True
+    has_ceiling: bool = True
+    missing: Literal["pairs", "images"] = "pairs"
+    centred: bool = False
+    whitened: bool = False
+    bootstrap: Literal["weights", "ranks", "resample", "none"] = "weights"
+    single_precision: bool = False
+    max_images: int | None = None
+    undefined: str = "the RDM is constant"
+
+    @property
+    def sign(self) -> float:
+        """What makes greater mean better: -1 for a distance, else 1."""
+        return 1.0 if self.greater_is_better else -1.0
+
+    def best(self, scores: ArrayLike) -> int | None:
+        """Position of the best score, the first of equals; None where none is defined."""
+        merit = self.sign * np.asarray(scores, dtype=float)
+        return None if np.isnan(merit).all() else int(np.nanargmax(merit))
+
+    @property
+    def has_unit(self) -> bool:
+        """Whether scores are inner products of vectors, one made of each complete RDM."""
+        return self.bootstrap in {"weights", "ranks"}
+
+
+def _inner_product(name: str, label: str, *, centred: bool, whitened: bool) -> Metric:
+    def prepare(rdm: Rdm, dtype: type) -> linear.Vector:
+        return linear.prepare_vector(rdm, dtype, centred=centred, whitened=whitened)
+
+    return Metric(
+        name,
+        label,
+        _CORRELATION,
+        prepare,
+        linear.compare_whitened if whitened else linear.compare_vectors,
+        zero_is_null=centred,
+        centred=centred,
+        whitened=whitened,
+        single_precision=True,
+        undefined="the RDM is constant" if centred else _ZERO,
+    )
+
+
+def _any_type(prepare: Callable[[Rdm], Any]) -> Callable[[Rdm, type], Any]:
+    return lambda rdm, _: prepare(rdm)
+
+
+_CORRELATION = (-1.0, 1.0)
+_ZERO = "the RDM is all zero"
+_RANKS = _any_type(ranks.prepare_ranks)
+_BURES = _any_type(matrix.prepare_bures)
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        _inner_product("corr", "Pearson r", centred=True, whitened=False),
+        _inner_product("cosine", "cosine similarity", centred=False, whitened=False),
+        Metric(
+            "spearman",
+            "Spearman ρ",
+            _CORRELATION,
+            _RANKS,
+            ranks.compare_spearman,
+            bootstrap="ranks",
+        ),
+        Metric("rho-a", "ρ-a", _CORRELATION, _RANKS, ranks.compare_rho_a, bootstrap="ranks"),
+        *(
+            Metric(name, label, _CORRELATION, _RANKS, ranks.compare_tau[name], bootstrap="resample")
+            for name, label in (("tau-a", "Kendall τ-a"), ("tau-b", "Kendall τ-b"))
+        ),
+        _inner_product("corr_cov", "whitened Pearson r", centred=True, whitened=True),
+        _inner_product("cosine_cov", "whitened cosine similarity", centred=False, whitened=True),
+        Metric(
+            "bures",
+            "Bures similarity",
+            (0.0, 1.0),
+            _BURES,
+            matrix.compare_bures,
+            zero_is_null=False,
+            has_ceiling=False,
+            missing="images",
+            bootstrap="resample",
+            undefined=_ZERO,
+        ),
+        Metric(
+            "bures_metric",
+            "squared Bures distance",
+            (0.0, np.inf),
+            _BURES,
+            matrix.compare_bures_metric,
+            greater_is_better=False,
+            zero_is_null=False,
+            has_ceiling=False,
+            missing="images",
+            bootstrap="resample",
+            undefined="never",
+        ),
+        Metric(
+            "neg_riem_dist",
+            "negative Riemannian distance",
+            (-np.inf, 0.0),
+            _any_type(matrix.prepare_plain),
+            matrix.compare_riemann,
+            zero_is_null=False,
+            has_ceiling=False,
+            missing="images",
+            bootstrap="none",
+            max_images=200,
+            undefined="the RDM is not positive definite",
+        ),
+    )
+}
