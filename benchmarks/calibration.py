@@ -629,7 +629,7 @@ def one_blas_thread() -> Iterator[None]:
     with (
         threadpool_limits(limits=1, user_api="blas"),
         patch(name.format("parallel"), nullcontext),
-        patch(name.format("weighted_sums"), nullcontext),
+        patch(name.format("bootstrap.pair_sums"), nullcontext),
     ):
         yield
 

@@ -13,10 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rsa_exp.errors import UNSPEAKABLE, InputError
+from rsa_exp.vocabulary import COUNT_COLUMNS, NUMBER_COLUMNS
 
 __all__ = [
-    "INFERRED",
-    "NUMBERS",
     "claim_folder",
     "copy_file",
     "own_file",
@@ -28,16 +27,6 @@ __all__ = [
     "write_table",
     "write_text",
 ]
-
-
-INFERRED = (
-    "se", "ci_low", "ci_high", "ci_method", "p_zero", "p_perm", "p_fwe", "p_ceiling", "q",
-    "n_tests", "ceiling_low", "ceiling_high", "se_jackknife", "score_perm",
-)  # fmt: skip
-"""What inference adds to a table of scores; empty where it was not asked for or is undefined."""
-
-NUMBERS = ("score", *(name for name in INFERRED if name not in {"ci_method", "n_tests"}))
-"""Columns of such a table that a run computes."""
 
 
 def prepare_folder(folder: Path) -> Path:
@@ -159,7 +148,7 @@ def _whole(path: Path) -> Iterator[BinaryIO]:
 def read_scores(path: Path | TextIO) -> pd.DataFrame:
     """Read a ``scores.csv``: names such as ``01`` or ``NA`` stay text, numbers exact."""
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    for name in table.columns.intersection(NUMBERS):
+    for name in table.columns.intersection(NUMBER_COLUMNS):
         table[name] = [float(text) if text else np.nan for text in table[name]]
-    counts = table.columns.intersection(["depth", "n_images", "n_pairs", "n_tests"])
+    counts = table.columns.intersection(COUNT_COLUMNS)
     return table.astype(dict.fromkeys(counts, int))

@@ -8,6 +8,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from rsa_exp import vocabulary
 from rsa_exp.cli import main as __main__
 from rsa_exp.cli.arguments import COMMANDS, normalise
 from rsa_exp.cli.help import help_text
@@ -15,9 +16,7 @@ from rsa_exp.config import compose as settings
 from rsa_exp.config import schema
 from rsa_exp.errors import InputError
 from rsa_exp.figures import FIGURE_NAMES
-from rsa_exp.rdms.alignment import ALIGNMENTS
 from rsa_exp.stats.metrics.registry import METRICS, PRECISIONS
-from rsa_exp.stats.uncertainty import MIN_DRAWS
 
 
 def composed(*overrides: str) -> schema.Config:
@@ -37,12 +36,12 @@ def test_defaults() -> None:
 
 
 def test_choices_are_those_of_the_registries() -> None:
-    assert schema.MIN_DRAWS == MIN_DRAWS
     assert set(__main__._COMMANDS) == set(COMMANDS)
-    assert schema.FIGURES == FIGURE_NAMES
-    assert schema.ALIGNMENTS == ALIGNMENTS
-    assert tuple(PRECISIONS) == schema.PRECISIONS
-    assert tuple(n for n, m in METRICS.items() if m.single_precision) == schema.SINGLE
+    assert tuple(METRICS) == vocabulary.METRIC_NAMES
+    assert FIGURE_NAMES == vocabulary.FIGURE_NAMES
+    assert tuple(PRECISIONS) == vocabulary.PRECISIONS
+    single = tuple(n for n, m in METRICS.items() if m.single_precision)
+    assert single == vocabulary.SINGLE_PRECISION
     groups = {p.stem for p in (settings.conf_dir() / "data").glob("*.yaml")}
     assert groups == set(schema.DATA_KINDS)
 

@@ -33,7 +33,8 @@ from rsa_exp.rdms.alignment import LabelledFile, align
 from rsa_exp.rdms.images import choose_images, in_source
 from rsa_exp.runs import changes
 from rsa_exp.runs import manifest as filing
-from rsa_exp.runs.recorded import KEYS, Recorded
+from rsa_exp.runs.recorded import Recorded
+from rsa_exp.vocabulary import CELL_KEYS
 
 MORE = int(os.environ.get("RSA_EXP_FUZZ", "1"))
 
@@ -314,7 +315,7 @@ def test_changed_records(n_cases: int, tmp_path: Path) -> None:
                 list(map(str, changes.changes(record.provenance, PROVENANCE)))
                 list(map(str, changes.changes(PROVENANCE, record.provenance)))
             with suppress(InputError):
-                assert set(KEYS) <= set(record.scores.columns)
+                assert set(CELL_KEYS) <= set(record.scores.columns)
         run = json.dumps({**RUN, inner or "name": value})
         (tmp_path / filing.RUN_FILE).write_text(run + piece, encoding="utf-8")
         filing.read_run(tmp_path)

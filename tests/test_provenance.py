@@ -48,7 +48,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     git(folder, "init")
     git(folder, "add", ".")
     git(folder, "commit", "-m", "first")
-    monkeypatch.setattr(provenance, "__file__", str(folder / "rsa_exp" / "provenance.py"))
+    monkeypatch.setattr(provenance, "__file__", str(folder / "rsa_exp" / "runs" / "provenance.py"))
     provenance._checkout.cache_clear()
     yield folder
     provenance._checkout.cache_clear()

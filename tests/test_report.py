@@ -8,7 +8,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from rsa_exp import tracking
 from rsa_exp.experiments.report import collect, report
 from rsa_exp.runs import manifest as filing
 from rsa_exp.tracking.reading import RunRecord
@@ -59,10 +58,12 @@ def test_the_store_alone_tells_of_runs_that_it_never_had(
 
     found = [child(0, json.dumps({"inference": ["full"]})), child(1, "[")]
     written: list[str] = []
-    monkeypatch.setattr(tracking, "existing_store", lambda folder: folder)
-    monkeypatch.setattr(tracking, "read", lambda *_: parent)
-    monkeypatch.setattr(tracking, "children", lambda *_: found)
-    monkeypatch.setattr(tracking.TrackedRun, "log", lambda *_, files: written.extend(files))
+    monkeypatch.setattr("rsa_exp.tracking.store.existing_store", lambda folder: folder)
+    monkeypatch.setattr("rsa_exp.tracking.reading.read", lambda *_: parent)
+    monkeypatch.setattr("rsa_exp.tracking.reading.children", lambda *_: found)
+    monkeypatch.setattr(
+        "rsa_exp.tracking.tracked.TrackedRun.log", lambda *_, files: written.extend(files)
+    )
 
     report(parent.run_id, tmp_path, tmp_path)
     runs = pd.read_csv(written[2], dtype=str, keep_default_na=False)

@@ -18,7 +18,6 @@ from hydra import compose, initialize_config_dir
 from mlflow import MlflowClient
 from studies import Files, Finished, random_rdms, write_rdms
 
-from rsa_exp import tracking
 from rsa_exp.config import compose as settings
 from rsa_exp.config.schema import Config, ModelConfig
 from rsa_exp.errors import InputError
@@ -27,6 +26,7 @@ from rsa_exp.experiments.run import JobSpec, execute
 from rsa_exp.runs import manifest as filing
 from rsa_exp.runs.recorded import _in_store, find
 from rsa_exp.runs.relocate import moved
+from rsa_exp.tracking.store import PARENT_TAG
 
 Cli = Callable[..., Finished]
 ID = "0123456789abcdef" * 2
@@ -309,7 +309,7 @@ def test_the_verdict_survives_the_store(
     assert run is not None
     filing.write(tmp_path / "run", dataclasses.replace(run, run_id=ID))
     said = "identical: all 6 scores to the last bit"
-    monkeypatch.setattr(tracking.Store, "has", away)
+    monkeypatch.setattr("rsa_exp.tracking.store.Store.has", away)
     finished = again("run")
     assert (finished.status, finished.out.splitlines()[-1]) == (0, said)
     assert "the verdict could not be recorded in sqlite:" in caplog.text
@@ -324,10 +324,10 @@ def test_an_address_names_a_run_of_this_store(monkeypatch: pytest.MonkeyPatch) -
     def found(uri: str, address: str) -> str:
         folder = None if uri.startswith("http") else Path("/d")
         store = SimpleNamespace(uri=uri, folder=folder)
-        monkeypatch.setattr(tracking, "existing_store", lambda _: store)
+        monkeypatch.setattr("rsa_exp.tracking.store.existing_store", lambda _: store)
         return _in_store(address, Path("/d"))[1]
 
-    query = quote(f"tags.`{tracking.PARENT_TAG}` = '{ID}'", safe="")
+    query = quote(f"tags.`{PARENT_TAG}` = '{ID}'", safe="")
     sweep = f"http://h:5000/#/experiments/1/runs?searchFilter={query}&compareRunsMode=CHART"
     assert found("http://h:5000", sweep) == ID
     local = f"http://[::1]:5000/#/experiments/1/runs/{ID}?workflowType=machine_learning"

@@ -22,10 +22,10 @@ from rsa_exp.stats.bootstrap.inner_products import Pool, Weighted
 from rsa_exp.stats.condensed import FloatArray, Rdm, count_pairs
 from rsa_exp.stats.draws import bootstrap_counts, halves
 from rsa_exp.stats.metrics.registry import METRICS, Metric
-from rsa_exp.stats.metrics.similarity import MIN_PAIRS
 from rsa_exp.stats.noise_ceiling import drawn_rank_ceilings, pooled_ceilings, rank_ceilings
 from rsa_exp.stats.parallel import in_order, one_blas_thread
 from rsa_exp.stats.uncertainty import Kind, Sampling, jackknife_error
+from rsa_exp.vocabulary import MIN_PAIRS
 
 __all__ = ["Drawn", "Plan", "draw_study"]
 

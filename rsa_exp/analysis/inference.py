@@ -27,13 +27,9 @@ from rsa_exp.stats.condensed import FloatArray, count_pairs
 from rsa_exp.stats.metrics.registry import METRICS
 from rsa_exp.stats.metrics.similarity import Similarity
 from rsa_exp.stats.uncertainty import Kind
+from rsa_exp.vocabulary import FEW_IMAGES, FEW_SUBJECTS
 
 __all__ = ["Findings", "infer"]
-
-# With fewer subjects than these, tests over subjects have next to no power.
-_FEW_SUBJECTS = 6
-# With fewer images than these, draws of images say little, and many are undefined.
-_FEW_IMAGES = 20
 
 
 @dataclass(frozen=True)
@@ -43,7 +39,7 @@ class Findings:
     Attributes
     ----------
     scores, subject_scores : DataFrame
-        The run's tables, with `rsa_exp.files.INFERRED`; the second is None unless
+        The run's tables, with `rsa_exp.vocabulary.INFERENCE_COLUMNS`; the second is None unless
         ``subject=group``.
     comparisons : DataFrame or None
         Differences between layers within an ROI, and between ROIs within a layer.
@@ -185,12 +181,12 @@ def _caveats(drawn: Drawn | None) -> list[str]:
     sampling = drawn.sampling if drawn else None
     if sampling is None:
         return []
-    if sampling.kind != "subjects" and sampling.n_images < _FEW_IMAGES:
+    if sampling.kind != "subjects" and sampling.n_images < FEW_IMAGES:
         return [
             f"{sampling.n_images} images are too few for intervals and t tests over images; "
             "permutation tests hold"
         ]
-    if sampling.kind == "images" or sampling.n_subjects >= _FEW_SUBJECTS:
+    if sampling.kind == "images" or sampling.n_subjects >= FEW_SUBJECTS:
         return []
     n_subjects, tail = sampling.n_subjects, (1 + sampling.level) / 2
     wider = student.ppf(tail, sampling.dof) / norm.ppf(tail)

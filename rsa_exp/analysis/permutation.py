@@ -17,10 +17,10 @@ from rsa_exp.stats.bootstrap.resampling import relabelled_scores, resampled
 from rsa_exp.stats.condensed import FloatArray, IntArray, Rdm, complete_images, count_pairs
 from rsa_exp.stats.draws import relabellings
 from rsa_exp.stats.metrics.registry import METRICS, Metric
-from rsa_exp.stats.metrics.similarity import MIN_PAIRS
 from rsa_exp.stats.missing_pairs import union
 from rsa_exp.stats.parallel import in_order
 from rsa_exp.stats.permutation import RelabelledModels
+from rsa_exp.vocabulary import MIN_PAIRS
 
 __all__ = ["Relabelled", "relabel_study"]
 

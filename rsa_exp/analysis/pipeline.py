@@ -33,7 +33,8 @@ from rsa_exp.rdms.inputs import FileState, InputRecord
 from rsa_exp.rdms.study import Study, choose_names
 from rsa_exp.stats.condensed import count_pairs
 from rsa_exp.stats.metrics.registry import METRICS, Metric
-from rsa_exp.stats.metrics.similarity import MIN_PAIRS, Similarity
+from rsa_exp.stats.metrics.similarity import Similarity
+from rsa_exp.vocabulary import MIN_PAIRS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,7 +50,7 @@ class RunResult:
     ----------
     scores : DataFrame
         One row per ROI x layer: study, subject, roi, hemisphere, region, level, model, layer,
-        depth, metric, score, n_images, n_pairs, and `rsa_exp.files.INFERRED`.
+        depth, metric, score, n_images, n_pairs, and `rsa_exp.vocabulary.INFERENCE_COLUMNS`.
     subject_scores : DataFrame or None
         The same per subject, for ``subject=group``.
     inference : Findings

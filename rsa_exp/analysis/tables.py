@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from rsa_exp.analysis.bootstrap import Drawn
 from rsa_exp.analysis.permutation import Relabelled
-from rsa_exp.files import INFERRED
 from rsa_exp.stats.condensed import FloatArray
 from rsa_exp.stats.metrics.registry import Metric
 from rsa_exp.stats.uncertainty import Sampling, exceedance, false_discovery_rate, t_test
+from rsa_exp.vocabulary import INFERENCE_COLUMNS
 
 __all__ = [
     "best_layer_table", "ceiling_table", "comparison_table", "extreme_scores",
@@ -45,7 +45,7 @@ def score_table(
     Returns
     -------
     DataFrame
-        A copy with `rsa_exp.files.INFERRED`.
+        A copy with `rsa_exp.vocabulary.INFERENCE_COLUMNS`.
     """
     table = _with_columns(scores)
     estimate = _grid(scores)
@@ -247,7 +247,7 @@ def _held_out(halves: FloatArray, metric: Metric) -> tuple[FloatArray, FloatArra
 
 
 def _with_columns(scores: pd.DataFrame) -> pd.DataFrame:
-    empty = {name: _EMPTY.get(name, np.nan) for name in INFERRED}
+    empty = {name: _EMPTY.get(name, np.nan) for name in INFERENCE_COLUMNS}
     return scores.assign(**empty)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from rsa_exp.config.quoting import is_foreign, quoted
 from rsa_exp.errors import InputError, listing, suggestion
 
-__all__ = ["COMMANDS", "normalise", "quoted"]
+__all__ = ["COMMANDS", "normalise"]
 
 COMMANDS = ("reproduce", "export", "diff", "report", "sync", "ui")
 """Words that stand first and are not settings."""
@@ -22,10 +23,6 @@ _FLAGS = {
 _CHOICES = dict.fromkeys(("--cfg", "-c"), ("job", "hydra", "all"))
 # Their values are names: 1_2 is not the number 12, 01 not 1.
 _NAMES = re.compile(r"^(subject|roi|layer|data\.subjects|data\.layers)=(.*)$", re.DOTALL)
-_PLAIN = re.compile(r"0|[1-9][0-9]*")
-_NUMBER = re.compile(
-    r"[+-]?[0-9][0-9_]*(\.[0-9_]*)?([eE][+-]?[0-9_]+)?|true|false|null|nan|inf", re.IGNORECASE
-)
 # Tables that a user adds entries to; Hydra would refuse a new entry without the plus signs.
 _OPEN = re.compile(r"^data\.(rois|sources)[.=]")
 _GLOB = re.compile(r"^(subject|roi|layer|images|metric|align|data\.\w+)=glob\(")
@@ -96,24 +93,9 @@ def _override(text: str) -> str:
         return f"++{text}"
     found = _NAMES.match(text)
     if found is None:
-        return f"{key}='{value}'" if _is_foreign(value) else text
+        return f"{key}='{value}'" if is_foreign(value) else text
     key, value = found.groups()
     inner = value[1:-1] if value.startswith("[") and value.endswith("]") else None
     if inner is not None and not any(sign in inner for sign in "[]'\"()"):
         return f"{key}=[{quoted(inner)}]"
     return text if any(sign in value for sign in "[]'\"()") else f"{key}={quoted(value)}"
-
-
-def _is_foreign(value: str) -> bool:
-    """Whether Hydra's grammar, which knows ASCII, would refuse a value for its letters."""
-    return not value.isascii() and not any(sign in value for sign in "[]{}'\"(),")
-
-
-def quoted(values: str) -> str:
-    """Quote those of several comma-separated values that would not stay as they are."""
-    return ",".join(
-        f"'{value}'"
-        if (_NUMBER.fullmatch(value) and not _PLAIN.fullmatch(value)) or _is_foreign(value)
-        else value
-        for value in values.split(",")
-    )

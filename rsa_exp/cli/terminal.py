@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from rsa_exp.errors import speakable
-from rsa_exp.significance import ALPHA
+from rsa_exp.vocabulary import ALPHA
 
 if TYPE_CHECKING:
     import pandas as pd

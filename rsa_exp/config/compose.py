@@ -12,23 +12,11 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, GrammarParseError, OmegaConfBaseException
 
-from rsa_exp.cli.arguments import quoted
 from rsa_exp.config.plain_yaml import check_plain_yaml
+from rsa_exp.config.quoting import quoted
 from rsa_exp.config.schema import (
-    ALIGNMENTS,
-    ATLASES,
-    BOOTSTRAPS,
-    CEILINGS,
     DATA_KINDS,
-    FAMILIES,
-    FIGURES,
-    METRICS,
-    MIN_DRAWS,
-    POOLED,
-    PRECISIONS,
-    ROI_FIELDS,
     SECTIONS,
-    SINGLE,
     Bold5000Data,
     Config,
     FilesData,
@@ -37,6 +25,20 @@ from rsa_exp.config.schema import (
     known_keys,
 )
 from rsa_exp.errors import UNSPEAKABLE, InputError, listing, suggestion
+from rsa_exp.vocabulary import (
+    ALIGNMENTS,
+    ATLASES,
+    BOOTSTRAPS,
+    CEILINGS,
+    FAMILIES,
+    FIGURE_NAMES,
+    METRIC_NAMES,
+    MIN_DRAWS,
+    POOLED,
+    PRECISIONS,
+    ROI_FIELDS,
+    SINGLE_PRECISION,
+)
 
 __all__ = ["conf_dir", "first_line", "from_hydra", "from_logged", "register", "to_yaml"]
 
@@ -195,7 +197,7 @@ def _known(values: Any, schema: type) -> dict[str, Any]:
     values = values if isinstance(values, dict) else {}
     known = {item.name: values[item.name] for item in fields(schema) if item.name in values}
     if isinstance(known.get("names"), list):
-        known["names"] = [name for name in known["names"] if name in FIGURES]
+        known["names"] = [name for name in known["names"] if name in FIGURE_NAMES]
     return known
 
 
@@ -231,16 +233,16 @@ def _leaves(node: Any, where: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _checked(config: Config) -> Config:
-    _one_of("metric", config.metric, METRICS)
+    _one_of("metric", config.metric, METRIC_NAMES)
     _one_of("align", config.align, ALIGNMENTS)
     _one_of("precision", config.precision, PRECISIONS)
-    if config.precision == "float32" and config.metric not in SINGLE:
+    if config.precision == "float32" and config.metric not in SINGLE_PRECISION:
         raise InputError(
-            f"precision=float32 is for metric={listing(SINGLE)}; {config.metric} is computed in "
+            f"precision=float32 is for metric={listing(SINGLE_PRECISION)}; {config.metric} is computed in "
             "float64"
         )
     for name in config.figures.names:
-        _one_of("figures.names", name, FIGURES)
+        _one_of("figures.names", name, FIGURE_NAMES)
     data = config.data
     if isinstance(data, Bold5000Data):
         _one_of("data.atlas", data.atlas, ATLASES)

@@ -9,33 +9,13 @@ from typing import Any
 
 from omegaconf import MISSING
 
-__all__ = [
-    "ALIGNMENTS", "ATLASES", "BOOTSTRAPS", "CEILINGS", "DATA_KINDS", "DEFAULTS", "FAMILIES",
-    "FIGURES", "METRICS", "MIN_DRAWS", "POOLED", "PRECISIONS", "ROI_FIELDS", "SECTIONS", "SINGLE",
-    "Bold5000Data", "Config", "DataConfig", "FiguresConfig", "FilesData", "InferenceConfig",
-    "ModelConfig", "SimulatedData", "TrackingConfig", "keys_of", "known_keys",
-]  # fmt: skip
+from rsa_exp.vocabulary import ATLASES, FIGURE_NAMES, METRIC_NAMES, POOLED, PRECISIONS
 
-# Kept here as plain names so that `--help` needs no numerical library; tests hold them equal to
-# the registries they name.
-METRICS = (
-    "corr", "cosine", "spearman", "rho-a", "tau-a", "tau-b", "corr_cov", "cosine_cov", "bures",
-    "bures_metric", "neg_riem_dist",
-)  # fmt: skip
-ALIGNMENTS = ("stem", "exact")
-ATLASES = ("BOLD5000", "vcAtlas", "visfAtlas")
-FIGURES = (
-    "heatmap", "bars", "profiles", "scatter", "radar", "surface", "rdms", "intervals",
-    "comparisons", "best_layers", "permutation",
-)  # fmt: skip
-PRECISIONS = ("float64", "float32")
-SINGLE = ("corr", "cosine", "corr_cov", "cosine_cov")
-POOLED = ("joint", "group")
-BOOTSTRAPS = ("auto", "images", "subjects", "dual", "none")
-CEILINGS = ("auto", "draws", "none")
-FAMILIES = ("run", "sweep")
-MIN_DRAWS = 20
-ROI_FIELDS = ("hemisphere", "region", "level")
+__all__ = [
+    "DATA_KINDS", "DEFAULTS", "SECTIONS", "Bold5000Data", "Config", "DataConfig", "FiguresConfig",
+    "FilesData", "InferenceConfig", "ModelConfig", "SimulatedData", "TrackingConfig", "keys_of",
+    "known_keys",
+]  # fmt: skip
 
 
 def _key(default: Any, explanation: str) -> Any:
@@ -137,7 +117,7 @@ class InferenceConfig:
 class FiguresConfig:
     """What is drawn."""
 
-    names: list[str] = _key([], f"which figures of each run: {', '.join(FIGURES)}")
+    names: list[str] = _key([], f"which figures of each run: {', '.join(FIGURE_NAMES)}")
     sweep: bool = _key(True, "whether a sweep's summary and report have figures")
 
 
@@ -159,7 +139,7 @@ class Config:
     roi: Any = _key("all", "all, a name, a pattern such as 'LH*', or a [list] of these")
     layer: Any = _key("all", "all, a name, a pattern, or a [list] of these")
     images: str = _key("all", "all, a source of data.sources, or a file with one name a line")
-    metric: str = _key("corr", f"how RDMs are compared: {', '.join(METRICS)}")
+    metric: str = _key("corr", f"how RDMs are compared: {', '.join(METRIC_NAMES)}")
     align: str = _key("stem", "image names match without their extension (stem) or whole (exact)")
     precision: str = _key("float64", f"what vectors are kept in: {', '.join(PRECISIONS)}")
     seed: int = _key(0, "the one source of randomness")

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 
 from rsa_exp import files as files
-from rsa_exp.config.schema import ROI_FIELDS
 from rsa_exp.errors import InputError, listing, speakable
 from rsa_exp.figures import FigureText, difference_figure, save
 from rsa_exp.runs.changes import Change, changes, requirement_changes, settings_changes
-from rsa_exp.runs.recorded import KEYS, Recorded, find_one
+from rsa_exp.runs.recorded import Recorded, find_one
 from rsa_exp.stats.metrics.registry import METRICS
+from rsa_exp.vocabulary import CELL_KEYS, INFERENCE_COLUMNS, NUMBER_COLUMNS, ROI_FIELDS
 
 __all__ = ["Cells", "diff"]
 
@@ -26,7 +26,7 @@ MOST_LINES = 20
 _INPUTS = ("input", "images")
 # What else a table may hold, of a record from elsewhere, is not looked at.
 _COLUMNS = (
-    *KEYS, "study", "model", *ROI_FIELDS, "depth", "n_images", "n_pairs", *files.INFERRED, "score",
+    *CELL_KEYS, "study", "model", *ROI_FIELDS, "depth", "n_images", "n_pairs", *INFERENCE_COLUMNS, "score",
 )  # fmt: skip
 # Keys that a run has one value of: where two runs have each their own, the rest is compared.
 _OWN = ("subject", "metric")
@@ -74,7 +74,7 @@ class Cells:
                 )
         a, b = (table[table.columns.intersection(_COLUMNS)] for table in (a, b))
         apart = [key for key in _OWN if a[key].iloc[0] != b[key].iloc[0]]
-        keys = [key for key in KEYS if key not in apart]
+        keys = [key for key in CELL_KEYS if key not in apart]
         order = pd.concat([a[keys], b[keys]]).drop_duplicates()
         merged = a.merge(b, on=keys, how="outer", suffixes=("_a", "_b"), indicator=True)
         merged = order.merge(merged, on=keys, how="left")  # an outer merge sorts by name
@@ -224,12 +224,12 @@ def _others(cells: Cells) -> list[str]:
     """Lines about the other columns that both tables have."""
     lines = []
     for name in [str(column)[:-2] for column in cells.both.columns if str(column).endswith("_a")]:
-        if name in {"score", *KEYS} or f"{name}_b" not in cells.both:
+        if name in {"score", *CELL_KEYS} or f"{name}_b" not in cells.both:
             continue
         unlike = cells.differing(name)
         if unlike.any():
             line = f"  {name}: {int(unlike.sum())} of {len(unlike)}"
-            if name in files.NUMBERS:
+            if name in NUMBER_COLUMNS:
                 change = (cells.both[f"{name}_b"] - cells.both[f"{name}_a"])[unlike].abs()
                 line += f", the most by {change.max():.3g}" if change.notna().any() else ""
             lines.append(line)

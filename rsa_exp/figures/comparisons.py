@@ -33,7 +33,7 @@ from rsa_exp.figures.style import (
     styled,
 )
 from rsa_exp.figures.text import FigureText, line_height, literal, printable, shorten, text_width
-from rsa_exp.significance import ALPHA
+from rsa_exp.vocabulary import ALPHA
 
 MOST_STARS = 12  # layers beyond which a cell holds no more than a dot
 

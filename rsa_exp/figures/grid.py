@@ -9,12 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rsa_exp.figures.text import printable
+from rsa_exp.vocabulary import POOLED
 
 Array = NDArray[np.float64]
 
 _REQUIRED = ("subject", "roi", "layer", "depth", "metric", "model", "score")
 _LEVELS = ("early", "mid", "high")  # of the visual hierarchy, in the order of processing
-_POOLED = ("joint", "group")  # subjects that are made of others: never replications of them
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no one truth value
@@ -205,7 +205,7 @@ def _check(table: pd.DataFrame) -> None:
             f"{layer!r}: pass one row for each"
         )
     subjects = set(table["subject"].astype(str))
-    pooled = sorted(subjects & set(_POOLED))
+    pooled = sorted(subjects & set(POOLED))
     if pooled and len(subjects) > 1:
         raise ValueError(
             f"the table mixes {pooled[0]!r}, a mean over subjects, with subjects "

@@ -24,7 +24,7 @@ from rsa_exp.figures.panels import (
 from rsa_exp.figures.score_scale import ScoreScale, say_empty, say_undefined
 from rsa_exp.figures.style import DOUBLE_COLUMN, SINGLE_COLUMN, mean_colour, styled
 from rsa_exp.figures.text import FigureText, printable
-from rsa_exp.significance import ALPHA
+from rsa_exp.vocabulary import ALPHA
 
 _COLUMNS = ("ci_low", "ci_high", "ci_method", "q", "n_tests", "ceiling_low", "ceiling_high")
 _NARROWEST = 0.9  # inches of a panel

@@ -16,7 +16,7 @@ from rsa_exp.figures.panels import run_grid
 from rsa_exp.figures.score_scale import ScoreScale, say_undefined
 from rsa_exp.figures.style import GREY, INK, LABEL_SIZE, RING, SMALL_SIZE, mean_colour, styled
 from rsa_exp.figures.text import FigureText, fit_width, line_height, text_width, widest, wrap
-from rsa_exp.significance import ALPHA
+from rsa_exp.vocabulary import ALPHA
 
 _WIDTH = 5.0  # inches of the figure
 _HISTOGRAM, _STRIP = 1.25, 0.42  # inches of axes

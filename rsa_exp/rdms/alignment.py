@@ -12,12 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsa_exp.errors import InputError, listing
+from rsa_exp.vocabulary import MIN_IMAGES
 
-__all__ = ["ALIGNMENTS", "MIN_IMAGES", "Alignment", "LabelledFile", "align", "stem"]
+__all__ = ["Alignment", "LabelledFile", "align", "stem"]
 
-ALIGNMENTS = ("stem", "exact")
-# Three images make three pairs, the fewest on which a correlation is not always 1 or -1.
-MIN_IMAGES = 3
 _EXTENSIONS = {
     ".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp",
 }  # fmt: skip

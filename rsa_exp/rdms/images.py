@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsa_exp.errors import InputError, listing, suggestion
-from rsa_exp.rdms.alignment import MIN_IMAGES, stem
+from rsa_exp.rdms.alignment import stem
+from rsa_exp.vocabulary import MIN_IMAGES
 
 __all__ = ["choose_images", "in_source"]
 

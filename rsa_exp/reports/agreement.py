@@ -12,9 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rsa_exp.reports.group import as_grid
-from rsa_exp.reports.variants import POOLED
 from rsa_exp.stats.condensed import FloatArray
 from rsa_exp.stats.metrics.registry import METRICS
+from rsa_exp.vocabulary import POOLED
 
 __all__ = ["agreement_table"]
 

@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING, Any
 from rsa_exp.errors import listing
 from rsa_exp.reports.drawing import MOST_DRAWN
 from rsa_exp.reports.record import SweepRun
-from rsa_exp.reports.variants import POOLED
 from rsa_exp.reports.words import fewer_subjects
+from rsa_exp.vocabulary import FEW_SUBJECTS, POOLED
 
 if TYPE_CHECKING:
     from rsa_exp.reports.summary import Summary
 
 __all__ = ["caveats"]
-
-# Fewer subjects than these are few: their intervals are wide, their tests weak.
-_FEW_SUBJECTS = 6
 
 
 def caveats(summary: Summary) -> list[str]:
@@ -69,7 +66,7 @@ def _subjects(summary: Summary) -> Iterator[str]:
     table = summary.group
     over = table[table["analysis"].isin(["subjects", "group"])]
     most = int(over["n_subjects"].max()) if len(over) else 0
-    if 1 < most < _FEW_SUBJECTS:
+    if 1 < most < FEW_SUBJECTS:
         yield (
             f"{most} subjects leave {_count(most - 1, 'degree')} of freedom: standard errors over "
             "subjects are themselves uncertain, and tests over subjects have little power. What "

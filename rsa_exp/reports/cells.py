@@ -13,9 +13,9 @@ from rsa_exp.errors import listing
 from rsa_exp.reports.group import as_grid
 from rsa_exp.reports.numerals import decimals, number
 from rsa_exp.reports.variants import Variant
-from rsa_exp.significance import ALPHA
 from rsa_exp.stats.condensed import FloatArray
 from rsa_exp.stats.metrics.registry import METRICS
+from rsa_exp.vocabulary import ALPHA
 
 __all__ = ["Cell", "Row", "ScoreTable", "score_tables"]
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from rsa_exp.reports.variants import POOLED, Variant
+from rsa_exp.reports.variants import Variant
 from rsa_exp.stats.condensed import FloatArray
+from rsa_exp.vocabulary import POOLED
 
 __all__ = ["ANALYSES", "CELL", "as_grid", "group_table", "latest", "member_rows"]
 

@@ -8,17 +8,11 @@ import numpy as np
 import pandas as pd
 
 from rsa_exp.analysis.family import correct_over_runs
-from rsa_exp.files import INFERRED
 from rsa_exp.reports.record import SweepRecord, SweepRun
 from rsa_exp.stats.metrics.registry import METRICS
+from rsa_exp.vocabulary import FACT_COLUMNS, INFERENCE_COLUMNS
 
-__all__ = ["FACTS", "run_table", "score_table"]
-
-FACTS = (
-    "study", "subject", "roi", "hemisphere", "region", "level", "model", "layer", "depth",
-    "metric", "score", "n_images", "n_pairs",
-)  # fmt: skip
-"""What a score table says of each cell besides inference."""
+__all__ = ["run_table", "score_table"]
 
 _OVER_SWEEP = {"q": "q_sweep", "n_tests": "n_tests_sweep", "p_fwe": "p_fwe_sweep"}
 
@@ -44,7 +38,13 @@ def score_table(record: SweepRecord, extra: Mapping[str, str]) -> pd.DataFrame:
     tables = [run.scores for run in runs if run.scores is not None]
     if not tables:
         return pd.DataFrame(
-            columns=["run", *extra.values(), *FACTS, *INFERRED, *_OVER_SWEEP.values()]
+            columns=[
+                "run",
+                *extra.values(),
+                *FACT_COLUMNS,
+                *INFERENCE_COLUMNS,
+                *_OVER_SWEEP.values(),
+            ]
         )
     sizes = [len(table) for table in tables]
     joined = pd.concat(tables, ignore_index=True)

@@ -10,11 +10,9 @@ from typing import Any
 
 from rsa_exp.reports.record import SweepRecord, SweepRun
 from rsa_exp.stats.metrics.registry import METRICS, Metric
+from rsa_exp.vocabulary import POOLED
 
-__all__ = ["POOLED", "Variant", "extra_keys", "lacking", "variants_of"]
-
-POOLED = ("group", "joint")
-"""Subjects that are made of others."""
+__all__ = ["Variant", "extra_keys", "lacking", "variants_of"]
 
 # Every variant has these of its own.
 _WITHIN = ("subject", "roi", "layer")

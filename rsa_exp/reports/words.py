@@ -12,9 +12,9 @@ from rsa_exp.errors import listing
 from rsa_exp.reports.group import ANALYSES
 from rsa_exp.reports.numerals import decimals, number, percent
 from rsa_exp.reports.record import SweepRecord
-from rsa_exp.reports.variants import POOLED, Variant, lacking
-from rsa_exp.significance import ALPHA
+from rsa_exp.reports.variants import Variant, lacking
 from rsa_exp.stats.metrics.registry import METRICS
+from rsa_exp.vocabulary import ALPHA, POOLED
 
 __all__ = [
     "ALIGNMENTS", "METRIC_WORDS", "best_layers", "by_level", "enumerated", "fewer_subjects",

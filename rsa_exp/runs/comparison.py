@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rsa_exp import files as output
 from rsa_exp.errors import listing
-from rsa_exp.runs.recorded import KEYS
+from rsa_exp.vocabulary import CELL_KEYS, NUMBER_COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,9 +57,11 @@ class Comparison:
     """
 
     def __init__(self, old: pd.DataFrame, new: pd.DataFrame) -> None:
-        names = [name for name in (*output.NUMBERS, *_COUNTS) if name in old and name in new]
-        old, new = (table[[*KEYS, *names]] for table in (old, new))
-        both = old.merge(new, on=KEYS, how="outer", suffixes=("_old", "_new"), indicator=True)
+        names = [name for name in (*NUMBER_COLUMNS, *_COUNTS) if name in old and name in new]
+        old, new = (table[[*CELL_KEYS, *names]] for table in (old, new))
+        both = old.merge(
+            new, on=list(CELL_KEYS), how="outer", suffixes=("_old", "_new"), indicator=True
+        )
         self.n_cells = len(old)
         self.n_missing = int((both["_merge"] != "both").sum())
         both = both[both["_merge"] == "both"]

@@ -18,6 +18,7 @@ from rsa_exp.errors import UNSPEAKABLE, InputError, listing
 from rsa_exp.runs import manifest as filing
 from rsa_exp.runs.manifest import MAX_BYTES, SweepFiling
 from rsa_exp.runs.record_check import is_complete
+from rsa_exp.vocabulary import CELL_KEYS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,10 +27,7 @@ if TYPE_CHECKING:
     from rsa_exp.tracking.reading import RunRecord
     from rsa_exp.tracking.store import Store
 
-__all__ = ["KEYS", "Recorded", "fetch", "find", "find_one", "sweep_of"]
-
-KEYS = ["subject", "roi", "layer", "metric"]
-"""Columns that tell the cells of a table of scores apart."""
+__all__ = ["Recorded", "fetch", "find", "find_one", "sweep_of"]
 
 TEXTS = (
     "config.yaml", "scores.csv", "subject_scores.csv", "provenance.json", "alignment.json",
@@ -147,9 +145,9 @@ class Recorded:
             scores = output.read_scores(io.StringIO(self.text("scores.csv")))
         except (ValueError, KeyError, OverflowError) as error:
             raise self._damaged("scores.csv") from error
-        if not {*KEYS, "score"} <= set(scores.columns) or scores.empty:
+        if not {*CELL_KEYS, "score"} <= set(scores.columns) or scores.empty:
             raise self._damaged("scores.csv")
-        if any(map(UNSPEAKABLE.search, scores[KEYS].to_numpy().ravel())):
+        if any(map(UNSPEAKABLE.search, scores[list(CELL_KEYS)].to_numpy().ravel())):
             raise self._damaged("scores.csv")
         return scores
 

@@ -18,16 +18,15 @@ from scipy.stats import false_discovery_control
 from scipy.stats import t as student
 
 from rsa_exp.stats.condensed import FloatArray
+from rsa_exp.vocabulary import MIN_DRAWS
 
 __all__ = [
-    "MIN_DRAWS", "Sampling", "Spread", "exceedance", "false_discovery_rate", "jackknife_error",
+    "Sampling", "Spread", "exceedance", "false_discovery_rate", "jackknife_error",
     "t_test",
 ]  # fmt: skip
 
 Kind = Literal["images", "subjects", "dual"]
 
-# Fewer draws than these make no interval.
-MIN_DRAWS = 20
 # rsatoolbox's floor of a variance in its t tests.
 _FLOOR = float(np.finfo(float).eps)
 

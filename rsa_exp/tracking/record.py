@@ -13,7 +13,7 @@ from rsa_exp import files as output
 from rsa_exp.config.compose import from_logged
 from rsa_exp.config.schema import Config, FilesData
 from rsa_exp.runs import manifest as filing
-from rsa_exp.significance import ALPHA
+from rsa_exp.vocabulary import ALPHA
 
 if TYPE_CHECKING:
     import pandas as pd

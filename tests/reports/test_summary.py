@@ -13,12 +13,12 @@ import pytest
 from scipy.stats import kendalltau
 
 from rsa_exp.figures import save
-from rsa_exp.files import INFERRED
 from rsa_exp.reports.record import Picture, SweepRecord, SweepRun
 from rsa_exp.reports.summary import summarise
 from rsa_exp.reports.words import METRIC_WORDS
 from rsa_exp.stats.metrics.registry import METRICS
 from rsa_exp.stats.uncertainty import exceedance, false_discovery_rate
+from rsa_exp.vocabulary import INFERENCE_COLUMNS
 
 ROIS, LAYERS = ("LHV1", "RHV1", "LHIT"), ("a", "b", "c", "d")
 RNG = np.random.default_rng(0)
@@ -35,7 +35,9 @@ def table(scores, subject="1", metric="corr", rois=ROIS, layers=LAYERS, first_de
         row |= {"region": roi[2:], "level": {"V1": "early", "IT": "high"}.get(roi[2:], "")}
         row |= {"model": "net", "layer": layer, "depth": j + first_depth, "metric": metric}
         row |= {"score": scores[i, j], "n_images": 20, "n_pairs": 190}
-        rows.append(row | dict.fromkeys(INFERRED, np.nan) | {"ci_method": "", "n_tests": 0})
+        rows.append(
+            row | dict.fromkeys(INFERENCE_COLUMNS, np.nan) | {"ci_method": "", "n_tests": 0}
+        )
     return pd.DataFrame(rows)
 
 

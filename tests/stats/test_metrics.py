@@ -7,11 +7,11 @@ import pytest
 from rsatoolbox.rdm import compare
 from scipy.spatial.distance import pdist, squareform
 
-from rsa_exp.config.schema import METRICS as NAMES
 from rsa_exp.stats import parallel
 from rsa_exp.stats.metrics import inner_products as linear
 from rsa_exp.stats.metrics.registry import METRICS
 from rsa_exp.stats.metrics.similarity import similarity
+from rsa_exp.vocabulary import METRIC_NAMES as NAMES
 
 # rsatoolbox computes these two by formulas that lose digits (design: 1e-6 and 1e-4 relative).
 RELATIVE = {"bures": 1e-6, "bures_metric": 1e-4, "neg_riem_dist": 1e-6}

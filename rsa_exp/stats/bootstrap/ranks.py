@@ -22,8 +22,8 @@ from rsa_exp.stats.bootstrap.lanes import LANES, load, load_ahead, store
 from rsa_exp.stats.compiled import compiled
 from rsa_exp.stats.condensed import BoolArray, FloatArray, count_pairs
 from rsa_exp.stats.metrics.ranks import Ranks
-from rsa_exp.stats.metrics.similarity import MIN_PAIRS
 from rsa_exp.stats.parallel import in_order
+from rsa_exp.vocabulary import MIN_PAIRS
 
 __all__ = ["Sorted", "prepare_sorted", "weighted_rank_scores"]
 

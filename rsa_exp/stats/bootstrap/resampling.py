@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from rsa_exp.stats.compiled import compiled
 from rsa_exp.stats.condensed import FloatArray, IntArray, Rdm, count_pairs
 from rsa_exp.stats.metrics.registry import Metric
-from rsa_exp.stats.metrics.similarity import MIN_PAIRS
 from rsa_exp.stats.parallel import in_order
+from rsa_exp.vocabulary import MIN_PAIRS
 
 __all__ = ["relabelled_scores", "resampled", "resampled_scores"]
 

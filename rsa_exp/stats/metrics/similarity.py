@@ -20,11 +20,9 @@ from rsa_exp.stats.condensed import (
 from rsa_exp.stats.metrics.registry import METRICS, PRECISIONS, Metric
 from rsa_exp.stats.missing_pairs import union
 from rsa_exp.stats.parallel import in_order
+from rsa_exp.vocabulary import MIN_PAIRS
 
-__all__ = ["MIN_PAIRS", "ModelRDMs", "Similarity", "similarity"]
-
-# Fewer pairs than these carry no correlation: with two, every r is 1 or -1.
-MIN_PAIRS = 3
+__all__ = ["ModelRDMs", "Similarity", "similarity"]
 
 
 @dataclass(frozen=True)

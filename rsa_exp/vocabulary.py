@@ -1,0 +1,73 @@
+"""Names and numbers that several parts of the program share, each said once.
+
+Plain values without imports, so that ``--help`` needs no numerical library; tests hold the names
+equal to the registries that they name.
+"""
+
+__all__ = [
+    "ALIGNMENTS", "ALPHA", "ATLASES", "BOOTSTRAPS", "CEILINGS", "CELL_KEYS", "COUNT_COLUMNS",
+    "FACT_COLUMNS", "FAMILIES", "FEW_IMAGES", "FEW_SUBJECTS", "FIGURE_NAMES", "GROUP",
+    "INFERENCE_COLUMNS", "JOINT", "METRIC_NAMES", "MIN_DRAWS", "MIN_IMAGES", "MIN_PAIRS",
+    "NUMBER_COLUMNS", "POOLED", "PRECISIONS", "ROI_FIELDS", "SINGLE_PRECISION",
+]  # fmt: skip
+
+# Choices of settings.
+METRIC_NAMES = (
+    "corr", "cosine", "spearman", "rho-a", "tau-a", "tau-b", "corr_cov", "cosine_cov", "bures",
+    "bures_metric", "neg_riem_dist",
+)  # fmt: skip
+SINGLE_PRECISION = ("corr", "cosine", "corr_cov", "cosine_cov")
+"""Metrics for which float32 is safe."""
+FIGURE_NAMES = (
+    "heatmap", "bars", "profiles", "scatter", "radar", "surface", "rdms", "intervals",
+    "comparisons", "best_layers", "permutation",
+)  # fmt: skip
+ALIGNMENTS = ("stem", "exact")
+ATLASES = ("BOLD5000", "vcAtlas", "visfAtlas")
+PRECISIONS = ("float64", "float32")
+BOOTSTRAPS = ("auto", "images", "subjects", "dual", "none")
+CEILINGS = ("auto", "draws", "none")
+FAMILIES = ("run", "sweep")
+
+# Subjects that are made of others: never replications of them.
+GROUP = "group"
+"""The mean of all subjects' scores."""
+JOINT = "joint"
+"""The mean RDM of all subjects."""
+POOLED = (GROUP, JOINT)
+
+# Columns of tables of scores.
+ROI_FIELDS = ("hemisphere", "region", "level")
+"""What is known of an ROI besides its name."""
+FACT_COLUMNS = (
+    "study", "subject", "roi", *ROI_FIELDS, "model", "layer", "depth", "metric", "score",
+    "n_images", "n_pairs",
+)  # fmt: skip
+"""What a table of scores says of each cell besides inference."""
+CELL_KEYS = ("subject", "roi", "layer", "metric")
+"""Columns that tell the cells of a table of scores apart."""
+INFERENCE_COLUMNS = (
+    "se", "ci_low", "ci_high", "ci_method", "p_zero", "p_perm", "p_fwe", "p_ceiling", "q",
+    "n_tests", "ceiling_low", "ceiling_high", "se_jackknife", "score_perm",
+)  # fmt: skip
+"""What inference adds to a table of scores; empty where it was not asked for or is undefined."""
+COUNT_COLUMNS = ("depth", "n_images", "n_pairs", "n_tests")
+"""Columns that hold whole numbers."""
+NUMBER_COLUMNS = (
+    "score", *(name for name in INFERENCE_COLUMNS if name not in {"ci_method", "n_tests"}),
+)  # fmt: skip
+"""Columns that a run computes; floats."""
+
+# Limits of what can be said.
+ALPHA = 0.05
+"""Below this a false discovery rate (q) or a family-wise p value is called significant."""
+MIN_DRAWS = 20
+"""Fewer bootstrap draws than these make no interval."""
+MIN_IMAGES = 3
+"""Three images make three pairs, the fewest on which a correlation is not always 1 or -1."""
+MIN_PAIRS = 3
+"""Fewer pairs than these carry no correlation: with two, every r is 1 or -1."""
+FEW_SUBJECTS = 6
+"""With fewer subjects than these, intervals are wide and tests over subjects have little power."""
+FEW_IMAGES = 20
+"""With fewer images than these, draws of images say little, and many are undefined."""
