@@ -191,3 +191,17 @@ def test_sizes_must_fit() -> None:
         similarity(np.ones((1, 10)), np.ones((1, 10)), "spearman", "float32")
     with pytest.raises(ValueError, match="at most 200 images"):
         similarity(np.ones((1, 20301)), np.ones((1, 20301)), "neg_riem_dist")
+
+
+def test_what_is_best_is_one_rule() -> None:
+    nan = np.nan
+    assert METRICS["corr"].best([nan, 0.1, 0.3, 0.3 + 1e-13]) == 2  # the first of equals
+    assert METRICS["bures_metric"].best([nan, 0.3, 0.1, 0.1 - 1e-13]) == 2
+    assert METRICS["corr"].best([nan, nan]) is None
+    assert METRICS["corr"].best([]) is None
+    marked = METRICS["corr"].is_best([[0.1, 0.3], [0.3, nan], [nan, nan]])
+    assert marked.tolist() == [[False, True], [True, False], [False, False]]
+    assert METRICS["corr"].is_best([[0.1, 0.3], [0.3, nan]], axis=0).tolist() == [
+        [False, True],
+        [True, False],
+    ]

@@ -22,14 +22,43 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rsa_exp.stats.condensed import FloatArray, Rdm
+from rsa_exp.stats.condensed import BoolArray, FloatArray, Rdm
 from rsa_exp.stats.metrics import inner_products as linear
 from rsa_exp.stats.metrics import matrices as matrix
 from rsa_exp.stats.metrics import ranks
 
-__all__ = ["METRICS", "PRECISIONS", "Metric"]
+__all__ = ["METRICS", "PRECISIONS", "Metric", "is_best"]
+
+# Scores that differ by less are equal.
+_EQUAL = 1e-12
 
 PRECISIONS: dict[str, type] = {"float64": np.float64, "float32": np.float32}
+
+
+def is_best(scores: ArrayLike, *, greater_is_better: bool = True, axis: int = -1) -> BoolArray:
+    """Mark the best scores along an axis: the one rule for which score is best, and for ties.
+
+    Scores that differ by less than 1e-12 are equal, as they may have been summed in another order.
+    Where one of several equals has to be named, it is the first.
+
+    Parameters
+    ----------
+    scores : array_like
+        NaN is undefined, and never best.
+    greater_is_better : bool
+        False for a distance.
+    axis : int
+        Along which scores compete.
+
+    Returns
+    -------
+    ndarray of bool
+        Of the shape of `scores`: True for the best and all that equal it.
+    """
+    values = np.asarray(scores, dtype=float)
+    merit = np.where(np.isnan(values), -np.inf, values if greater_is_better else -values)
+    best = merit.max(axis=axis, keepdims=True, initial=-np.inf)
+    return np.asarray((merit >= best - _EQUAL) & ~np.isnan(values))
 
 
 @dataclass(frozen=True)
@@ -91,10 +120,14 @@ class Metric:
         """What makes greater mean better: -1 for a distance, else 1."""
         return 1.0 if self.greater_is_better else -1.0
 
+    def is_best(self, scores: ArrayLike, axis: int = -1) -> BoolArray:
+        """Mark the best scores along an axis, as `is_best` does."""
+        return is_best(scores, greater_is_better=self.greater_is_better, axis=axis)
+
     def best(self, scores: ArrayLike) -> int | None:
-        """Position of the best score, the first of equals; None where none is defined."""
-        merit = self.sign * np.asarray(scores, dtype=float)
-        return None if np.isnan(merit).all() else int(np.nanargmax(merit))
+        """Position of the best of several scores, the first of equals; None if none is defined."""
+        marked = self.is_best(scores)
+        return int(marked.argmax()) if marked.any() else None
 
     @property
     def has_unit(self) -> bool:
