@@ -17,12 +17,12 @@ from rsa_exp import interrupts
 from rsa_exp.analysis.cost import announce_cost
 from rsa_exp.errors import listing
 from rsa_exp.rdms.study import Study
-from rsa_exp.stats.bootstrap.engines import Resampler, Weigher, is_weighable, weigher
-from rsa_exp.stats.bootstrap.inner_products import Pool, Weighted
+from rsa_exp.stats.bootstrap.engines import DrawScorer, ResamplingScorer, can_weight, make_scorer
+from rsa_exp.stats.bootstrap.inner_products import DrawScores, Pool
 from rsa_exp.stats.condensed import FloatArray, Rdm, count_pairs
 from rsa_exp.stats.draws import bootstrap_counts, halves
 from rsa_exp.stats.metrics.registry import METRICS, Metric
-from rsa_exp.stats.noise_ceiling import drawn_rank_ceilings, pooled_ceilings, rank_ceilings
+from rsa_exp.stats.noise_ceiling import bootstrap_rank_ceilings, pooled_ceilings, rank_ceilings
 from rsa_exp.stats.parallel import in_order, one_blas_thread
 from rsa_exp.stats.uncertainty import Kind, Sampling, jackknife_error
 from rsa_exp.vocabulary import MIN_PAIRS
@@ -182,7 +182,7 @@ class _Drawing:
         self.study, self.plan, self.rois, self.layers = study, plan, rois, layers
         self.metric, self.full = metric, scores
         self.models = self._read_models()
-        self.weighable = is_weighable(metric, self.models)
+        self.weighable = can_weight(metric, self.models)
         self.announced: set[str] = set()
         self.drawn = self._nothing_yet()
         self.splits = halves(plan.seed, study.n_images, self.drawn.halves.shape[3])
@@ -239,7 +239,7 @@ class _Drawing:
     def run(self) -> Drawn:
         n_brain = len(self.plan.members) + len(self.plan.peers)
         arguments = self.metric, self.models, self.drawn.image_counts, self.splits
-        engine = weigher(*arguments, n_brain, interrupts.checkpoint)
+        engine = make_scorer(*arguments, n_brain, interrupts.checkpoint)
         self.models = []  # kept by the engine in the form that it needs
         # An ROI at a time, where ROIs share no more work than that of the model's RDMs.
         step = 1
@@ -275,16 +275,16 @@ class _Drawing:
             )
         return [rdm for place, rdm in enumerate(rdms) if place not in flat]
 
-    def _weigh(self, engine: Weigher, rdms: Mapping[str, list[Rdm]]) -> dict[str, Weighted]:
+    def _weigh(self, engine: DrawScorer, rdms: Mapping[str, list[Rdm]]) -> dict[str, DrawScores]:
         """Score ROIs under all draws of images; those that cannot be weighed are resampled."""
         n_column = self.drawn.image_counts.shape[1] + self.splits.shape[1]
         n_member = len(self.plan.members)
         found = {
-            roi: Weighted(np.full((n_member, len(self.layers), n_column), np.nan)) for roi in rdms
+            roi: DrawScores(np.full((n_member, len(self.layers), n_column), np.nan)) for roi in rdms
         }
-        gappy = [roi for roi in rdms if not is_weighable(self.metric, rdms[roi][:n_member])]
+        gappy = [roi for roi in rdms if not can_weight(self.metric, rdms[roi][:n_member])]
         fine = [roi for roi in rdms if roi not in gappy]
-        if isinstance(engine, Resampler):
+        if isinstance(engine, ResamplingScorer):
             gappy, fine = list(rdms), []
         if gappy and not self.plan.resampling:
             if self.weighable:
@@ -295,23 +295,25 @@ class _Drawing:
             gappy = []
         if fine:
             chosen = [self._weighed(rdms[roi]) for roi in fine]
-            found |= zip(fine, engine.weigh(chosen), strict=True)
+            found |= zip(fine, engine.score(chosen), strict=True)
         if gappy and n_column:
-            if not isinstance(engine, Resampler):  # the models were overwritten
+            if not isinstance(engine, ResamplingScorer):  # the models were overwritten
                 models, counts = self._read_models(), self.drawn.image_counts
-                engine = Resampler(self.metric, models, counts, self.splits, interrupts.checkpoint)
+                engine = ResamplingScorer(
+                    self.metric, models, counts, self.splits, interrupts.checkpoint
+                )
             chosen = [rdms[roi][:n_member] for roi in gappy]
             self._announce(
                 f"{self.metric.name} is computed anew in {n_column} draws of images",
-                partial(engine.weigh_once, chosen),
+                partial(engine.score_one_draw, chosen),
                 n_column * len(self.rois) / len(gappy),
             )
-            found |= zip(gappy, engine.weigh(chosen), strict=True)
+            found |= zip(gappy, engine.score(chosen), strict=True)
         return found
 
     def _weighed(self, rdms: list[Rdm]) -> list[Rdm]:
         """RDMs to weigh: for inner products the peers' too, which give the noise ceiling."""
-        if self.metric.bootstrap == "weights" and is_weighable(self.metric, rdms):
+        if self.metric.bootstrap == "weights" and can_weight(self.metric, rdms):
             return rdms
         return rdms[: len(self.plan.members)]
 
@@ -321,7 +323,7 @@ class _Drawing:
         if plan.ceiling == "none":
             return None
         if metric.bootstrap == "weights":
-            weighed = self.weighable and is_weighable(metric, rdms)
+            weighed = self.weighable and can_weight(metric, rdms)
             return None if weighed else _Ceilings(pooled_ceilings(rdms, metric), [])
         full = rank_ceilings(rdms, metric)
         if plan.ceiling != "draws" or not ways or len(rdms) < 2:
@@ -331,10 +333,10 @@ class _Drawing:
         image, time = (None if counts is None else counts[:, :1] for counts in (images, times))
         self._announce(
             f"noise ceilings of {metric.name} are ranked anew in {plan.n_boot} draws",
-            partial(drawn_rank_ceilings, rdms, metric, image, time),
+            partial(bootstrap_rank_ceilings, rdms, metric, image, time),
             plan.n_boot * len(self.rois),
         )
-        drawn = drawn_rank_ceilings(rdms, metric, images, times, interrupts.checkpoint)
+        drawn = bootstrap_rank_ceilings(rdms, metric, images, times, interrupts.checkpoint)
         return _Ceilings(full, list(drawn))
 
     def _announce(self, what: str, once: Callable[[], object], times: float) -> None:
@@ -356,7 +358,7 @@ class _Drawing:
     def _ways(self) -> tuple[str, ...]:
         return self.drawn.sampling.ways if self.drawn.sampling else ()
 
-    def _take(self, place: int, weighted: Weighted, ceilings: _Ceilings | None) -> None:
+    def _take(self, place: int, weighted: DrawScores, ceilings: _Ceilings | None) -> None:
         """Enter what was found for an ROI."""
         drawn, n_member = self.drawn, len(self.plan.members)
         scores = weighted.scores[:n_member].copy()

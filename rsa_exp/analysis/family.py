@@ -11,7 +11,7 @@ import pandas as pd
 from rsa_exp.analysis.tables import tested
 from rsa_exp.stats.condensed import FloatArray
 from rsa_exp.stats.metrics.registry import METRICS
-from rsa_exp.stats.uncertainty import exceedance, false_discovery_rate
+from rsa_exp.stats.uncertainty import false_discovery_rate, permutation_p_value
 
 __all__ = ["correct_over_runs", "read_null"]
 
@@ -46,7 +46,9 @@ def correct_over_runs(
     joined["q"], joined["n_tests"] = false_discovery_rate(p_values)
     for name, null in _extremes(tables, nulls).items():
         rows = joined["metric"] == name
-        p = exceedance(METRICS[name].sign * joined.loc[rows, "score_perm"].to_numpy(), null)
+        p = permutation_p_value(
+            METRICS[name].sign * joined.loc[rows, "score_perm"].to_numpy(), null
+        )
         joined.loc[rows, "p_fwe"] = np.where(joined.loc[rows, "p_perm"].notna(), p, np.nan)
     return joined
 

@@ -13,13 +13,13 @@ from rsa_exp import interrupts
 from rsa_exp.analysis.cost import announce_cost
 from rsa_exp.rdms.study import Study
 from rsa_exp.stats.bootstrap.pair_sums import working_type
-from rsa_exp.stats.bootstrap.resampling import relabelled_scores, resampled
+from rsa_exp.stats.bootstrap.resampling import permuted_scores, resample
 from rsa_exp.stats.condensed import FloatArray, IntArray, Rdm, complete_images, count_pairs
-from rsa_exp.stats.draws import relabellings
+from rsa_exp.stats.draws import permutations
 from rsa_exp.stats.metrics.registry import METRICS, Metric
 from rsa_exp.stats.missing_pairs import union
 from rsa_exp.stats.parallel import in_order
-from rsa_exp.stats.permutation import RelabelledModels
+from rsa_exp.stats.permutation import PermutedModels
 from rsa_exp.vocabulary import MIN_PAIRS
 
 __all__ = ["Relabelled", "relabel_study"]
@@ -92,7 +92,7 @@ def relabel_study(
     if not complete:
         each = in_order(lambda task: read(task).missing, tasks)
         images = _images_of_all([*(model.missing for model in models), *each], study.n_images)
-    orders = relabellings(seed, len(images), n_perm)
+    orders = permutations(seed, len(images), n_perm)
     # The first "relabelling" leaves every label where it is.
     orders = np.concatenate([np.arange(len(images))[None], orders])
     shape = (len(rois), len(layers), len(orders))
@@ -137,14 +137,14 @@ def _images_of_all(missing: Sequence[IntArray], n_images: int) -> IntArray:
 
 def _of(rdm: Rdm, images: IntArray) -> Rdm:
     """RDM of some of the images; itself if that is all of them."""
-    return rdm if len(images) == rdm.n_cond else Rdm.of(resampled(rdm, images))
+    return rdm if len(images) == rdm.n_cond else Rdm.of(resample(rdm, images))
 
 
 def _comparer(metric: Metric, models: Sequence[Rdm], orders: IntArray) -> Compare:
     """Return what scores brain RDMs, which it reads, against all relabelled layers."""
     if not metric.has_unit:
         return partial(_compare_anew, metric, models, orders)
-    return RelabelledModels(metric, models, orders).scores
+    return PermutedModels(metric, models, orders).score
 
 
 def _compare_anew(
@@ -158,7 +158,7 @@ def _compare_anew(
     rdms = [read() for read in brains]
     announce_cost(
         f"{metric.name} is computed anew after {len(orders)} relabellings",
-        partial(relabelled_scores, rdms, models, metric, orders[:1]),
+        partial(permuted_scores, rdms, models, metric, orders[:1]),
         len(orders),
     )
-    return relabelled_scores(rdms, models, metric, orders, lambda: tick(1))
+    return permuted_scores(rdms, models, metric, orders, lambda: tick(1))

@@ -12,7 +12,7 @@ from rsa_exp.analysis.bootstrap import Drawn
 from rsa_exp.analysis.permutation import Relabelled
 from rsa_exp.stats.condensed import FloatArray
 from rsa_exp.stats.metrics.registry import Metric
-from rsa_exp.stats.uncertainty import Sampling, exceedance, false_discovery_rate, t_test
+from rsa_exp.stats.uncertainty import Sampling, false_discovery_rate, permutation_p_value, t_test
 from rsa_exp.vocabulary import INFERENCE_COLUMNS
 
 __all__ = [
@@ -66,9 +66,9 @@ def score_table(
     if relabelled is not None:
         observed, null = metric.sign * relabelled.observed, metric.sign * relabelled.scores
         _enter(table, "score_perm", relabelled.observed)
-        _enter(table, "p_perm", exceedance(observed, null))
+        _enter(table, "p_perm", permutation_p_value(observed, null))
         largest = metric.sign * extreme_scores(relabelled, metric)
-        _enter(table, "p_fwe", exceedance(observed, largest))
+        _enter(table, "p_fwe", permutation_p_value(observed, largest))
     table["q"], table["n_tests"] = false_discovery_rate(tested(table))
     return table
 

@@ -49,7 +49,7 @@ class Rdm:
     values : ndarray of shape (n_pairs,)
         Dissimilarities; NaN marks a missing pair.
     missing : ndarray of int, shape (n_missing,)
-        Places of the missing pairs, ascending.
+        Indices of the missing pairs, ascending.
     n_cond : int
         Images.
     """
@@ -62,8 +62,8 @@ class Rdm:
     def of(cls, values: FloatArray) -> Rdm:
         """Find the missing pairs of a condensed vector, which is kept, not copied."""
         # A sum is NaN if any entry is: one pass without a mask for the usual, complete RDM.
-        gaps = np.isnan(values).nonzero()[0] if np.isnan(values.sum()) else np.empty(0, np.int64)
-        return cls(values, gaps, n_cond_of(len(values)))
+        missing = np.isnan(values).nonzero()[0] if np.isnan(values.sum()) else np.empty(0, np.int64)
+        return cls(values, missing, n_cond_of(len(values)))
 
     @property
     def varies(self) -> bool:
@@ -108,7 +108,7 @@ def image_sums(values: FloatArray, n_cond: int) -> FloatArray:
 
 
 def pair_images(pairs: IntArray, n_cond: int) -> tuple[IntArray, IntArray]:
-    """Return the two images (i < j) of each pair, given by its place in the condensed vector."""
+    """Return the two images (i < j) of each pair, given by its index in the condensed vector."""
     starts = np.arange(n_cond - 1, dtype=np.int64)
     starts = starts * (2 * n_cond - starts - 1) // 2
     first = np.searchsorted(starts, pairs, side="right") - 1
@@ -129,7 +129,7 @@ def complete_images(missing: IntArray, n_cond: int) -> BoolArray:
     Parameters
     ----------
     missing : ndarray of int, shape (n_missing,)
-        Places of missing pairs.
+        Indices of missing pairs.
     n_cond : int
         Images.
 

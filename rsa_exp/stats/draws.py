@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from rsa_exp.stats.condensed import IntArray
 
-__all__ = ["bootstrap_counts", "halves", "relabellings"]
+__all__ = ["bootstrap_counts", "halves", "permutations"]
 
 Counts = NDArray[np.uint8]
 
-_PURPOSES = ("images", "subjects", "halves", "relabelling")
+_PURPOSES = ("images", "subjects", "halves", "permutation")
 
 
 def _generator(seed: int, purpose: str, size: int) -> np.random.Generator:
@@ -64,7 +64,7 @@ def halves(seed: int, size: int, n_split: int) -> Counts:
     return np.concatenate([first, 1 - first], axis=1)
 
 
-def relabellings(seed: int, size: int, n_draw: int) -> IntArray:
+def permutations(seed: int, size: int, n_draw: int) -> IntArray:
     """Permutations of the images.
 
     Returns
@@ -72,7 +72,7 @@ def relabellings(seed: int, size: int, n_draw: int) -> IntArray:
     ndarray of int, shape (n_draw, size)
         Each row the images in another order.
     """
-    rng = _generator(seed, "relabelling", size)
+    rng = _generator(seed, "permutation", size)
     return np.array([rng.permutation(size) for _ in range(n_draw)], dtype=np.int64).reshape(
         n_draw, size
     )

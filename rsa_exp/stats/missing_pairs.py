@@ -1,4 +1,4 @@
-"""Missing pairs: which are common to two RDMs, and the graph of images that the others span."""
+"""Missing pairs: those that either of two RDMs lacks, and the graph of images without them."""
 
 from __future__ import annotations
 
@@ -9,34 +9,36 @@ import numpy as np
 
 from rsa_exp.stats.condensed import FloatArray, IntArray, count_pairs, pair_images
 
-__all__ = ["Pairs", "by_gaps", "union"]
+__all__ = ["PresentPairs", "group_by_missing", "union"]
 
 # Conjugate gradients end when the residual is this small beside the right-hand side.
 _RESIDUAL = 1e-15
 
 
-class WithGaps(Protocol):
-    """A prepared RDM, as far as its gaps go."""
+class HasMissingPairs(Protocol):
+    """A prepared RDM: all that is needed here is which of its pairs are missing."""
 
     @property
     def missing(self) -> IntArray:
-        """Places of missing pairs, ascending."""
+        """Indices of missing pairs, ascending."""
 
 
 def union(left: IntArray, right: IntArray) -> IntArray:
-    """Places that are missing in either of two RDMs, ascending."""
+    """Return the indices of the pairs that are missing in either of two RDMs, ascending."""
     if not len(left) or left is right:
         return right
     return left if not len(right) else np.union1d(left, right)
 
 
-def by_gaps(brain: WithGaps, models: Sequence[WithGaps]) -> Iterator[tuple[IntArray, list[int]]]:
-    """Group models by what is missing in them or in the brain RDM.
+def group_by_missing(
+    brain: HasMissingPairs, models: Sequence[HasMissingPairs]
+) -> Iterator[tuple[IntArray, list[int]]]:
+    """Group models by the pairs that are missing in them or in the brain RDM.
 
     Yields
     ------
-    gaps : ndarray of int
-        Places of the pairs to leave out.
+    missing : ndarray of int
+        Indices of the pairs to leave out.
     members : list of int
         Which of `models` share them.
     """
@@ -47,13 +49,13 @@ def by_gaps(brain: WithGaps, models: Sequence[WithGaps]) -> Iterator[tuple[IntAr
         yield union(brain.missing, models[members[0]].missing), members
 
 
-class Pairs:
+class PresentPairs:
     """The pairs that are left, as a graph on the images.
 
     Parameters
     ----------
-    gaps : ndarray of int
-        Places of the pairs that are left out, ascending.
+    missing : ndarray of int
+        Indices of the pairs that are left out, ascending.
     n_cond : int
         Images.
 
@@ -65,23 +67,23 @@ class Pairs:
         Pairs that each image is left with.
     """
 
-    def __init__(self, gaps: IntArray, n_cond: int) -> None:
-        self.gaps = gaps
+    def __init__(self, missing: IntArray, n_cond: int) -> None:
+        self.missing = missing
         self.n_cond = n_cond
-        self.n_pairs = count_pairs(n_cond) - len(gaps)
-        self._first, self._second = pair_images(gaps, n_cond)
-        self.degrees = n_cond - 1 - self.image_sums(np.ones(len(gaps)))
+        self.n_pairs = count_pairs(n_cond) - len(missing)
+        self._first, self._second = pair_images(missing, n_cond)
+        self.degrees = n_cond - 1 - self.image_sums(np.ones(len(missing)))
 
     def image_sums(self, values: FloatArray) -> FloatArray:
-        """Sum, for each image, of values given at the gaps."""
+        """Sum, for each image, of values given for the missing pairs."""
         return self._gather(values, values)
 
     def solve(self, right: FloatArray) -> FloatArray:
         """Solve ``(2 I + M'M) x = right``, M the incidence matrix of the pairs that are left.
 
-        ``2 I + M'M = diag(1 + degrees) + 11' - G`` with G the graph of the gaps. Without gaps
-        Sherman-Morrison inverts it; with gaps that inverse is the preconditioner of conjugate
-        gradients, which need few steps, each as cheap as the gaps are few.
+        ``2 I + M'M = diag(1 + degrees) + 11' - G`` with G the graph of the missing pairs. If none
+        are missing, Sherman-Morrison inverts it; otherwise that inverse is the preconditioner of
+        conjugate gradients, which need few steps, each as cheap as missing pairs are few.
 
         Parameters
         ----------
@@ -97,7 +99,7 @@ class Pairs:
             return np.asarray(scaled - inverse * (scaled.sum() / scale))
 
         solution = precondition(right)
-        if not len(self.gaps):
+        if not len(self.missing):
             return solution
 
         def apply(vector: FloatArray) -> FloatArray:
@@ -121,7 +123,7 @@ class Pairs:
         return solution
 
     def image_sums_across(self, vector: FloatArray) -> FloatArray:
-        """Sum, for each image, of a vector's entries at the images it has a gap with."""
+        """Sum, for each image, of a vector's entries at the images it lacks the pair with."""
         return self._gather(vector[self._second], vector[self._first])
 
     def _gather(self, to_first: FloatArray, to_second: FloatArray) -> FloatArray:

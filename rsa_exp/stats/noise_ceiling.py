@@ -13,22 +13,22 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
-from rsa_exp.stats.bootstrap.resampling import resampled
+from rsa_exp.stats.bootstrap.resampling import resample
 from rsa_exp.stats.condensed import FloatArray, IntArray, Rdm
 from rsa_exp.stats.metrics.ranks import Ranks, prepare_ranks
 from rsa_exp.stats.metrics.registry import Metric
 from rsa_exp.stats.missing_pairs import union
 from rsa_exp.stats.parallel import in_order
 
-__all__ = ["drawn_rank_ceilings", "pooled_ceilings", "rank_ceilings"]
+__all__ = ["bootstrap_rank_ceilings", "pooled_ceilings", "rank_ceilings"]
 
 Counts = NDArray[np.uint8]
 
 
 def _common_ranks(rdms: Sequence[Rdm]) -> list[Ranks]:
     """Ranks over the pairs that all of several RDMs have."""
-    gaps = reduce(union, (rdm.missing for rdm in rdms))
-    return [prepare_ranks(Rdm(rdm.values, gaps, rdm.n_cond)) for rdm in rdms]
+    missing = reduce(union, (rdm.missing for rdm in rdms))
+    return [prepare_ranks(Rdm(rdm.values, missing, rdm.n_cond)) for rdm in rdms]
 
 
 def _ceilings(ranks: Sequence[Ranks], metric: Metric, counts: Counts) -> FloatArray:
@@ -37,17 +37,17 @@ def _ceilings(ranks: Sequence[Ranks], metric: Metric, counts: Counts) -> FloatAr
     drawn: list[int] = np.flatnonzero(counts).tolist()
     if len(drawn) < 2:
         return result
-    gaps, n_cond = ranks[0].missing, ranks[0].n_cond
+    missing, n_cond = ranks[0].missing, ranks[0].n_cond
     # Integers: exact in any order.
     total = np.zeros(len(ranks[0].codes), dtype=np.int64)
     for subject in drawn:
         total += ranks[subject].codes.astype(np.int64) * int(counts[subject])
 
     def against(pool: IntArray, subject: int) -> float:
-        pooled = prepare_ranks(Rdm(pool.astype(np.float64), gaps, n_cond))
+        pooled = prepare_ranks(Rdm(pool.astype(np.float64), missing, n_cond))
         return float(metric.compare(ranks[subject], [pooled])[0])
 
-    everyone = prepare_ranks(Rdm(total.astype(np.float64), gaps, n_cond))
+    everyone = prepare_ranks(Rdm(total.astype(np.float64), missing, n_cond))
     for subject in drawn:
         others = total - ranks[subject].codes.astype(np.int64) * int(counts[subject])
         result[0, subject] = against(others, subject)
@@ -73,20 +73,20 @@ def pooled_ceilings(rdms: Sequence[Rdm], metric: Metric) -> FloatArray:
     ndarray of shape (2, n_subject)
         NaN with one subject.
     """
-    gaps, n_cond = reduce(union, (rdm.missing for rdm in rdms)), rdms[0].n_cond
+    missing, n_cond = reduce(union, (rdm.missing for rdm in rdms)), rdms[0].n_cond
     result = np.full((2, len(rdms)), np.nan)
     if len(rdms) < 2:
         return result
     scaled = []
     for rdm in rdms:
         values = rdm.values.copy()
-        values[gaps] = np.nan
+        values[missing] = np.nan
         values -= np.nanmean(values) if metric.centred else 0.0
         scaled.append(values / np.sqrt(np.nanmean(values**2)))
     total = np.sum(scaled, axis=0)
 
     def prepare(values: FloatArray) -> object:
-        return metric.prepare(Rdm(values.copy(), gaps, n_cond), np.float64)
+        return metric.prepare(Rdm(values.copy(), missing, n_cond), np.float64)
 
     everyone = prepare(total)
     for subject, values in enumerate(scaled):
@@ -113,12 +113,12 @@ def rank_ceilings(rdms: Sequence[Rdm], metric: Metric) -> FloatArray:
     return _ceilings(_common_ranks(rdms), metric, np.ones(len(rdms), dtype=np.uint8))
 
 
-def drawn_rank_ceilings(
+def bootstrap_rank_ceilings(
     rdms: Sequence[Rdm],
     metric: Metric,
     images: Counts | None,
     subjects: Counts | None,
-    tick: Callable[[], object] | None = None,
+    checkpoint: Callable[[], object] | None = None,
 ) -> FloatArray:
     """Noise ceilings in each bootstrap draw: of both, of subjects alone, and of images alone.
 
@@ -134,7 +134,7 @@ def drawn_rank_ceilings(
         How often each image is drawn; None draws subjects alone.
     subjects : ndarray of uint8, shape (n_subject, n_draw), or None
         How often each subject is drawn; None draws images alone.
-    tick : callable, optional
+    checkpoint : callable, optional
         Called in the calling thread after each draw; may raise to stop.
 
     Returns
@@ -152,7 +152,7 @@ def drawn_rank_ceilings(
         if images is None:
             return np.stack(of_subjects)
         order = np.repeat(np.arange(len(images)), images[:, draw])
-        drawn = _common_ranks([Rdm.of(resampled(rdm, order)) for rdm in rdms])
+        drawn = _common_ranks([Rdm.of(resample(rdm, order)) for rdm in rdms])
         of_images = _ceilings(drawn, metric, once)
         both = [] if subjects is None else [_ceilings(drawn, metric, times)]
         return np.stack([*both, *of_subjects, of_images])
@@ -161,6 +161,6 @@ def drawn_rank_ceilings(
     found = []
     for ceilings in in_order(work, range(counts[0].shape[1])):
         found.append(ceilings)
-        if tick is not None:
-            tick()
+        if checkpoint is not None:
+            checkpoint()
     return np.stack(found, axis=-1)

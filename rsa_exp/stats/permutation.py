@@ -1,8 +1,8 @@
-"""Scores after relabelling the images of the model: the null distribution of a permutation test.
+"""Scores after permuting the images of the model: the null distribution of a permutation test.
 
-Rows and columns are permuted together, never single pairs (Kriegeskorte et al. 2008). Each
-relabelled layer is formed once, a few thousand pairs at a time, and meets all brain RDMs while it
-is in the cache.
+Rows and columns are permuted together, never single pairs (Kriegeskorte, Mur & Bandettini 2008,
+Front. Syst. Neurosci. 2:4). Each permuted layer is formed once, a few thousand pairs at a time, and
+compared with all brain RDMs while it is in the cache.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from rsa_exp.stats.condensed import FloatArray, IntArray, Rdm, count_pairs
 from rsa_exp.stats.metrics.inner_products import Vector
 from rsa_exp.stats.metrics.ranks import Ranks
 from rsa_exp.stats.metrics.registry import Metric
-from rsa_exp.stats.missing_pairs import Pairs
+from rsa_exp.stats.missing_pairs import PresentPairs
 from rsa_exp.stats.parallel import in_order
 
-__all__ = ["RelabelledModels"]
+__all__ = ["PermutedModels"]
 
-# Relabellings formed together, and pairs of each: what is formed stays in the cache.
+# Permutations formed together, and pairs of each: so many stay in the cache.
 _TOGETHER = 16
 _PAIRS = 8192
 
@@ -58,7 +58,7 @@ def _unit_vector(vector: Vector) -> _Unit:
     solved = None
     if vector.sums is not None:
         none: IntArray = np.empty(0, dtype=np.int64)
-        solved = Pairs(none, vector.n_cond).solve(vector.sums)
+        solved = PresentPairs(none, vector.n_cond).solve(vector.sums)
         norm -= float(vector.sums @ solved)
     scale = sqrt(n_pairs / norm) if norm > 0 else np.nan
     values: NDArray[Any] = (vector.values * scale).astype(working_type(vector.n_cond), copy=False)
@@ -86,11 +86,12 @@ def _unit_of(metric: Metric, rdm: Rdm) -> _Unit:
 
 
 @compiled
-def _wind(values: NDArray[Any], n_cond: int, out: NDArray[Any]) -> None:
+def _circular_rows(values: NDArray[Any], n_cond: int, out: NDArray[Any]) -> None:
     """Lay a condensed RDM out as n_cond rows: of image i its pairs with the next n_cond // 2.
 
-    Images follow one another in a circle. Rows of one length use a relabelled square's rows, which
-    are read in random order, evenly; rows of the upper triangle would use most of them hardly.
+    Images follow one another in a circle, so that all rows have the same length. The rows of a
+    permuted square are read in random order; rows of this length use each of them evenly, where
+    rows of the upper triangle would use most of them hardly.
     """
     half = n_cond // 2
     for i in range(n_cond):
@@ -103,12 +104,12 @@ def _wind(values: NDArray[Any], n_cond: int, out: NDArray[Any]) -> None:
 
 
 @compiled
-def _relabel(
+def _permute(
     squares: NDArray[Any], orders: NDArray[np.uint32], start: int, stop: int, out: NDArray[Any]
 ) -> None:
-    """Form rows `start` to `stop` of relabelled RDMs, laid out as by `_wind` and end to end.
+    """Form rows `start` to `stop` of permuted RDMs, laid out as by `_circular_rows`, one after another.
 
-    `orders` go on from their beginning again, by half their length.
+    Each of `orders` is a permutation followed by its own first half.
     """
     n_model, n_cond, _ = squares.shape
     half = n_cond // 2
@@ -116,17 +117,17 @@ def _relabel(
     for m in range(n_model):
         for q in range(n_order):
             row = out[m * n_order + q]
-            place = 0
+            index = 0
             for i in range(start, stop):
                 source = squares[m, orders[q, i]]
                 neighbours = orders[q, i + 1 : i + 1 + half]
                 for k in range(half):
-                    row[place + k] = source[neighbours[k]]
-                place += half
+                    row[index + k] = source[neighbours[k]]
+                index += half
 
 
-class RelabelledModels:
-    """A model's layers, to be relabelled and compared with brain RDMs.
+class PermutedModels:
+    """A model's layers, to be permuted and compared with brain RDMs.
 
     Held in memory: each layer as a square, n_cond² entries of 8 bytes (4 from 2000 images on).
 
@@ -153,17 +154,20 @@ class RelabelledModels:
         for square, unit in zip(self._squares, units, strict=True):
             square[:] = squareform(unit.values, checks=False)
 
-    def scores(
-        self, brains: Sequence[Callable[[], Rdm]], tick: Callable[[int], object] | None = None
+    def score(
+        self,
+        brains: Sequence[Callable[[], Rdm]],
+        on_progress: Callable[[int], object] | None = None,
     ) -> FloatArray:
-        """Score brain RDMs against every layer under every relabelling, on all cores.
+        """Score brain RDMs against every layer under every permutation, on all cores.
 
         Parameters
         ----------
         brains : sequence of functions that return an Rdm
             Complete brain RDMs over the same images, read and laid out on all cores; overwritten.
-        tick : callable, optional
-            Called in the calling thread with the number of relabellings that were done; may raise.
+        on_progress : callable, optional
+            Called in the calling thread with the number of permutations just finished; may raise
+            to stop.
 
         Returns
         -------
@@ -171,11 +175,11 @@ class RelabelledModels:
             The same bits for any number of threads.
         """
         n_model, n_cond, _ = self._squares.shape
-        wound = np.empty((len(brains), n_cond, n_cond // 2), dtype=self._squares.dtype)
+        circular = np.empty((len(brains), n_cond, n_cond // 2), dtype=self._squares.dtype)
 
-        def lay_out(place: int) -> FloatArray | None:
-            unit = _unit_of(self._metric, brains[place]())
-            _wind(unit.values, n_cond, wound[place])
+        def lay_out(index: int) -> FloatArray | None:
+            unit = _unit_of(self._metric, brains[index]())
+            _circular_rows(unit.values, n_cond, circular[index])
             return unit.sums
 
         each = [sums for sums in in_order(lay_out, range(len(brains))) if sums is not None]
@@ -183,11 +187,11 @@ class RelabelledModels:
         scores = np.empty((len(brains), n_model, len(self._orders)))
         chunks = range(0, len(self._orders), _TOGETHER)
         stop = Event()
-        work = partial(self._chunk, wound.reshape(len(brains), -1), sums, stop)
+        work = partial(self._chunk, circular.reshape(len(brains), -1), sums, stop)
         for start, part in zip(chunks, in_order(work, chunks, stop), strict=True):
             scores[:, :, start : start + part.shape[2]] = part
-            if tick is not None:
-                tick(part.shape[2])
+            if on_progress is not None:
+                on_progress(part.shape[2])
         return scores
 
     def _chunk(
@@ -205,7 +209,7 @@ class RelabelledModels:
             last = min(start + step, n_cond)
             length = (last - start) * half
             formed = room[: totals.shape[1] * length].reshape(-1, length)
-            _relabel(self._squares, orders, start, last, formed)
+            _permute(self._squares, orders, start, last, formed)
             totals += brains[:, start * half : last * half] @ formed.T
         scores = totals.reshape(len(brains), n_model, len(orders))
         if sums is not None:

@@ -21,7 +21,11 @@ from rsa_exp.stats.condensed import FloatArray
 from rsa_exp.vocabulary import MIN_DRAWS
 
 __all__ = [
-    "Sampling", "Spread", "exceedance", "false_discovery_rate", "jackknife_error",
+    "Sampling",
+    "Spread",
+    "false_discovery_rate",
+    "jackknife_error",
+    "permutation_p_value",
     "t_test",
 ]  # fmt: skip
 
@@ -149,10 +153,10 @@ def _percentiles(draws: FloatArray, tails: tuple[float, float]) -> FloatArray:
         return np.asarray(np.quantile(draws, tails, axis=-1))
     flat = draws.reshape(-1, draws.shape[-1])
     found = np.full((2, len(flat)), np.nan)
-    for place, row in enumerate(flat):
+    for index, row in enumerate(flat):
         defined = row[np.isfinite(row)]
         if len(defined) >= MIN_DRAWS:
-            found[:, place] = np.quantile(defined, tails)
+            found[:, index] = np.quantile(defined, tails)
     return found.reshape(2, *draws.shape[:-1])
 
 
@@ -183,7 +187,7 @@ def t_test(
     return np.asarray(2 * student.sf(np.abs(ratio), dof))
 
 
-def exceedance(observed: ArrayLike, null: FloatArray) -> FloatArray:
+def permutation_p_value(observed: ArrayLike, null: FloatArray) -> FloatArray:
     """P value ``(k + 1) / (N + 1)``, k of N null values being as large as the observed one.
 
     Parameters

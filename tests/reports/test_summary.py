@@ -17,7 +17,7 @@ from rsa_exp.reports.record import Picture, SweepRecord, SweepRun
 from rsa_exp.reports.summary import summarise
 from rsa_exp.reports.words import METRIC_WORDS
 from rsa_exp.stats.metrics.registry import METRICS
-from rsa_exp.stats.uncertainty import exceedance, false_discovery_rate
+from rsa_exp.stats.uncertainty import false_discovery_rate, permutation_p_value
 from rsa_exp.vocabulary import INFERENCE_COLUMNS
 
 ROIS, LAYERS = ("LHV1", "RHV1", "LHIT"), ("a", "b", "c", "d")
@@ -132,7 +132,7 @@ def test_q_over_the_sweep_is_that_of_all_tests():
     assert (scores["n_tests_sweep"] == n_tests).all()
     assert (scores["n_tests"] == 12).all()
     np.testing.assert_array_equal(
-        scores["p_fwe_sweep"], exceedance(scores["score"], null.max(axis=0))
+        scores["p_fwe_sweep"], permutation_p_value(scores["score"], null.max(axis=0))
     )
     assert list(scores.columns[:2]) == ["run", "study"]
 

@@ -14,18 +14,18 @@ from rsatoolbox.util import inference_util
 from scipy.stats import t as student
 
 from rsa_exp.stats.bootstrap import pair_sums as weighted_sums
-from rsa_exp.stats.bootstrap.engines import Resampler, weigher
-from rsa_exp.stats.bootstrap.resampling import relabelled_scores, resampled_scores
+from rsa_exp.stats.bootstrap.engines import ResamplingScorer, make_scorer
+from rsa_exp.stats.bootstrap.resampling import permuted_scores, resampled_scores
 from rsa_exp.stats.condensed import Rdm
-from rsa_exp.stats.draws import bootstrap_counts, halves, relabellings
+from rsa_exp.stats.draws import bootstrap_counts, halves, permutations
 from rsa_exp.stats.metrics.registry import METRICS
-from rsa_exp.stats.noise_ceiling import drawn_rank_ceilings, rank_ceilings
-from rsa_exp.stats.permutation import RelabelledModels
+from rsa_exp.stats.noise_ceiling import bootstrap_rank_ceilings, rank_ceilings
+from rsa_exp.stats.permutation import PermutedModels
 from rsa_exp.stats.uncertainty import (
     Sampling,
-    exceedance,
     false_discovery_rate,
     jackknife_error,
+    permutation_p_value,
     t_test,
 )
 
@@ -74,15 +74,15 @@ def test_every_draw_and_its_variance_equal_rsatoolbox(metric, n_cond, n_subject)
     subjects = draws_of(n_subject, n_draw, "subjects")
     entry = METRICS[metric]
 
-    engine = weigher(entry, rdms(model), images, images[:, :0], n_subject)
-    found = engine.weigh([rdms(brain)])[0]
+    engine = make_scorer(entry, rdms(model), images, images[:, :0], n_subject)
+    found = engine.score([rdms(brain)])[0]
     ours = found.scores
     if found.pool is not None:
         times = [subjects, None]
         ceilings = [found.pool.ceilings(times[0]), found.full_pool.ceilings(times[0]),
                     found.pool.ceilings()]  # fmt: skip
     else:
-        ceilings = list(drawn_rank_ceilings(rdms(brain), entry, images, subjects))
+        ceilings = list(bootstrap_rank_ceilings(rdms(brain), entry, images, subjects))
 
     evaluations = np.empty((n_draw, n_layer, 1, 1, 3))
     noise = np.empty((2, n_draw, 1, 3))
@@ -160,7 +160,7 @@ def test_halves_and_leaving_out_one_image_equal_the_plain_way(metric):
     n_cond, entry = 40, METRICS[metric]
     brain, model = related(3, n_cond, 1), related(2, n_cond, 2)
     splits = halves(3, n_cond, 4)
-    found = weigher(entry, rdms(model), splits[:, :0], splits, 3).weigh([rdms(brain)])[0]
+    found = make_scorer(entry, rdms(model), splits[:, :0], splits, 3).score([rdms(brain)])[0]
     for column in range(8):
         members = np.flatnonzero(splits[:, column])
         parts = [RDMs(rows).subset_pattern("index", members) for rows in (brain, model)]
@@ -194,7 +194,7 @@ def test_single_precision_of_the_quadratic_term_costs_nothing(metric, monkeypatc
     splits = halves(0, n_cond, 5)
 
     def scores() -> np.ndarray:
-        return weigher(entry, rdms(model), images, splits, 3).weigh([rdms(brain)])[0].scores
+        return make_scorer(entry, rdms(model), images, splits, 3).score([rdms(brain)])[0].scores
 
     exact = scores()
     monkeypatch.setattr(weighted_sums, "_SINGLE_FROM", 100)
@@ -210,8 +210,8 @@ def test_missing_pairs_are_weighed_as_they_are_resampled(metric):
     brain[1, 100:110] = np.nan
     model[2, 20:60] = np.nan
     images, splits = draws_of(n_cond, 12, "images"), halves(0, n_cond, 3)
-    fast = weigher(entry, rdms(model), images, splits, 3).weigh([rdms(brain)])[0]
-    plain = Resampler(entry, rdms(model), images, splits).weigh([rdms(brain)])[0]
+    fast = make_scorer(entry, rdms(model), images, splits, 3).score([rdms(brain)])[0]
+    plain = ResamplingScorer(entry, rdms(model), images, splits).score([rdms(brain)])[0]
     np.testing.assert_allclose(fast.scores, plain.scores, atol=1e-9)
     everyone = ~np.isnan(brain).any(axis=0)
     masked = np.where(everyone, brain, np.nan)
@@ -224,10 +224,10 @@ def test_missing_pairs_are_weighed_as_they_are_resampled(metric):
 def test_relabelling_equals_the_plain_way(metric, n_cond):
     entry = METRICS[metric]
     brain, model = related(4, n_cond, 1), related(3, n_cond, 2)
-    orders = relabellings(1, n_cond, 20)
-    models = RelabelledModels(entry, rdms(model), orders)
-    fast = models.scores([partial(Rdm.of, row.copy()) for row in brain])
-    plain = relabelled_scores(rdms(brain), rdms(model), entry, orders)
+    orders = permutations(1, n_cond, 20)
+    models = PermutedModels(entry, rdms(model), orders)
+    fast = models.score([partial(Rdm.of, row.copy()) for row in brain])
+    plain = permuted_scores(rdms(brain), rdms(model), entry, orders)
     np.testing.assert_allclose(fast, plain, atol=1e-12)
 
 
@@ -239,7 +239,9 @@ def test_constant_rdms_and_too_few_images_have_no_draws(metric):
     images = bootstrap_counts(0, "images", n_cond, 5)
     images[:, 0] = 0
     images[:2, 0] = 6
-    scores = weigher(entry, rdms(model), images, images[:, :0], 2).weigh([rdms(brain)])[0].scores
+    scores = (
+        make_scorer(entry, rdms(model), images, images[:, :0], 2).score([rdms(brain)])[0].scores
+    )
     assert np.isnan(scores[0]).all()
     assert np.isfinite(scores[1, :, 1:]).all()
 
@@ -253,7 +255,7 @@ def test_draws_of_few_images(metric, n_cond):
     images = bootstrap_counts(0, "images", n_cond, 200)
     images = images[:, (images > 0).sum(axis=0) > 2]
     images[:, 0] = [n_cond // 2 + 1, *[1] * (n_cond - n_cond // 2 - 1), *[0] * (n_cond // 2)]
-    fast = weigher(entry, rdms(model), images, images[:, :0], 2).weigh([rdms(brain)])[0]
+    fast = make_scorer(entry, rdms(model), images, images[:, :0], 2).score([rdms(brain)])[0]
     plain = resampled_scores(rdms(brain), rdms(model), entry, images)
     np.testing.assert_allclose(fast.scores, plain, atol=1e-9)
 
@@ -284,10 +286,10 @@ def test_bits_do_not_depend_on_threads(n_threads, monkeypatch):
     digest = 0
     for metric in ("corr", "corr_cov", "spearman"):
         entry = METRICS[metric]
-        scores = weigher(entry, rdms(model), images, splits, 3).weigh([rdms(brain)])[0].scores
-        orders = relabellings(0, n_cond, 33)
-        models = RelabelledModels(entry, rdms(model), orders)
-        null = models.scores([partial(Rdm.of, row.copy()) for row in brain])
+        scores = make_scorer(entry, rdms(model), images, splits, 3).score([rdms(brain)])[0].scores
+        orders = permutations(0, n_cond, 33)
+        models = PermutedModels(entry, rdms(model), orders)
+        null = models.score([partial(Rdm.of, row.copy()) for row in brain])
         digest ^= hash((scores.tobytes(), null.tobytes()))
     _SEEN.add(digest)
     assert len(_SEEN) == 1
@@ -305,14 +307,16 @@ def test_draws_depend_on_seed_purpose_and_number_alone():
     split = halves(3, 51, 7)
     np.testing.assert_array_equal(split[:, :7] + split[:, 7:], 1)
     np.testing.assert_array_equal(
-        np.sort(relabellings(3, 9, 4), axis=1), np.tile(np.arange(9), (4, 1))
+        np.sort(permutations(3, 9, 4), axis=1), np.tile(np.arange(9), (4, 1))
     )
 
 
 def test_p_values_of_relabelling_and_false_discovery_rate():
     null = np.array([0.1, 0.2, 0.3, np.nan])
-    np.testing.assert_allclose(exceedance([0.25, 0.3, 1.0, np.nan], null), [0.5, 0.5, 0.25, np.nan])
-    assert np.isnan(exceedance(0.1, np.empty(0)))
+    np.testing.assert_allclose(
+        permutation_p_value([0.25, 0.3, 1.0, np.nan], null), [0.5, 0.5, 0.25, np.nan]
+    )
+    assert np.isnan(permutation_p_value(0.1, np.empty(0)))
     q, n_tests = false_discovery_rate([0.01, np.nan, 0.04, 0.03])
     np.testing.assert_allclose(q, [0.03, np.nan, 0.04, 0.04])
     assert n_tests == 3

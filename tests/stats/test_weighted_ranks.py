@@ -12,7 +12,7 @@ from rsatoolbox.rdm import RDMs, compare
 
 from rsa_exp.stats import parallel
 from rsa_exp.stats.bootstrap import ranks as weighted_ranks
-from rsa_exp.stats.bootstrap.ranks import Sorted, prepare_sorted, weighted_rank_scores
+from rsa_exp.stats.bootstrap.ranks import SortedPairs, sort_pairs, weighted_rank_scores
 from rsa_exp.stats.condensed import FloatArray, Rdm, count_pairs
 from rsa_exp.stats.metrics.ranks import compare_rho_a, compare_spearman, prepare_ranks
 
@@ -36,8 +36,8 @@ def _rdms(n_cond: int, kinds: str, rng: np.random.Generator) -> FloatArray:
     return np.array(rows)
 
 
-def _sorted(rdms: FloatArray) -> list[Sorted]:
-    return [prepare_sorted(prepare_ranks(Rdm.of(row.copy()))) for row in rdms]
+def _sorted(rdms: FloatArray) -> list[SortedPairs]:
+    return [sort_pairs(prepare_ranks(Rdm.of(row.copy()))) for row in rdms]
 
 
 def _oracle(
@@ -161,4 +161,4 @@ def test_refusals() -> None:
     gap = np.arange(6.0)
     gap[2] = np.nan
     with pytest.raises(ValueError, match="1 pairs are missing"):
-        prepare_sorted(prepare_ranks(Rdm.of(gap)))
+        sort_pairs(prepare_ranks(Rdm.of(gap)))

@@ -8,9 +8,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rsa_exp.stats.bootstrap.inner_products import Weighted, WeightedModels
+from rsa_exp.stats.bootstrap.inner_products import DrawScores, WeightedModels
 from rsa_exp.stats.bootstrap.pair_sums import Columns
-from rsa_exp.stats.bootstrap.ranks import Sorted, prepare_sorted, weighted_rank_scores
+from rsa_exp.stats.bootstrap.ranks import SortedPairs, sort_pairs, weighted_rank_scores
 from rsa_exp.stats.bootstrap.resampling import resampled_scores
 from rsa_exp.stats.condensed import FloatArray, Rdm
 from rsa_exp.stats.metrics.inner_products import Vector
@@ -18,59 +18,59 @@ from rsa_exp.stats.metrics.ranks import prepare_ranks
 from rsa_exp.stats.metrics.registry import Metric
 from rsa_exp.stats.parallel import in_order
 
-__all__ = ["Resampler", "Weigher", "is_weighable", "weigher"]
+__all__ = ["DrawScorer", "ResamplingScorer", "can_weight", "make_scorer"]
 
 Counts = NDArray[np.uint8]
-Tick = Callable[[], object]
+Checkpoint = Callable[[], object]
 
 
-class Weigher(Protocol):
+class DrawScorer(Protocol):
     """A model's layers, ready to be scored against ROIs under draws of images."""
 
-    def weigh(self, rois: Sequence[Sequence[Rdm]]) -> list[Weighted]:
+    def score(self, rois: Sequence[Sequence[Rdm]]) -> list[DrawScores]:
         """Score every layer against the subjects' RDMs of some ROIs, which may be overwritten."""
 
 
-class _Linear:
+class _InnerProductScorer:
     def __init__(
         self, metric: Metric, models: Sequence[Rdm], counts: Counts, halves: Counts, n_brain: int,
-        tick: Tick | None,
+        checkpoint: Checkpoint | None,
     ) -> None:  # fmt: skip
         self._metric = metric
         columns = Columns.of(counts, 1.0).join(Columns.of(halves, 0.5))
         vectors = self._prepare(models)
         self._models = WeightedModels(
-            vectors, columns, n_brain, whitened=metric.whitened, tick=tick
+            vectors, columns, n_brain, whitened=metric.whitened, checkpoint=checkpoint
         )
 
     def _prepare(self, rdms: Sequence[Rdm]) -> list[Vector]:
         return list(in_order(lambda rdm: self._metric.prepare(rdm, np.float64), rdms))
 
-    def weigh(self, rois: Sequence[Sequence[Rdm]]) -> list[Weighted]:
-        return [self._models.weigh(self._prepare(roi)) for roi in rois]
+    def score(self, rois: Sequence[Sequence[Rdm]]) -> list[DrawScores]:
+        return [self._models.score(self._prepare(roi)) for roi in rois]
 
 
-class _Ranks:
+class _RankScorer:
     def __init__(
         self, metric: Metric, models: Sequence[Rdm], counts: Counts, halves: Counts,
-        tick: Tick | None,
+        checkpoint: Checkpoint | None,
     ) -> None:  # fmt: skip
-        self._method, self._tick = metric.name, tick
+        self._method, self._checkpoint = metric.name, checkpoint
         self._weights = np.concatenate([counts, halves], axis=1)
         self._models = self._prepare(models)
 
-    def _prepare(self, rdms: Sequence[Rdm]) -> list[Sorted]:
-        return list(in_order(lambda rdm: prepare_sorted(prepare_ranks(rdm)), rdms))
+    def _prepare(self, rdms: Sequence[Rdm]) -> list[SortedPairs]:
+        return list(in_order(lambda rdm: sort_pairs(prepare_ranks(rdm)), rdms))
 
-    def weigh(self, rois: Sequence[Sequence[Rdm]]) -> list[Weighted]:
+    def score(self, rois: Sequence[Sequence[Rdm]]) -> list[DrawScores]:
         brains = self._prepare([rdm for roi in rois for rdm in roi])
-        tick = self._tick
-        progress = None if tick is None else (lambda _: tick())
+        checkpoint = self._checkpoint
+        progress = None if checkpoint is None else (lambda _: checkpoint())
         scores = weighted_rank_scores(brains, self._models, self._weights, self._method, progress)
-        return [Weighted(part) for part in np.split(scores, len(rois))]
+        return [DrawScores(part) for part in np.split(scores, len(rois))]
 
 
-class Resampler:
+class ResamplingScorer:
     """Scores by resampling RDMs, for any metric.
 
     Parameters
@@ -81,32 +81,32 @@ class Resampler:
         The layers.
     counts, halves : ndarray of uint8, shape (n_cond, n_draw)
         Draws of images.
-    tick : callable, optional
+    checkpoint : callable, optional
         Called in the calling thread after each draw; may raise to stop.
     """
 
     def __init__(
         self, metric: Metric, models: Sequence[Rdm], counts: Counts, halves: Counts,
-        tick: Tick | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> None:  # fmt: skip
-        self._metric, self._models, self._tick = metric, models, tick
+        self._metric, self._models, self._checkpoint = metric, models, checkpoint
         self._counts = np.concatenate([counts, halves], axis=1)
 
-    def weigh(self, rois: Sequence[Sequence[Rdm]]) -> list[Weighted]:
+    def score(self, rois: Sequence[Sequence[Rdm]]) -> list[DrawScores]:
         """Score every layer against the subjects' RDMs of some ROIs."""
         scores = self._scores(rois, self._counts)
-        return [Weighted(part) for part in np.split(scores, len(rois))]
+        return [DrawScores(part) for part in np.split(scores, len(rois))]
 
-    def weigh_once(self, rois: Sequence[Sequence[Rdm]]) -> None:
+    def score_one_draw(self, rois: Sequence[Sequence[Rdm]]) -> None:
         """Do the work of one draw, to see how long it takes."""
         self._scores(rois, self._counts[:, :1])
 
     def _scores(self, rois: Sequence[Sequence[Rdm]], counts: Counts) -> FloatArray:
         brains = [rdm for roi in rois for rdm in roi]
-        return resampled_scores(brains, self._models, self._metric, counts, self._tick)
+        return resampled_scores(brains, self._models, self._metric, counts, self._checkpoint)
 
 
-def is_weighable(metric: Metric, rdms: Sequence[Rdm]) -> bool:
+def can_weight(metric: Metric, rdms: Sequence[Rdm]) -> bool:
     """Whether draws of these RDMs cost matrix products or cumulative sums, not comparisons."""
     complete = not any(len(rdm.missing) for rdm in rdms)
     if metric.bootstrap == "weights":
@@ -114,14 +114,14 @@ def is_weighable(metric: Metric, rdms: Sequence[Rdm]) -> bool:
     return complete and metric.bootstrap == "ranks"
 
 
-def weigher(
+def make_scorer(
     metric: Metric,
     models: Sequence[Rdm],
     counts: Counts,
     halves: Counts,
     n_brain: int,
-    tick: Tick | None = None,
-) -> Weigher:
+    checkpoint: Checkpoint | None = None,
+) -> DrawScorer:
     """Make a model's layers ready for draws, the fastest way there is.
 
     Parameters
@@ -129,17 +129,17 @@ def weigher(
     metric : Metric
         Any.
     models : sequence of Rdm
-        The layers, which are overwritten where `is_weighable`.
+        The layers, which are overwritten where `can_weight`.
     counts, halves : ndarray of uint8, shape (n_cond, n_draw)
         How often each image is in each bootstrap draw, and in each half; the columns of results
         are those of both.
     n_brain : int
         Subjects of an ROI at most.
-    tick : callable, optional
+    checkpoint : callable, optional
         Called in the calling thread about ten times a second; may raise to stop.
     """
-    if not is_weighable(metric, models):
-        return Resampler(metric, models, counts, halves, tick)
+    if not can_weight(metric, models):
+        return ResamplingScorer(metric, models, counts, halves, checkpoint)
     if metric.bootstrap == "weights":
-        return _Linear(metric, models, counts, halves, n_brain, tick)
-    return _Ranks(metric, models, counts, halves, tick)
+        return _InnerProductScorer(metric, models, counts, halves, n_brain, checkpoint)
+    return _RankScorer(metric, models, counts, halves, checkpoint)

@@ -21,12 +21,12 @@ from rsa_exp.stats.condensed import FloatArray, IntArray
 from rsa_exp.stats.metrics.inner_products import Vector
 from rsa_exp.stats.missing_pairs import union
 
-__all__ = ["Pool", "Weighted", "WeightedModels"]
+__all__ = ["DrawScores", "Pool", "WeightedModels"]
 
 # Below this share of the mean square, the variance of a weighted RDM is rounding error.
 _ROUNDING = 1e-12
 
-Places = NDArray[np.intp]
+Indices = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Pool:
 
 
 @dataclass(frozen=True)
-class Weighted:
+class DrawScores:
     """Scores of an ROI under weightings of the images.
 
     Attributes
@@ -110,7 +110,7 @@ class WeightedModels:
         Brain RDMs of an ROI at most.
     whitened : bool
         Whether the metric is whitened; then no pair may be missing.
-    tick : callable, optional
+    checkpoint : callable, optional
         Called in the calling thread some ten times a second; may raise to stop.
     """
 
@@ -121,26 +121,26 @@ class WeightedModels:
         n_brain: int,
         *,
         whitened: bool,
-        tick: Callable[[], object] | None = None,
+        checkpoint: Callable[[], object] | None = None,
     ) -> None:
         first = models[0]
         # The last column is the study itself: every image once.
         once = np.zeros((first.n_cond, 1), dtype=columns.deviation.dtype)
         self._columns = columns.join(Columns(np.ones(1), once))
-        self._whitened, self._centred, self._tick = whitened, first.centred, tick
+        self._whitened, self._centred, self._checkpoint = whitened, first.centred, checkpoint
         self._missing = [model.missing for model in models]
         shape = (len(models) + n_brain, len(first.values))
         self._factors: Factors = np.empty(shape, dtype=working_type(first.n_cond))
         self._products = _Products()
         self._offsets = [0.0] * len(models)
-        for place, model in enumerate(models):
-            self._offsets[place] = _standardise(model, self._factors[place])
-            self._products.place(place)
-            self._products.place(place, place)
-        own = pair_sums(self._factors, self._products.named[1:], self._columns, tick)
+        for index, model in enumerate(models):
+            self._offsets[index] = _standardise(model, self._factors[index])
+            self._products.index(index)
+            self._products.index(index, index)
+        own = pair_sums(self._factors, self._products.named[1:], self._columns, checkpoint)
         self._sums = PairSums.stack([PairSums.of_ones(self._columns), own])
 
-    def weigh(self, brains: Sequence[Vector]) -> Weighted:
+    def score(self, brains: Sequence[Vector]) -> DrawScores:
         """Score every layer against the subjects' RDMs of an ROI under each weighting.
 
         Parameters
@@ -151,24 +151,28 @@ class WeightedModels:
         n_layer, products = len(self._missing), self._products.copy()
         n_factor = n_layer + len(brains)
         rois, offsets = range(n_layer, n_factor), list(self._offsets)
-        for place, brain in zip(rois, brains, strict=True):
-            offsets.append(_standardise(brain, self._factors[place]))
+        for index, brain in zip(rois, brains, strict=True):
+            offsets.append(_standardise(brain, self._factors[index]))
         masked = _Masks([*self._missing, *(brain.missing for brain in brains)], products)
         cells = [[masked.cell(b, m) for m in range(n_layer)] for b in rois]
-        gaps = reduce(union, (brain.missing for brain in brains))
-        pairs = [[masked.cell(b, c, gaps) for c in rois] for b in rois]
+        missing = reduce(union, (brain.missing for brain in brains))
+        pairs = [[masked.cell(b, c, missing) for c in rois] for b in rois]
         factors = masked.extend(self._factors[:n_factor])
         new = products.named[len(self._sums.total) :]
-        sums = PairSums.stack([self._sums, pair_sums(factors, new, self._columns, self._tick)])
+        sums = PairSums.stack(
+            [self._sums, pair_sums(factors, new, self._columns, self._checkpoint)]
+        )
         drawn, left_out = sums.weighted, sums.without_image
         inner, inner_left_out = drawn, left_out
         if self._whitened:
-            terms = image_terms(factors, products.named, sums.by_image, self._columns, self._tick)
+            terms = image_terms(
+                factors, products.named, sums.by_image, self._columns, self._checkpoint
+            )
             inner, inner_left_out = drawn - terms.weighted, left_out - terms.without_image
         given = None if self._centred else np.array(offsets)
         scored = _Cells.of(cells, range(n_layer), rois, given)
         pooled = _Cells.of(pairs, rois, rois, given)
-        return Weighted(
+        return DrawScores(
             _scores(drawn, inner, scored)[:, :, :-1],
             _scores(left_out, inner_left_out, scored),
             *_pools(drawn, inner, pooled),
@@ -180,17 +184,17 @@ class _Products:
 
     def __init__(self, named: Sequence[tuple[int, ...]] = ((),)) -> None:
         self.named = list(named)
-        self._places = {product: place for place, product in enumerate(self.named)}
+        self._indices = {product: index for index, product in enumerate(self.named)}
 
     def copy(self) -> _Products:
         return _Products(self.named)
 
-    def place(self, *factors: int) -> int:
+    def index(self, *factors: int) -> int:
         product = tuple(sorted(factors))
-        if product not in self._places:
-            self._places[product] = len(self.named)
+        if product not in self._indices:
+            self._indices[product] = len(self.named)
             self.named.append(product)
-        return self._places[product]
+        return self._indices[product]
 
 
 class _Masks:
@@ -198,34 +202,34 @@ class _Masks:
 
     def __init__(self, missing: Sequence[IntArray], products: _Products) -> None:
         self._missing, self._products = missing, products
-        self._gaps: dict[bytes, IntArray] = {}
+        self._masked: dict[bytes, IntArray] = {}
 
-    def cell(self, left: int, right: int, gaps: IntArray | None = None) -> list[int]:
-        """Places of the sums of 1, x, y, xx, yy, xy over the pairs that are not in `gaps`.
+    def cell(self, left: int, right: int, missing: IntArray | None = None) -> list[int]:
+        """Return the indices of the sums of 1, x, y, xx, yy, xy over the pairs not in `missing`.
 
-        `gaps` are those of either RDM by default, and never fewer.
+        By default `missing` are the pairs that either RDM lacks; they must include these.
         """
-        if gaps is None:
-            gaps = union(self._missing[left], self._missing[right])
+        if missing is None:
+            missing = union(self._missing[left], self._missing[right])
         names = [(), (left,), (right,), (left, left), (right, right), (left, right)]
-        return [self._place(name, gaps) for name in names]
+        return [self._index(name, missing) for name in names]
 
-    def _place(self, name: tuple[int, ...], gaps: IntArray) -> int:
-        # An RDM is 0 at its own gaps: it needs a mask only where there are more.
-        known = reduce(union, (self._missing[factor] for factor in name), gaps[:0])
-        if len(known) == len(gaps):
-            return self._products.place(*name)
-        self._gaps.setdefault(gaps.tobytes(), gaps)
-        mask = list(self._gaps).index(gaps.tobytes())
-        return self._products.place(*name, len(self._missing) + mask)
+    def _index(self, name: tuple[int, ...], missing: IntArray) -> int:
+        # An RDM is 0 at its own missing pairs: a mask is needed only for others.
+        known = reduce(union, (self._missing[factor] for factor in name), missing[:0])
+        if len(known) == len(missing):
+            return self._products.index(*name)
+        self._masked.setdefault(missing.tobytes(), missing)
+        mask = list(self._masked).index(missing.tobytes())
+        return self._products.index(*name, len(self._missing) + mask)
 
     def extend(self, factors: Factors) -> Factors:
         """Put the masks behind the RDMs."""
-        if not self._gaps:
+        if not self._masked:
             return factors
-        masks = np.ones((len(self._gaps), factors.shape[1]), dtype=factors.dtype)
-        for mask, gaps in zip(masks, self._gaps.values(), strict=True):
-            mask[gaps] = 0
+        masks = np.ones((len(self._masked), factors.shape[1]), dtype=factors.dtype)
+        for mask, missing in zip(masks, self._masked.values(), strict=True):
+            mask[missing] = 0
         return np.concatenate([factors[: len(self._missing)], masks])
 
 
@@ -235,17 +239,17 @@ class _Cells(NamedTuple):
     Attributes
     ----------
     one, x, y, xx, yy, xy : ndarray of int, shape (n_x, n_y)
-        Places of these sums.
+        Indices of these sums.
     x_offset, y_offset : ndarray of shape (n_x, 1, 1) and (1, n_y, 1), or None
         What was subtracted from RDMs before they were summed; None where it does not matter.
     """
 
-    one: Places
-    x: Places
-    y: Places
-    xx: Places
-    yy: Places
-    xy: Places
+    one: Indices
+    x: Indices
+    y: Indices
+    xx: Indices
+    yy: Indices
+    xy: Indices
     x_offset: FloatArray | None
     y_offset: FloatArray | None
 

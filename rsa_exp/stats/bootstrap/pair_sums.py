@@ -180,7 +180,7 @@ def pair_sums(
     factors: Factors,
     products: Sequence[tuple[int, ...]],
     columns: Columns,
-    tick: Callable[[], object] | None = None,
+    checkpoint: Callable[[], object] | None = None,
 ) -> PairSums:
     """Sum products of RDMs over pairs under each weighting, on all cores.
 
@@ -192,10 +192,10 @@ def pair_sums(
     factors : ndarray of shape (n_factor, n_pairs)
         Condensed RDMs in the working type, 0 where a pair is missing.
     products : sequence of tuple of int
-        Each one to three places in `factors`.
+        Each one to three indices in `factors`.
     columns : Columns
         Weightings of the images.
-    tick : callable, optional
+    checkpoint : callable, optional
         Called in the calling thread, some ten times a second; may raise to stop.
 
     Returns
@@ -205,8 +205,8 @@ def pair_sums(
     """
     n_cond = len(columns.deviation)
     table = np.full((len(products), 3), -1, dtype=np.int64)
-    for place, product in enumerate(products):
-        table[place, : len(product)] = product
+    for index, product in enumerate(products):
+        table[index, : len(product)] = product
     tasks = [
         (start, group)
         for start in range(0, n_cond - 1, PANEL)
@@ -219,8 +219,8 @@ def pair_sums(
         members = slice(group, group + _GROUP)
         by_image[members, start:] += sums
         weighted[members] += quadratic
-        if tick is not None:
-            tick()
+        if checkpoint is not None:
+            checkpoint()
     total = by_image.sum(axis=1) / 2
     with one_blas_thread():
         for tile in columns.tiles:

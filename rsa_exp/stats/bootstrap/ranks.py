@@ -2,8 +2,8 @@
 
 A sample that holds image i w_i times gives the pair of images i, j the weight w_i w_j; pairs of
 copies of one image drop out. In the order of an RDM's dissimilarities, a running sum of the weights
-gives the weighted midranks. For eight samples side by side, one pass in an RDM's order puts their
-ranks at the pairs' places; a second over the places sums products, of four brain RDMs and all
+gives the weighted midranks. For eight samples side by side, one pass in an RDM's order writes their
+ranks at the pairs' indices; a second pass over the pairs sums products, of four brain RDMs and all
 models. Ranks are twice the midrank less its mean: integers, so that only sums are rounded.
 """
 
@@ -25,7 +25,7 @@ from rsa_exp.stats.metrics.ranks import Ranks
 from rsa_exp.stats.parallel import in_order
 from rsa_exp.vocabulary import MIN_PAIRS
 
-__all__ = ["Sorted", "prepare_sorted", "weighted_rank_scores"]
+__all__ = ["SortedPairs", "sort_pairs", "weighted_rank_scores"]
 
 Codes = NDArray[np.int32]
 Images = NDArray[np.uint16]
@@ -44,7 +44,7 @@ _PARTS = 16
 
 
 @dataclass(frozen=True)
-class Sorted:
+class SortedPairs:
     """The pairs of an RDM in the order of their dissimilarities, in five bytes a pair.
 
     Attributes
@@ -62,14 +62,14 @@ class Sorted:
     n_cond: int
 
 
-def prepare_sorted(ranks: Ranks) -> Sorted:
-    """Put the pairs of an RDM in order; ValueError if any are missing."""
+def sort_pairs(ranks: Ranks) -> SortedPairs:
+    """Sort the pairs of an RDM by dissimilarity; ValueError if any are missing."""
     if len(ranks.missing):
         raise ValueError(f"{len(ranks.missing)} pairs are missing: weights need complete RDMs")
     n_pairs = len(ranks.codes)
     images, tied = np.empty((n_pairs, 2), dtype=np.uint16), np.ones(n_pairs, dtype=bool)
     _sort(ranks.codes, ranks.n_cond, images, tied)
-    return Sorted(images, tied, ranks.n_cond)
+    return SortedPairs(images, tied, ranks.n_cond)
 
 
 @compiled
@@ -80,13 +80,13 @@ def _sort(codes: Codes, n_cond: int, images: Images, tied: BoolArray) -> None:
         starts[code + 1] += 1
     for code in range(1, starts.shape[0]):
         starts[code] += starts[code - 1]
-    place = 0
+    index = 0
     for i in range(n_cond - 1):
         for j in range(i + 1, n_cond):
-            slot = starts[codes[place]]
+            slot = starts[codes[index]]
             images[slot, 0], images[slot, 1] = i, j
-            starts[codes[place]] += 1
-            place += 1
+            starts[codes[index]] += 1
+            index += 1
     # Where a code's pairs started is now where they end.
     for end in starts:
         if end > 0:
@@ -97,7 +97,7 @@ def _sort(codes: Codes, n_cond: int, images: Images, tied: BoolArray) -> None:
 def _rank(
     images: Images, tied: BoolArray, weights: Weights, totals: FloatArray, ranks: Codes
 ) -> FloatArray:
-    """Put ranks in eight samples at the pairs' places; return their weighted sums of squares."""
+    """Write ranks in eight samples at the pairs' indices; return their weighted sums of squares."""
     n_cond = weights.shape[0]
     total = load(totals, 0)
     before = rank = square = total - total
@@ -130,14 +130,14 @@ def _multiply(weights: Weights, brains: Codes, models: Codes, first: int, last: 
         mine = load(weights, i)
         for start in range(i + 1, n_cond, _CHUNK):
             size = min(_CHUNK, n_cond - start)
-            place = ((i * (2 * n_cond - i - 3)) >> 1) + start - 1
+            index = ((i * (2 * n_cond - i - 3)) >> 1) + start - 1
             for k in range(size):
                 weight = mine * load(weights, start + k)
                 for b in range(_TILE):
-                    row = b * n_pairs + place + k
+                    row = b * n_pairs + index + k
                     store(room, _TILE * k + b, weight * load_ahead(brains, row))
             for m in range(n_model):
-                row = m * n_pairs + place
+                row = m * n_pairs + index
                 sum0, sum1 = load(sums, 4 * m), load(sums, 4 * m + 1)
                 sum2, sum3 = load(sums, 4 * m + 2), load(sums, 4 * m + 3)
                 for k in range(size):
@@ -161,7 +161,7 @@ def _room(n_rdm: int, n_pairs: int) -> Codes:
 
 
 def _phases(
-    rdms: tuple[Sequence[Sorted], Sequence[Sorted]], n_draw: int, packs: Weights,
+    rdms: tuple[Sequence[SortedPairs], Sequence[SortedPairs]], n_draw: int, packs: Weights,
     totals: FloatArray, squares: Sequence[FloatArray], products: FloatArray,
 ) -> Iterator[list[Task]]:  # fmt: skip
     """Tasks that can be done at once; those of the next phase only when all these are done."""
@@ -175,8 +175,8 @@ def _phases(
     def ranking(side: int, first: int, sums: FloatArray) -> list[Task]:
         members = zip(rdms[side][first:], ranks[side], sums[first:], strict=False)
         return [
-            (partial(_rank, rdm.images, rdm.tied, packs[pack], totals[pack], places), square, 0)
-            for rdm, places, square in members
+            (partial(_rank, rdm.images, rdm.tied, packs[pack], totals[pack], indices), square, 0)
+            for rdm, indices, square in members
         ]
 
     for pack in range(len(packs)):
@@ -195,7 +195,7 @@ def _phases(
                 phase = []
 
 
-def _run(phases: Iterator[list[Task]], progress: Callable[[int], object]) -> None:
+def _run(phases: Iterator[list[Task]], on_progress: Callable[[int], object]) -> None:
     """Do all phases in one pool of threads, and add the results in their order."""
     finished = Semaphore(0)
 
@@ -213,15 +213,15 @@ def _run(phases: Iterator[list[Task]], progress: Callable[[int], object]) -> Non
 
     for result, sums, done in in_order(work, tasks()):
         sums += result
-        progress(done)
+        on_progress(done)
 
 
 def weighted_rank_scores(
-    brains: Sequence[Sorted],
-    models: Sequence[Sorted],
+    brains: Sequence[SortedPairs],
+    models: Sequence[SortedPairs],
     weights: Weights,
     method: str,
-    progress: Callable[[int], object] | None = None,
+    on_progress: Callable[[int], object] | None = None,
 ) -> FloatArray:
     """Scores of brain RDMs against model RDMs in bootstrap samples of images.
 
@@ -233,13 +233,13 @@ def weighted_rank_scores(
 
     Parameters
     ----------
-    brains, models : sequence of Sorted
+    brains, models : sequence of SortedPairs
         RDMs of the same images.
     weights : ndarray of uint8, shape (n_cond, n_draw)
         How often each sample holds each image.
     method : {'spearman', 'rho-a'}
         What to compute.
-    progress : callable, optional
+    on_progress : callable, optional
         Called in the calling thread, many times a second, with the evaluations (one brain RDM in
         one sample) finished since the last call, often 0. What it raises ends the computation.
 
@@ -269,7 +269,7 @@ def weighted_rank_scores(
     squares = tuple(np.zeros((len(packs), len(rdms), LANES)) for rdms in (brains, models))
     products = np.zeros((len(packs), len(models), -(-n_brain // _TILE) * _TILE, LANES))
     phases = _phases((brains, models), n_draw, packs, totals, squares, products)
-    _run(phases, progress or (lambda _: None))
+    _run(phases, on_progress or (lambda _: None))
     products, totals = products[:, :, :n_brain], totals[:, None, None]
     left, right = squares[0][:, None], squares[1][:, :, None]
     # Of rho-a's factor 12, 4 is in the products, as ranks are doubled.

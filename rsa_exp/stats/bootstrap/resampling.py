@@ -18,25 +18,25 @@ from rsa_exp.stats.metrics.registry import Metric
 from rsa_exp.stats.parallel import in_order
 from rsa_exp.vocabulary import MIN_PAIRS
 
-__all__ = ["relabelled_scores", "resampled", "resampled_scores"]
+__all__ = ["permuted_scores", "resample", "resampled_scores"]
 
 
 @compiled
 def _resample(
     values: FloatArray, images: IntArray, n_cond: int, copies: float, out: FloatArray
 ) -> None:
-    place = 0
+    index = 0
     for a in range(images.shape[0]):
         for b in range(a + 1, images.shape[0]):
             i, j = min(images[a], images[b]), max(images[a], images[b])
             if i == j:
-                out[place] = copies
+                out[index] = copies
             else:
-                out[place] = values[i * (2 * n_cond - i - 1) // 2 + j - i - 1]
-            place += 1
+                out[index] = values[i * (2 * n_cond - i - 1) // 2 + j - i - 1]
+            index += 1
 
 
-def resampled(rdm: Rdm, images: IntArray, copies: float = np.nan) -> FloatArray:
+def resample(rdm: Rdm, images: IntArray, copies: float = np.nan) -> FloatArray:
     """Condensed RDM of some of the images, in any order, each as often as it is named.
 
     Parameters
@@ -44,9 +44,9 @@ def resampled(rdm: Rdm, images: IntArray, copies: float = np.nan) -> FloatArray:
     rdm : Rdm
         Of all images.
     images : ndarray of int, shape (n_image,)
-        Places of images.
+        Indices of images.
     copies : float
-        What the pairs of copies of one image hold.
+        The dissimilarity of two copies of one image.
 
     Returns
     -------
@@ -61,20 +61,20 @@ def resampled(rdm: Rdm, images: IntArray, copies: float = np.nan) -> FloatArray:
 def _prepare(rdm: Rdm, metric: Metric, images: IntArray) -> Any:
     # For metrics of matrices a copy is a point at distance 0; others leave such pairs out.
     copies = 0.0 if metric.missing == "images" else np.nan
-    return metric.prepare(Rdm.of(resampled(rdm, images, copies)), np.float64)
+    return metric.prepare(Rdm.of(resample(rdm, images, copies)), np.float64)
 
 
 def _each(
     work: Callable[[IntArray], FloatArray],
     draws: Sequence[IntArray],
     shape: tuple[int, int],
-    tick: Callable[[], object] | None,
+    checkpoint: Callable[[], object] | None,
 ) -> FloatArray:
     scores = np.empty((*shape, len(draws)))
-    for place, result in enumerate(in_order(work, draws)):
-        scores[:, :, place] = result
-        if tick is not None:
-            tick()
+    for index, result in enumerate(in_order(work, draws)):
+        scores[:, :, index] = result
+        if checkpoint is not None:
+            checkpoint()
     return scores
 
 
@@ -83,7 +83,7 @@ def resampled_scores(
     models: Sequence[Rdm],
     metric: Metric,
     counts: NDArray[np.uint8],
-    tick: Callable[[], object] | None = None,
+    checkpoint: Callable[[], object] | None = None,
 ) -> FloatArray:
     """Scores of draws that hold each image so often.
 
@@ -95,7 +95,7 @@ def resampled_scores(
         Any.
     counts : ndarray of uint8, shape (n_cond, n_draw)
         Multiplicities.
-    tick : callable, optional
+    checkpoint : callable, optional
         Called in the calling thread after each draw; may raise to stop.
 
     Returns
@@ -111,19 +111,19 @@ def resampled_scores(
         scored = [metric.compare(_prepare(brain, metric, images), drawn) for brain in brains]
         return np.stack(scored)
 
-    places = np.arange(len(counts))
-    draws = [np.repeat(places, counts[:, draw]) for draw in range(counts.shape[1])]
-    return _each(work, draws, (len(brains), len(models)), tick)
+    indices = np.arange(len(counts))
+    draws = [np.repeat(indices, counts[:, draw]) for draw in range(counts.shape[1])]
+    return _each(work, draws, (len(brains), len(models)), checkpoint)
 
 
-def relabelled_scores(
+def permuted_scores(
     brains: Sequence[Rdm],
     models: Sequence[Rdm],
     metric: Metric,
     orders: IntArray,
-    tick: Callable[[], object] | None = None,
+    checkpoint: Callable[[], object] | None = None,
 ) -> FloatArray:
-    """Scores after the models' images are relabelled.
+    """Scores after the models' images are permuted.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def relabelled_scores(
         Any.
     orders : ndarray of int, shape (n_draw, n_cond)
         Permutations of the images.
-    tick : callable, optional
+    checkpoint : callable, optional
         As in `resampled_scores`.
 
     Returns
@@ -145,7 +145,7 @@ def relabelled_scores(
     kept = list(in_order(lambda brain: _prepare(brain, metric, same), brains))
 
     def work(order: IntArray) -> FloatArray:
-        relabelled = [_prepare(model, metric, order) for model in models]
-        return np.stack([metric.compare(brain, relabelled) for brain in kept])
+        permuted = [_prepare(model, metric, order) for model in models]
+        return np.stack([metric.compare(brain, permuted) for brain in kept])
 
-    return _each(work, list(orders), (len(brains), len(models)), tick)
+    return _each(work, list(orders), (len(brains), len(models)), checkpoint)

@@ -92,7 +92,7 @@ def image_terms(
     named: Sequence[tuple[int, ...]],
     by_image: FloatArray,
     columns: Columns,
-    tick: Callable[[], object] | None = None,
+    checkpoint: Callable[[], object] | None = None,
 ) -> ImageTerms:
     """Sum up what whitening takes from sums over complete RDMs, on all cores.
 
@@ -106,15 +106,15 @@ def image_terms(
         Sums of those products over the pairs of each image.
     columns : Columns
         Weightings of the images.
-    tick : callable, optional
+    checkpoint : callable, optional
         Called in the calling thread some ten times a second; may raise to stop.
     """
     n_factor, n_cond = len(factors), by_image.shape[1]
     # The RDM of ones is one more factor.
     pairs = np.array([(*name, n_factor, n_factor)[:2] for name in named], dtype=np.int64)
-    places = {name: place for place, name in enumerate(named)}
-    alone = [places[(factor,)] for factor in range(n_factor)]
-    plain = by_image[[*alone, places[()]]]
+    indices = {name: index for index, name in enumerate(named)}
+    alone = [indices[(factor,)] for factor in range(n_factor)]
+    plain = by_image[[*alone, indices[()]]]
     n_column = len(columns.centre)
     products = np.zeros((len(named), n_column))
     singles = np.zeros((n_factor + 1, n_column))
@@ -130,8 +130,8 @@ def image_terms(
         found = np.isfinite(part.lone[0])
         lone[:, found] = part.lone[:, found]
         crossed[:n_factor, :, start : start + PANEL] = part.crossed
-        if tick is not None:
-            tick()
+        if checkpoint is not None:
+            checkpoint()
     crossed[n_factor] = plain.sum(axis=1)[:, None] - plain
     a, b = pairs.T
     weighted = products - singles[a] * singles[b] / (1 + even)
@@ -184,8 +184,8 @@ def _panel(
         sums[:-1] = (flat @ deviation).reshape(n_factor, *weights.shape)
         sums[:-1] += centre * plain[:-1, rows, None]
         sums[-1] = total - weights
-        places = tile.start + columns_of_lone
-        part.lone[:, places] = sums[:, rows_of_lone, columns_of_lone]
+        indices = tile.start + columns_of_lone
+        part.lone[:, indices] = sums[:, rows_of_lone, columns_of_lone]
         _add_terms(sums, share, pairs, part.products[:, tile], part.singles[:, tile])
         part.even[tile] += share.sum(axis=0)
     return part

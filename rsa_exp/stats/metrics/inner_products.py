@@ -1,8 +1,8 @@
 """Metrics that are inner products: Pearson, cosine, and both after whitening.
 
 An RDM is centred (or not) once; a score is then one pass over two vectors. Missing pairs hold 0, so
-they add nothing to a product, and what the other RDM's gaps take from means, norms and image sums
-is subtracted: the cost of a gap is the cost of looking at it.
+they add nothing to a product. What the other RDM's missing pairs take from means, norms and image
+sums is subtracted, so the extra cost is in proportion to the number of missing pairs.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsa_exp.stats.condensed import FloatArray, IntArray, Rdm, image_sums
-from rsa_exp.stats.missing_pairs import Pairs, by_gaps
+from rsa_exp.stats.missing_pairs import PresentPairs, group_by_missing
 
 __all__ = ["Vector", "compare_vectors", "compare_whitened", "dots", "prepare_vector"]
 
 # Entries per partial sum: the order of summation, and so the last bits, depend on it.
 BLOCK = 1 << 15
-# Below this share of its sum of squares, the variance that gaps leave an RDM is rounding error.
+# Below this share of its sum of squares, the variance of the pairs left is rounding error.
 _ROUNDING = 1e-13
 
 
@@ -37,7 +37,7 @@ class Vector:
     square : float
         Sum of squares; 0 marks an RDM without variance (or, uncentred, all zero).
     missing : ndarray of int
-        Places of missing pairs.
+        Indices of missing pairs.
     n_cond : int
         Images.
     centred : bool
@@ -135,8 +135,8 @@ def compare_vectors(brain: Vector, models: Sequence[Vector]) -> FloatArray:
     """
     products = dots(brain.values, [model.values for model in models])
     scores = np.full(len(models), np.nan)
-    for gaps, members in by_gaps(brain, models):
-        graph = Pairs(gaps, brain.n_cond)
+    for missing, members in group_by_missing(brain, models):
+        graph = PresentPairs(missing, brain.n_cond)
         left = _reduce(brain, graph)
         for k in members:
             right = _reduce(models[k], graph)
@@ -159,8 +159,8 @@ def compare_whitened(brain: Vector, models: Sequence[Vector]) -> FloatArray:
     """
     products = dots(brain.values, [model.values for model in models])
     scores = np.full(len(models), np.nan)
-    for gaps, members in by_gaps(brain, models):
-        graph = Pairs(gaps, brain.n_cond)
+    for missing, members in group_by_missing(brain, models):
+        graph = PresentPairs(missing, brain.n_cond)
         left = _reduce(brain, graph)
         if left.sums is None or left.square <= 0:
             continue
@@ -181,12 +181,12 @@ def _bounded(score: float) -> float:
     return min(1.0, max(-1.0, score))
 
 
-def _reduce(vector: Vector, graph: Pairs) -> _Reduced:
-    """Leave out of a vector's sums what lies at the gaps that are not its own."""
-    if len(graph.gaps) == len(vector.missing):
+def _reduce(vector: Vector, graph: PresentPairs) -> _Reduced:
+    """Subtract from a vector's sums its entries at the pairs that only the other RDM lacks."""
+    if len(graph.missing) == len(vector.missing):
         return _Reduced(0.0, vector.square, vector.sums)
-    # At its own gaps a vector is 0: they take nothing away.
-    lost = vector.values[graph.gaps].astype(np.float64)
+    # A vector is 0 at its own missing pairs: they add nothing to `lost`.
+    lost = vector.values[graph.missing].astype(np.float64)
     mean = -float(lost.sum()) / graph.n_pairs if vector.centred else 0.0
     square = vector.square - float(lost @ lost) - graph.n_pairs * mean**2
     sums = None

@@ -24,15 +24,15 @@ def _sort_runs(source: Codes, target: Codes) -> int:
     for start in range(0, whole, _RUN):
         for i in range(_RUN):
             value = source[start + i]
-            place = 0
+            index = 0
             for j in range(_RUN):
-                place += source[start + j] < value
+                index += source[start + j] < value
             greater = 0
             for j in range(i):
-                place += source[start + j] == value
+                index += source[start + j] == value
                 greater += source[start + j] > value
             inversions += greater
-            target[start + place] = value
+            target[start + index] = value
     for i in range(whole, n):
         value = source[i]
         j = i - 1

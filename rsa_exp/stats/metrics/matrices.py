@@ -19,7 +19,7 @@ from scipy.linalg.lapack import dpstrf
 from scipy.spatial.distance import squareform
 
 from rsa_exp.stats.condensed import FloatArray, Rdm, complete_images, kept_pairs
-from rsa_exp.stats.missing_pairs import by_gaps, union
+from rsa_exp.stats.missing_pairs import group_by_missing, union
 
 __all__ = ["Matrix", "compare_bures", "compare_bures_metric", "compare_riemann", "prepare_bures"]
 
@@ -52,7 +52,7 @@ class Matrix:
 
     @property
     def missing(self) -> NDArray[np.int64]:
-        """Places of missing pairs."""
+        """Indices of missing pairs."""
         return self.rdm.missing
 
     @property
@@ -120,11 +120,11 @@ def _over_common_images(
     The brain RDM is prepared once for all models that leave it the same images.
     """
     none = np.empty(0, np.int64)
-    for gaps, members in by_gaps(brain, models):
-        if not len(gaps):
+    for missing, members in group_by_missing(brain, models):
+        if not len(missing):
             yield from ((k, brain, models[k]) for k in members)
             continue
-        keep = complete_images(gaps, brain.n_cond)
+        keep = complete_images(missing, brain.n_cond)
         pairs, n_cond = kept_pairs(keep), int(keep.sum())
         left = prepare_bures(Rdm(brain.rdm.values[pairs], none, n_cond))
         for k in members:
@@ -154,8 +154,8 @@ def compare_riemann(brain: Matrix, models: Sequence[Matrix]) -> FloatArray:
 
     scores = np.full(len(models), np.nan)
     for k, model in enumerate(models):
-        gaps = union(brain.missing, model.missing)
-        pairs = kept_pairs(complete_images(gaps, brain.n_cond)) if len(gaps) else slice(None)
+        missing = union(brain.missing, model.missing)
+        pairs = kept_pairs(complete_images(missing, brain.n_cond)) if len(missing) else slice(None)
         left, right = brain.rdm.values[pairs], model.rdm.values[pairs]
         try:
             with np.errstate(invalid="raise", divide="raise"):

@@ -1,7 +1,7 @@
 """Metrics of ranks: Spearman's rho, rho-a, Kendall's tau-a and tau-b.
 
 Each RDM is sorted once. Sorting is done on 64-bit keys that hold the value's leading bits and its
-place, which the processor sorts many times faster than values with an index beside them; values
+index, which are sorted many times faster than values with an index beside them; values
 that the leading bits do not tell apart are put in order afterwards, so ranks are exact.
 
 Ranks are kept as twice the midrank, an integer also for ties.
@@ -21,7 +21,7 @@ from rsa_exp.stats.compiled import compiled
 from rsa_exp.stats.condensed import FloatArray, IntArray, Rdm
 from rsa_exp.stats.metrics.inner_products import BLOCK
 from rsa_exp.stats.metrics.kendall import inversions
-from rsa_exp.stats.missing_pairs import by_gaps
+from rsa_exp.stats.missing_pairs import group_by_missing
 
 __all__ = ["Ranks", "compare_rho_a", "compare_spearman", "compare_tau", "prepare_ranks"]
 
@@ -40,7 +40,7 @@ class Ranks:
     square : float
         Sum of squares of the centred midranks; 0 marks a constant RDM.
     missing : ndarray of int
-        Places of missing pairs.
+        Indices of missing pairs.
     n_cond : int
         Images.
     """
@@ -58,7 +58,7 @@ class Ranks:
 
 @compiled
 def _pack(values: FloatArray, low: float, scale: float, bits: int, keys: Keys) -> None:
-    """Key of each value: its place between the smallest and the largest, above its index."""
+    """Key of each value: leading bits of where it lies between low and high, then its index."""
     for i in range(values.shape[0]):
         leading = np.uint64((values[i] - low) * scale)
         keys[i] = (leading << np.uint64(bits)) | np.uint64(i)
@@ -84,22 +84,22 @@ def _unpack(keys: Keys, values: FloatArray, bits: int, codes: Codes) -> None:
 
 
 @compiled
-def _rank_group(places: Keys, values: FloatArray, before: int, codes: Codes) -> None:
+def _rank_group(indices: Keys, values: FloatArray, before: int, codes: Codes) -> None:
     """Rank values that share their leading bits: most often they are equal."""
-    first = values[places[0]]
+    first = values[indices[0]]
     equal = True
-    for place in places:
-        if values[place] != first:
+    for index in indices:
+        if values[index] != first:
             equal = False
             break
-    n = places.shape[0]
+    n = indices.shape[0]
     if equal:
-        for place in places:
-            codes[place] = 2 * before + n + 1
+        for index in indices:
+            codes[index] = 2 * before + n + 1
         return
     group = np.empty(n)
     for i in range(n):
-        group[i] = values[places[i]]
+        group[i] = values[indices[i]]
     order = np.argsort(group)
     start = 0
     while start < n:
@@ -107,7 +107,7 @@ def _rank_group(places: Keys, values: FloatArray, before: int, codes: Codes) -> 
         while stop < n and group[order[stop]] == group[order[start]]:
             stop += 1
         for i in range(start, stop):
-            codes[places[order[i]]] = 2 * before + start + stop + 1
+            codes[indices[order[i]]] = 2 * before + start + stop + 1
         start = stop
 
 
@@ -192,14 +192,14 @@ def _sum_of_products(left: Codes, right: Codes) -> float:
     return total / 4
 
 
-def _reduce(side: Ranks, gaps: IntArray, skip: NDArray[np.bool_]) -> Ranks:
+def _reduce(side: Ranks, missing: IntArray, skip: NDArray[np.bool_]) -> Ranks:
     """Ranks among the pairs that are not skipped; no sorting."""
-    if not len(gaps):
+    if not len(missing):
         return side
-    n_pairs, none = len(side.codes) - len(gaps), np.empty(0, np.int64)
-    if len(gaps) == len(side.missing):
+    n_pairs, none = len(side.codes) - len(missing), np.empty(0, np.int64)
+    if len(missing) == len(side.missing):
         return Ranks(side.codes[~skip], side.square, none, side.n_cond)
-    gone = side.codes[gaps]
+    gone = side.codes[missing]
     codes = np.empty(n_pairs, dtype=np.int32)
     below = np.zeros(int(side.codes.max()) + 1, dtype=np.int32)
     _without(side.codes, gone[gone > 0], skip, below, codes)
@@ -213,12 +213,12 @@ def _each(
 
     def compare(brain: Ranks, models: Sequence[Ranks]) -> FloatArray:
         scores = np.full(len(models), np.nan)
-        for gaps, members in by_gaps(brain, models):
+        for missing, members in group_by_missing(brain, models):
             skip = np.zeros(len(brain.codes), dtype=bool)
-            skip[gaps] = True
-            left = _reduce(brain, gaps, skip)
+            skip[missing] = True
+            left = _reduce(brain, missing, skip)
             for k in members:
-                right = _reduce(models[k], gaps, skip)
+                right = _reduce(models[k], missing, skip)
                 if left.square > 0 and right.square > 0:
                     scores[k] = score(left, right)
         return scores
@@ -287,17 +287,17 @@ def _order_by_right_then_left(left: Codes, right: Codes, out: Codes) -> int:
 
 
 @compiled
-def _counting_order(codes: Codes, places: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Stable order of `places` by their codes."""
+def _counting_order(codes: Codes, indices: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Stable order of `indices` by their codes."""
     starts = np.zeros(codes.max() + 2, dtype=np.uint32)
     for code in codes:
         starts[code + 1] += 1
     for k in range(1, starts.shape[0]):
         starts[k] += starts[k - 1]
-    order = np.empty_like(places)
-    for place in places:
-        order[starts[codes[place]]] = place
-        starts[codes[place]] += 1
+    order = np.empty_like(indices)
+    for index in indices:
+        order[starts[codes[index]]] = index
+        starts[codes[index]] += 1
     return order
 
 
