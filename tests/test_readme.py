@@ -8,6 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
+import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -97,19 +100,24 @@ def with_ids(command: str, folder: Path) -> str:
 
 
 def check_ui(command: str, folder: Path) -> None:
-    """The UI comes up, on loopback, and goes down when it is told to."""
-    process = subprocess.Popen(
-        command, shell=True, cwd=folder, env=environment(folder), text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-    )  # fmt: skip
-    assert process.stdout is not None
+    """Check that the UI answers on loopback, and ends when it is interrupted."""
+    log = folder / "ui.log"
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            command, shell=True, cwd=folder, env=environment(folder), stdout=stream, stderr=stream,
+            start_new_session=True,
+        )  # fmt: skip
     try:
-        seen = ""
-        for line in process.stdout:
-            seen += line
-            if "Uvicorn running on" in line:
-                break
-        assert "Uvicorn running on http://127.0.0.1:5791" in seen
+        deadline = time.monotonic() + 90
+        page = b""
+        while not page:
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            with suppress(OSError), urllib.request.urlopen("http://127.0.0.1:5791") as answer:
+                page = answer.read()
+            time.sleep(0.2)
+        assert b"<html" in page.lower()
     finally:
-        os.killpg(process.pid, signal.SIGINT)
-        process.communicate(timeout=30)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGINT)
+        process.wait(timeout=30)

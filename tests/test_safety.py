@@ -7,6 +7,7 @@ import fcntl
 import logging
 import os
 import struct
+import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -210,7 +211,7 @@ FILES: dict[str, tuple[Change, str]] = {
     "many descriptors": (edit(many_descriptors), "holds 1003 descriptors"),
     "pipe": (lambda path: (path.unlink(), os.mkfifo(path)), "is a device or a pipe"),
     "device": (lambda path: (path.unlink(), path.symlink_to("/dev/zero")), "is a device or a pipe"),
-    "name of 5000": (lambda _: None, "cannot be opened: File name too long"),
+    "name of 5000": (lambda _: None, "cannot be opened: "),
 }
 
 
@@ -299,10 +300,10 @@ def logged() -> dict[str, Any]:
 
 
 VALUES: dict[str, tuple[str, Any, str]] = {
-    "unknown key": ("extra", 1, "Key 'extra' not in"),
+    "unknown key": ("extra", 1, "extra"),
     "unknown nested key": ("data.extra", 1, "if another version of rsa_exp recorded it, check out"),
-    "target": ("_target_", "os.system", "Key '_target_' not in"),
-    "nested target": ("data._target_", "os.system", "Key '_target_' not in"),
+    "target": ("_target_", "os.system", "_target_"),
+    "nested target": ("data._target_", "os.system", "_target_"),
     "environment": ("subject", "${oc.env:HOME}", "an interpolation in 'subject', which is unsafe"),
     "file": ("data.name", "${oc.decode:x}", "an interpolation in 'data.name', which is unsafe"),
     "half": ("data.hint", "${", "an interpolation in 'data.hint', which is unsafe"),
@@ -347,8 +348,10 @@ def test_a_hostile_setting_gets_one_line(case: str, logged: dict[str, Any]) -> N
 def check(text: str, message: str) -> None:
     with pytest.raises(InputError) as raised:
         settings.from_logged(text)
-    assert message in str(raised.value)
-    assert len(str(raised.value)) < 1000
+    line = str(raised.value)
+    assert message in line
+    assert "\n" not in line
+    assert len(line) < 1000
 
 
 def test_figures_and_tracking_of_another_version_do_not_matter(logged: dict[str, Any]) -> None:
@@ -376,30 +379,40 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{b}: &{b} [*{a},*{a},*{a},*{a},*{a},*{a},*{a},*{a},*{a}]\n"
     for a, b in zip("abcdefgh", "bcdefghi", strict=True)
 )
+# Where the message may be ours or the YAML library's, which refuses more with every version, only
+# what is promised is asserted: one line that names the logged config.
+REFUSED = "the logged config"
 TEXTS = {
     "tag": ("a: !!python/object/apply:os.system [id]", "has the tag tag:yaml.org,2002:python"),
     "harmless tag": ("seed: !!int 3", "has the tag"),
     "aliases": (BOMB, "anchors or aliases"),
     "merge": ("<<: {seed: 1}", "no section 'data'"),
-    "deep": ("[" * 90_000, "nested more than 8 deep"),
-    "deep, in blocks": ("- " * 40_000, "nested more than 8 deep"),
+    "deep": ("[" * 90_000, REFUSED),
+    "deeper than ours": ("data: " + "[" * 8 + "]" * 8, "nested more than 8 deep"),
+    "deep, in blocks": ("- " * 40_000, REFUSED),
     "large": ("#" * 3_000_000, "has 3000000 characters"),
     "many values": (f"data: [{'a,' * 100_000}]", "has more than 100000 keys and values"),
     "list": ("- a", "no section 'data'"),
     "scalar": ("data", "no section 'data'"),
     "empty": ("", "no section 'data'"),
     "several": ("data: {}\n---\ndata: {}", "several YAML documents"),
-    "null character": ("data:\0", "is not YAML"),
-    "twice": ("data: {kind: files}\ndata: {kind: files}", "is not YAML"),
-    "number of 5000 digits": (f"seed: {'9' * 5000}\ndata: {{}}", "is not YAML"),
-    "null key": ("null: 3", "is not YAML"),
-    "list as key": ("? [a]\n: 3", "is not YAML"),
+    "null character": ("data:\0", REFUSED),
+    "twice": ("data: {kind: files}\ndata: {kind: files}", REFUSED),
+    "number of 5000 digits": (f"seed: {'9' * 5000}\ndata: {{}}", REFUSED),
+    "null key": ("null: 3", REFUSED),
+    "list as key": ("? [a]\n: 3", REFUSED),
 }
 
 
 @pytest.mark.parametrize("case", TEXTS)
 def test_hostile_yaml_gets_one_line(case: str) -> None:
-    check(*TEXTS[case])
+    tracemalloc.start()
+    try:
+        check(*TEXTS[case])
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2**27
 
 
 EVIL = [

@@ -1,11 +1,16 @@
-"""A wheel carries conf/ and works from another folder, without the checkout."""
+"""What is installed: a wheel with conf/ in it, and the set of versions that was tested."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 
@@ -34,3 +39,17 @@ def test_wheel_runs_elsewhere(tmp_path: Path) -> None:
               folder=elsewhere, **path)  # fmt: skip
     assert str(elsewhere / "outputs") in out
     assert (elsewhere / "mlruns" / "mlflow.db").is_file()
+
+
+def test_the_tested_versions_are_names_and_versions_within_our_bounds() -> None:
+    lines = (ROOT / "constraints.txt").read_text(encoding="ascii").splitlines()
+    assert lines == sorted(lines, key=lambda line: canonicalize_name(line.split("==")[0]))
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][A-Za-z0-9.]*", line) for line in lines)
+    tested = {canonicalize_name(name): v for name, v in (line.split("==") for line in lines)}
+    assert len(tested) == len(lines)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = [text for texts in project["optional-dependencies"].values() for text in texts]
+    for requirement in map(Requirement, [*project["dependencies"], *extras]):
+        name = canonicalize_name(requirement.name)
+        if name != project["name"]:
+            assert requirement.specifier.contains(tested[name]), name

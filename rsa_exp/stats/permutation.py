@@ -107,7 +107,7 @@ def _circular_rows(values: NDArray[Any], n_cond: int, out: NDArray[Any]) -> None
 def _permute(
     squares: NDArray[Any], orders: NDArray[np.uint32], start: int, stop: int, out: NDArray[Any]
 ) -> None:
-    """Form rows `start` to `stop` of permuted RDMs, laid out as by `_circular_rows`, one after another.
+    """Form rows `start` to `stop` of permuted RDMs, as `_circular_rows` lays them out, end to end.
 
     Each of `orders` is a permutation followed by its own first half.
     """
