@@ -310,7 +310,7 @@ VALUES: dict[str, tuple[str, Any, str]] = {
     "in a key": ("data.rois", {"${x}": {}}, "interpolation"),
     "in a list": ("roi", ["${x}"], "an interpolation in 'roi', which is unsafe"),
     "10^12 draws": ("inference.n_boot", 10**12, "is more than 1000000, the most that is drawn"),
-    "10^12 relabellings": ("inference.n_perm", 10**12, "is more than 1000000, the most"),
+    "10^12 permutations": ("inference.n_perm", 10**12, "is more than 1000000, the most"),
     "10^9 splits": ("inference.n_splits", 10**9, "is more than 1000000, the most"),
     "negative draws": ("inference.n_boot", -1, "inference.n_boot=-1 draws make no interval"),
     "level": ("inference.ci", float("nan"), "inference.ci=nan is not a level"),

@@ -1,8 +1,8 @@
-"""Random draws, each from a stream of its own.
+"""Random draws of images and subjects, each purpose with a random stream of its own.
 
-A stream depends on the seed, on what is drawn and on how many there are to draw from, so that ROIs,
+A stream depends on the seed, the purpose and the number of images or subjects alone. So ROIs,
 layers, subjects and metrics share their draws, within a run and across the runs of a sweep, and
-every difference between them is a paired one.
+every difference between them is paired.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ __all__ = ["bootstrap_counts", "halves", "permutations"]
 
 Counts = NDArray[np.uint8]
 
+# A purpose's position is part of its stream's key: the order must not change.
 _PURPOSES = ("images", "subjects", "halves", "permutation")
 
 
@@ -34,7 +35,7 @@ def bootstrap_counts(seed: int, purpose: str, size: int, n_draw: int) -> Counts:
     purpose : {'images', 'subjects'}
         What is drawn.
     size, n_draw : int
-        How many there are, and how many draws to make.
+        Number of images or subjects, and of draws.
 
     Returns
     -------
@@ -65,12 +66,12 @@ def halves(seed: int, size: int, n_split: int) -> Counts:
 
 
 def permutations(seed: int, size: int, n_draw: int) -> IntArray:
-    """Permutations of the images.
+    """Random permutations of the images.
 
     Returns
     -------
     ndarray of int, shape (n_draw, size)
-        Each row the images in another order.
+        Each row is a permutation of 0 to size - 1.
     """
     rng = _generator(seed, "permutation", size)
     return np.array([rng.permutation(size) for _ in range(n_draw)], dtype=np.int64).reshape(

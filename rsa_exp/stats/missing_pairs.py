@@ -50,7 +50,7 @@ def group_by_missing(
 
 
 class PresentPairs:
-    """The pairs that are left, as a graph on the images.
+    """The pairs that are not missing, as a graph on the images.
 
     Parameters
     ----------

@@ -1,7 +1,9 @@
-"""Noise ceilings by pooling whole RDMs: those of ranks, and of RDMs with missing pairs.
+"""Noise ceilings by pooling whole RDMs: for metrics of ranks, and for RDMs with missing pairs.
 
-Pooled are, as in rsatoolbox, ranks (the pool is ranked again), or RDMs of unit mean square (Nili et
-al. 2014). Those of complete RDMs by inner products follow from a Gram matrix, in every draw
+The lower ceiling is each subject's score against the pool of the others, the upper one that against
+the pool of all (Nili et al. 2014, PLoS Comput. Biol. 10:e1003553). Pooled are, as in rsatoolbox,
+ranks (the pool is ranked again), or RDMs of unit mean square. For inner products of complete RDMs
+the ceilings follow from a Gram matrix, in every draw
 (`rsa_exp.stats.bootstrap.inner_products.Pool`).
 """
 

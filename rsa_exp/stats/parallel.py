@@ -27,8 +27,8 @@ def n_workers() -> int:
     -------
     int
         The least of its affinity mask, ``OMP_NUM_THREADS`` (joblib sets it so that its workers
-        share the cores) and ``SLURM_CPUS_PER_TASK`` (Slurm does not always confine a task to
-        what it was given). What is not a number above 0 is ignored.
+        share the cores) and ``SLURM_CPUS_PER_TASK`` (Slurm does not always confine a task to its
+        cores). Values that are not numbers above 0 are ignored.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return min([cores or 1, *filter(None, map(_limit, _LIMITS))])
@@ -50,8 +50,8 @@ def in_order(
     """Apply `work` to items in threads and yield the results in the items' order.
 
     BLAS sums in an order that depends on its number of threads, so it gets one; a result then
-    depends on its item alone and not on how many cores there are. As many items are under way as
-    there are workers, so that memory is bounded by that number.
+    depends on its item alone and not on the number of cores. At most one item more than there are
+    workers is in progress or waiting to be taken, which bounds memory.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def in_order(
     items : iterable
         What to work on.
     stop : Event, optional
-        Set when nobody waits for results any more, so that long work under way can end.
+        Set when no more results are wanted, so that work in progress can end early.
 
     Yields
     ------

@@ -53,7 +53,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Sampling:
-    """What was resampled, and so what results generalise to.
+    """What the bootstrap resampled, which is what results generalise to.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class Sampling:
 
     @property
     def ways(self) -> tuple[str, ...]:
-        """What each way of drawing draws, in the order of the draws."""
+        """Factors that are resampled along the first axis of draws: both, or one of them."""
         return ("both", "subjects", "images") if self.kind == "dual" else (self.kind,)
 
     @property
@@ -83,7 +83,7 @@ class Sampling:
 
     @property
     def method(self) -> str:
-        """What intervals are called in tables."""
+        """Name of the intervals in tables (column ``ci_method``)."""
         how = "percentile" if self.kind == "images" else f"t({self.dof})"
         return f"{self.kind} bootstrap, {how}"
 
@@ -124,7 +124,7 @@ class Sampling:
         Parameters
         ----------
         estimate : ndarray of shape (...)
-            From all data: draws say how it scatters, not what it is.
+            From all data; draws give its spread only.
         draws : ndarray of shape (n_way, ..., n_draw)
             As in `variance`.
         """
@@ -139,7 +139,7 @@ class Sampling:
 
 
 def _variances(draws: FloatArray) -> FloatArray:
-    """Variance over the last axis of what is defined."""
+    """Variance over the last axis, undefined draws left out."""
     defined = np.isfinite(draws)
     n = defined.sum(axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -177,7 +177,7 @@ def t_test(
     Returns
     -------
     ndarray
-        NaN where either is, and where an estimate other than 0 is said to have no error.
+        NaN where either is NaN, and where an estimate other than 0 has a standard error of 0.
     """
     value, spread = np.asarray(estimate, dtype=float), np.asarray(se, dtype=float)
     ratio = value / np.sqrt(np.maximum(spread**2, _FLOOR))
@@ -193,7 +193,7 @@ def permutation_p_value(observed: ArrayLike, null: FloatArray) -> FloatArray:
     Parameters
     ----------
     observed : array_like of shape (...)
-        What was found.
+        Observed values.
     null : ndarray of shape (..., N) or (N,)
         Values under the null hypothesis. Those within 1e-9 of the observed one count as equal to
         it: the same value may have been summed in another order.
@@ -217,14 +217,14 @@ def false_discovery_rate(p: ArrayLike) -> tuple[FloatArray, int]:
     Parameters
     ----------
     p : array_like
-        P values of one family; NaN is no test.
+        P values of one family; NaN where there was no test.
 
     Returns
     -------
     q : ndarray
-        Of the shape of `p`, NaN where it is.
+        Of the shape of `p`, NaN where `p` is.
     n_tests : int
-        How many tests the family has.
+        Number of tests in the family.
     """
     values = np.asarray(p, dtype=float)
     defined = np.isfinite(values)

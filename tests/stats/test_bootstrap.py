@@ -221,7 +221,7 @@ def test_missing_pairs_are_weighed_as_they_are_resampled(metric):
 
 @pytest.mark.parametrize("metric", [*INNER, *RANKS])
 @pytest.mark.parametrize("n_cond", [24, 25])
-def test_relabelling_equals_the_plain_way(metric, n_cond):
+def test_permuting_equals_resampling(metric, n_cond):
     entry = METRICS[metric]
     brain, model = related(4, n_cond, 1), related(3, n_cond, 2)
     orders = permutations(1, n_cond, 20)
@@ -311,7 +311,7 @@ def test_draws_depend_on_seed_purpose_and_number_alone():
     )
 
 
-def test_p_values_of_relabelling_and_false_discovery_rate():
+def test_p_values_of_permutations_and_false_discovery_rate():
     null = np.array([0.1, 0.2, 0.3, np.nan])
     np.testing.assert_allclose(
         permutation_p_value([0.25, 0.3, 1.0, np.nan], null), [0.5, 0.5, 0.25, np.nan]

@@ -1,4 +1,4 @@
-"""Every metric against rsatoolbox, on RDMs with ties, negative values, gaps and constants."""
+"""Every metric against rsatoolbox, on RDMs with ties, negative values, missing pairs and constants."""
 
 from __future__ import annotations
 
@@ -49,27 +49,27 @@ def test_equals_rsatoolbox(name: str, kind: str, n_cond: int) -> None:
 @pytest.mark.parametrize("name", VECTOR)
 def test_missing_pairs_are_left_out_as_rsatoolbox_does(name: str) -> None:
     brain, model = rdms("tied", 2, 14, 2), rdms("positive", 3, 14, 3)
-    gaps = np.random.default_rng(4).random(brain.shape[1]) < 0.15
-    brain_gaps, model_gaps = brain.copy(), model.copy()
-    brain_gaps[:, gaps] = model_gaps[:, gaps] = np.nan
-    expected = compare(brain_gaps, model_gaps, name)
-    for b, m in ((brain_gaps, model), (brain, model_gaps), (brain_gaps, model_gaps)):
+    missing = np.random.default_rng(4).random(brain.shape[1]) < 0.15
+    brain_missing, model_missing = brain.copy(), model.copy()
+    brain_missing[:, missing] = model_missing[:, missing] = np.nan
+    expected = compare(brain_missing, model_missing, name)
+    for b, m in ((brain_missing, model), (brain, model_missing), (brain_missing, model_missing)):
         found = similarity(b, m, name)
         np.testing.assert_allclose(found.scores, expected, atol=1e-9)
-        assert (found.n_pairs == (~gaps).sum()).all()
+        assert (found.n_pairs == (~missing).sum()).all()
 
 
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.7])
 @pytest.mark.parametrize("name", ["corr_cov", "cosine_cov", "spearman", "tau-b"])
 def test_any_share_of_missing_pairs(name: str, share: float) -> None:
     brain, model = rdms("tied", 1, 40, 22), rdms("positive", 2, 40, 23)
-    gaps = np.random.default_rng(24).random(brain.shape[1]) < share
-    gaps[:39] |= share > 0.5  # the first image is left without a pair
-    brain[:, gaps] = np.nan
-    expected = compare(brain[:, ~gaps], model[:, ~gaps], name) if "cov" not in name else None
+    missing = np.random.default_rng(24).random(brain.shape[1]) < share
+    missing[:39] |= share > 0.5  # the first image is left without a pair
+    brain[:, missing] = np.nan
+    expected = compare(brain[:, ~missing], model[:, ~missing], name) if "cov" not in name else None
     if expected is None:
         shared = model.copy()
-        shared[:, gaps] = np.nan
+        shared[:, missing] = np.nan
         expected = compare(brain, shared, name)
     found = similarity(brain, model, name)
     np.testing.assert_allclose(found.scores, expected, atol=1e-9)
@@ -122,7 +122,7 @@ def test_all_missing_and_too_few_pairs_are_undefined() -> None:
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_a_common_relabelling_changes_nothing_and_input_is_left_alone(name: str) -> None:
+def test_a_common_permutation_changes_nothing_and_input_is_left_alone(name: str) -> None:
     brain, model = rdms("euclidean", 2, 8, 13), rdms("euclidean", 2, 8, 14)
     order = np.random.default_rng(15).permutation(8)
     shuffled = [

@@ -158,7 +158,7 @@ def test_refusals() -> None:
         weighted_rank_scores(rdms, rdms, weights.astype(np.int64), "spearman")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"\[8, 9\]"):
         weighted_rank_scores(rdms, rdms, weights[:8], "spearman")
-    gap = np.arange(6.0)
-    gap[2] = np.nan
+    incomplete = np.arange(6.0)
+    incomplete[2] = np.nan
     with pytest.raises(ValueError, match="1 pairs are missing"):
-        sort_pairs(prepare_ranks(Rdm.of(gap)))
+        sort_pairs(prepare_ranks(Rdm.of(incomplete)))

@@ -1,1 +1,1 @@
-"""Scores in bootstrap draws of images, without resampling where the metric allows it."""
+"""Scores in bootstrap draws of images, as weighted sums where the metric allows it."""

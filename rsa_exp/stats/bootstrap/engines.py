@@ -1,4 +1,4 @@
-"""One way to ask for an ROI's scores under draws of images, whatever the metric costs."""
+"""Scores of ROIs in draws of images: one interface for all metrics, the fastest way for each."""
 
 from __future__ import annotations
 
@@ -25,10 +25,21 @@ Checkpoint = Callable[[], object]
 
 
 class DrawScorer(Protocol):
-    """A model's layers, ready to be scored against ROIs under draws of images."""
+    """A model's layers, ready to be scored against ROIs in draws of images."""
 
     def score(self, rois: Sequence[Sequence[Rdm]]) -> list[DrawScores]:
-        """Score every layer against the subjects' RDMs of some ROIs, which may be overwritten."""
+        """Score every layer against brain RDMs in every draw.
+
+        Parameters
+        ----------
+        rois : sequence of sequence of Rdm
+            The subjects' RDMs of each ROI, which may be overwritten.
+
+        Returns
+        -------
+        list of DrawScores
+            One for each ROI.
+        """
 
 
 class _InnerProductScorer:
@@ -71,7 +82,7 @@ class _RankScorer:
 
 
 class ResamplingScorer:
-    """Scores by resampling RDMs, for any metric.
+    """Scorer that resamples the RDMs in each draw, for any metric.
 
     Parameters
     ----------
@@ -93,12 +104,12 @@ class ResamplingScorer:
         self._counts = np.concatenate([counts, halves], axis=1)
 
     def score(self, rois: Sequence[Sequence[Rdm]]) -> list[DrawScores]:
-        """Score every layer against the subjects' RDMs of some ROIs."""
+        """Score every layer against the subjects' RDMs of some ROIs, as `DrawScorer.score`."""
         scores = self._scores(rois, self._counts)
         return [DrawScores(part) for part in np.split(scores, len(rois))]
 
     def score_one_draw(self, rois: Sequence[Sequence[Rdm]]) -> None:
-        """Do the work of one draw, to see how long it takes."""
+        """Score the first draw and discard the result: a measure of what a draw costs."""
         self._scores(rois, self._counts[:, :1])
 
     def _scores(self, rois: Sequence[Sequence[Rdm]], counts: Counts) -> FloatArray:
@@ -107,7 +118,11 @@ class ResamplingScorer:
 
 
 def can_weight(metric: Metric, rdms: Sequence[Rdm]) -> bool:
-    """Whether draws of these RDMs cost matrix products or cumulative sums, not comparisons."""
+    """Whether draws can be weights on the images, so that no RDM has to be resampled.
+
+    Then a draw costs a matrix product (inner products) or a cumulative sum (ranks) instead of a
+    whole comparison. Ranks and whitened metrics need complete RDMs for it.
+    """
     complete = not any(len(rdm.missing) for rdm in rdms)
     if metric.bootstrap == "weights":
         return complete or not metric.whitened
@@ -122,19 +137,19 @@ def make_scorer(
     n_brain: int,
     checkpoint: Checkpoint | None = None,
 ) -> DrawScorer:
-    """Make a model's layers ready for draws, the fastest way there is.
+    """Prepare a model's layers for draws in the fastest way that the metric and the RDMs allow.
 
     Parameters
     ----------
     metric : Metric
         Any.
     models : sequence of Rdm
-        The layers, which are overwritten where `can_weight`.
+        The layers; overwritten if `can_weight`.
     counts, halves : ndarray of uint8, shape (n_cond, n_draw)
         How often each image is in each bootstrap draw, and in each half; the columns of results
         are those of both.
     n_brain : int
-        Subjects of an ROI at most.
+        The largest number of subjects of an ROI.
     checkpoint : callable, optional
         Called in the calling thread about ten times a second; may raise to stop.
     """

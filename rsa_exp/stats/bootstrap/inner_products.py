@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsa_exp.stats.bootstrap.pair_sums import Columns, Factors, PairSums, pair_sums, working_type
+from rsa_exp.stats.bootstrap.products import MaskedProducts, Products
 from rsa_exp.stats.bootstrap.whitening import image_terms
-from rsa_exp.stats.condensed import FloatArray, IntArray
+from rsa_exp.stats.condensed import FloatArray
 from rsa_exp.stats.metrics.inner_products import Vector
 from rsa_exp.stats.missing_pairs import union
 
@@ -31,7 +32,7 @@ Indices = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Pool:
-    """What the noise ceiling needs of several subjects' RDMs, under K weightings.
+    """Inner products of several subjects' RDMs under K weightings: the noise ceiling follows.
 
     Attributes
     ----------
@@ -45,13 +46,13 @@ class Pool:
     norms: FloatArray
 
     def ceilings(self, counts: NDArray[np.integer] | None = None) -> FloatArray:
-        """Score of each subject against the pool of the others, and against that of all.
+        """Score of each subject against the pool of the others and of all (Nili et al. 2014).
 
         Parameters
         ----------
         counts : ndarray of int, shape (n_subject, K), optional
-            How often each subject is drawn; once each by default. A subject's copies are left out
-            together.
+            How often each subject is drawn; once each by default. The pool of the others leaves out
+            all copies of a subject.
 
         Returns
         -------
@@ -79,16 +80,17 @@ class Pool:
 
 @dataclass(frozen=True)
 class DrawScores:
-    """Scores of an ROI under weightings of the images.
+    """Scores of an ROI in draws of images.
 
     Attributes
     ----------
-    scores : ndarray of shape (n_subject, n_layer, n_column)
-        Under each column's weights; NaN where undefined.
+    scores : ndarray of shape (n_subject, n_layer, n_draw)
+        In each draw; NaN where undefined.
     without_image : ndarray of shape (n_subject, n_layer, n_cond), or None
-        With one image left out each.
+        With each image left out in turn, for the jackknife; None where that is not cheap.
     pool, full_pool : Pool or None
-        Under each column's weights, and with every image once (one column).
+        The subjects' inner products in each draw, and with every image once (one column); None for
+        metrics that are no inner products.
     """
 
     scores: FloatArray
@@ -98,7 +100,7 @@ class DrawScores:
 
 
 class WeightedModels:
-    """A model's layers, to be weighted together with one ROI after another.
+    """A model's layers, prepared once and then scored against one ROI after another.
 
     Parameters
     ----------
@@ -107,7 +109,7 @@ class WeightedModels:
     columns : Columns
         Weightings of the images.
     n_brain : int
-        Brain RDMs of an ROI at most.
+        The largest number of brain RDMs of an ROI.
     whitened : bool
         Whether the metric is whitened; then no pair may be missing.
     checkpoint : callable, optional
@@ -131,7 +133,7 @@ class WeightedModels:
         self._missing = [model.missing for model in models]
         shape = (len(models) + n_brain, len(first.values))
         self._factors: Factors = np.empty(shape, dtype=working_type(first.n_cond))
-        self._products = _Products()
+        self._products = Products()
         self._offsets = [0.0] * len(models)
         for index, model in enumerate(models):
             self._offsets[index] = _standardise(model, self._factors[index])
@@ -153,7 +155,7 @@ class WeightedModels:
         rois, offsets = range(n_layer, n_factor), list(self._offsets)
         for index, brain in zip(rois, brains, strict=True):
             offsets.append(_standardise(brain, self._factors[index]))
-        masked = _Masks([*self._missing, *(brain.missing for brain in brains)], products)
+        masked = MaskedProducts([*self._missing, *(brain.missing for brain in brains)], products)
         cells = [[masked.cell(b, m) for m in range(n_layer)] for b in rois]
         missing = reduce(union, (brain.missing for brain in brains))
         pairs = [[masked.cell(b, c, missing) for c in rois] for b in rois]
@@ -179,67 +181,13 @@ class WeightedModels:
         )
 
 
-class _Products:
-    """Products of factors that are summed, each once; the first is the empty one, which is 1."""
-
-    def __init__(self, named: Sequence[tuple[int, ...]] = ((),)) -> None:
-        self.named = list(named)
-        self._indices = {product: index for index, product in enumerate(self.named)}
-
-    def copy(self) -> _Products:
-        return _Products(self.named)
-
-    def index(self, *factors: int) -> int:
-        product = tuple(sorted(factors))
-        if product not in self._indices:
-            self._indices[product] = len(self.named)
-            self.named.append(product)
-        return self._indices[product]
-
-
-class _Masks:
-    """Sums over the pairs that two RDMs have: their products with 0 where a pair is missing."""
-
-    def __init__(self, missing: Sequence[IntArray], products: _Products) -> None:
-        self._missing, self._products = missing, products
-        self._masked: dict[bytes, IntArray] = {}
-
-    def cell(self, left: int, right: int, missing: IntArray | None = None) -> list[int]:
-        """Return the indices of the sums of 1, x, y, xx, yy, xy over the pairs not in `missing`.
-
-        By default `missing` are the pairs that either RDM lacks; they must include these.
-        """
-        if missing is None:
-            missing = union(self._missing[left], self._missing[right])
-        names = [(), (left,), (right,), (left, left), (right, right), (left, right)]
-        return [self._index(name, missing) for name in names]
-
-    def _index(self, name: tuple[int, ...], missing: IntArray) -> int:
-        # An RDM is 0 at its own missing pairs: a mask is needed only for others.
-        known = reduce(union, (self._missing[factor] for factor in name), missing[:0])
-        if len(known) == len(missing):
-            return self._products.index(*name)
-        self._masked.setdefault(missing.tobytes(), missing)
-        mask = list(self._masked).index(missing.tobytes())
-        return self._products.index(*name, len(self._missing) + mask)
-
-    def extend(self, factors: Factors) -> Factors:
-        """Put the masks behind the RDMs."""
-        if not self._masked:
-            return factors
-        masks = np.ones((len(self._masked), factors.shape[1]), dtype=factors.dtype)
-        for mask, missing in zip(masks, self._masked.values(), strict=True):
-            mask[missing] = 0
-        return np.concatenate([factors[: len(self._missing)], masks])
-
-
 class _Cells(NamedTuple):
-    """Where in a table of sums those of two sets of RDMs are, and what RDMs lack in them.
+    """Indices into a table of sums, for each pair of two sets of RDMs, and the RDMs' offsets.
 
     Attributes
     ----------
     one, x, y, xx, yy, xy : ndarray of int, shape (n_x, n_y)
-        Indices of these sums.
+        Rows of the table that hold these sums.
     x_offset, y_offset : ndarray of shape (n_x, 1, 1) and (1, n_y, 1), or None
         What was subtracted from RDMs before they were summed; None where it does not matter.
     """
@@ -270,7 +218,7 @@ class _Cells(NamedTuple):
 
 
 def _standardise(vector: Vector, out: NDArray[Any]) -> float:
-    """Centre an RDM and scale it to unit mean square before; return what was subtracted.
+    """Scale an RDM to unit mean square and centre it; return what was subtracted.
 
     Centred also for metrics that are not: sums of centred RDMs lose no digits, and the mean is put
     back where they are combined.

@@ -55,7 +55,7 @@ class Columns:
     centre : ndarray of shape (n_column,)
         About the mean weight: 1 for bootstrap draws, 1/2 for halves.
     deviation : ndarray of shape (n_cond, n_column)
-        What a weight is more; in the working type, which holds small integers and halves exactly.
+        Weight less centre, in the working type, which represents small integers and halves exactly.
     """
 
     centre: FloatArray
@@ -63,14 +63,14 @@ class Columns:
 
     @classmethod
     def of(cls, weights: NDArray[Any], centre: float) -> Columns:
-        """Take weights of shape (n_cond, n_column) apart."""
+        """Split weights of shape (n_cond, n_column) into centre and deviation."""
         dtype = working_type(len(weights))
         deviation: NDArray[Any] = np.array(weights, dtype=dtype, order="C")
         deviation -= dtype(centre)
         return cls(np.full(weights.shape[1], centre), deviation)
 
     def join(self, other: Columns) -> Columns:
-        """Put another set of columns behind these."""
+        """Append another set of columns."""
         return Columns(
             np.concatenate([self.centre, other.centre]),
             np.concatenate([self.deviation, other.deviation], axis=1),
@@ -78,7 +78,7 @@ class Columns:
 
     @property
     def tiles(self) -> Iterator[slice]:
-        """Columns that are multiplied together."""
+        """Slices of columns that are multiplied at a time."""
         for start in range(0, len(self.centre), _TILE):
             yield slice(start, min(start + _TILE, len(self.centre)))
 
@@ -192,7 +192,7 @@ def pair_sums(
     factors : ndarray of shape (n_factor, n_pairs)
         Condensed RDMs in the working type, 0 where a pair is missing.
     products : sequence of tuple of int
-        Each one to three indices in `factors`.
+        Each one to three indices into `factors`.
     columns : Columns
         Weightings of the images.
     checkpoint : callable, optional

@@ -30,7 +30,7 @@ __all__ = ["SortedPairs", "sort_pairs", "weighted_rank_scores"]
 Codes = NDArray[np.int32]
 Images = NDArray[np.uint16]
 Weights = NDArray[np.uint8]
-# What to do, where to add what it returns, and how many evaluations are finished then.
+# Work, the array to which its result is added, and how many evaluations are finished by it.
 Task = tuple[Callable[[], FloatArray], FloatArray, int]
 
 # Brain RDMs at a time: enough sums under way to keep the processor busy.
@@ -154,7 +154,7 @@ def _multiply(weights: Weights, brains: Codes, models: Codes, first: int, last: 
 
 
 def _room(n_rdm: int, n_pairs: int) -> Codes:
-    """Ranks in eight samples, rows of which do not lie across two cache lines."""
+    """Memory for ranks in eight samples, aligned so that no row crosses a cache line."""
     room = np.empty(n_rdm * n_pairs * LANES + 16, dtype=np.int32)
     start = -room.ctypes.data % 64 // 4
     return room[start : len(room) - 16 + start].reshape(n_rdm, n_pairs, LANES)
@@ -164,7 +164,7 @@ def _phases(
     rdms: tuple[Sequence[SortedPairs], Sequence[SortedPairs]], n_draw: int, packs: Weights,
     totals: FloatArray, squares: Sequence[FloatArray], products: FloatArray,
 ) -> Iterator[list[Task]]:  # fmt: skip
-    """Tasks that can be done at once; those of the next phase only when all these are done."""
+    """Yield phases: tasks that may run at once, each phase only after the one before is done."""
     n_cond, (n_brain, n_model) = packs.shape[1], map(len, rdms)
     n_pairs = count_pairs(n_cond)
     block = max(min(_ROOM // (4 * LANES * n_pairs), n_model), 1)
@@ -180,7 +180,7 @@ def _phases(
         ]
 
     for pack in range(len(packs)):
-        again = np.zeros_like(squares[0][pack])  # what another block of models has asked for
+        again = np.zeros_like(squares[0][pack])  # repeated for another block of models: not used
         for model in range(0, n_model, block):
             phase = ranking(1, model, squares[1][pack])
             for brain in range(0, n_brain, _TILE):
@@ -196,7 +196,7 @@ def _phases(
 
 
 def _run(phases: Iterator[list[Task]], on_progress: Callable[[int], object]) -> None:
-    """Do all phases in one pool of threads, and add the results in their order."""
+    """Run all phases in one pool of threads, and add the results in order."""
     finished = Semaphore(0)
 
     def work(task: Task) -> tuple[FloatArray, FloatArray, int]:

@@ -1,7 +1,7 @@
-"""Draws of images by resampling RDMs, for metrics that no weighting can express.
+"""Scores in draws or permutations of images by resampling RDMs, for any metric.
 
-Costs a whole comparison for each draw, so it is the last resort: Kendall's tau, Bures, and ranks
-or whitened metrics of RDMs with missing pairs.
+Each costs a whole comparison, so this is for metrics that no weighting of the images expresses:
+Kendall's tau, Bures, and ranks or whitened metrics of RDMs with missing pairs.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def resample(rdm: Rdm, images: IntArray, copies: float = np.nan) -> FloatArray:
 
 
 def _prepare(rdm: Rdm, metric: Metric, images: IntArray) -> Any:
-    # For metrics of matrices a copy is a point at distance 0; others leave such pairs out.
+    # Metrics of whole matrices take a copy as a point at distance 0; others leave such pairs out.
     copies = 0.0 if metric.missing == "images" else np.nan
     return metric.prepare(Rdm.of(resample(rdm, images, copies)), np.float64)
 
@@ -85,7 +85,7 @@ def resampled_scores(
     counts: NDArray[np.uint8],
     checkpoint: Callable[[], object] | None = None,
 ) -> FloatArray:
-    """Scores of draws that hold each image so often.
+    """Scores in bootstrap draws of images.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def resampled_scores(
     metric : Metric
         Any.
     counts : ndarray of uint8, shape (n_cond, n_draw)
-        Multiplicities.
+        How often each draw contains each image.
     checkpoint : callable, optional
         Called in the calling thread after each draw; may raise to stop.
 

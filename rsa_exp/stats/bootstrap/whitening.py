@@ -1,4 +1,4 @@
-"""What whitening takes from a sum over pairs, under many weightings of the images at once.
+"""The term that whitening subtracts from a sum over pairs, under many weightings of the images.
 
 With ``V = 2 I + M M'`` (M the pairs-by-images incidence matrix of a draw, in which copies of an
 image are images of their own) and the image sums ``a = Xw``, ``b = Yw``, Woodbury and
@@ -30,14 +30,14 @@ __all__ = ["ImageTerms", "image_terms"]
 
 @dataclass(frozen=True)
 class ImageTerms:
-    """What is to be subtracted from sums over pairs.
+    """Terms to subtract from sums over pairs.
 
     Attributes
     ----------
     weighted : ndarray of shape (n_product, n_column)
-        From those under each column's weights.
+        From the sums under each column's weights.
     without_image : ndarray of shape (n_product, n_cond)
-        From those without one image each.
+        From the sums with each image left out in turn.
     """
 
     weighted: FloatArray
@@ -94,7 +94,7 @@ def image_terms(
     columns: Columns,
     checkpoint: Callable[[], object] | None = None,
 ) -> ImageTerms:
-    """Sum up what whitening takes from sums over complete RDMs, on all cores.
+    """Sum the terms that whitening subtracts from sums over complete RDMs, on all cores.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def image_terms(
 
 @dataclass(frozen=True)
 class _Part:
-    """What one panel of images adds; and image sums of the one whose d is 0, NaN without one."""
+    """Contribution of one panel of images, and image sums of the image whose d is 0 (else NaN)."""
 
     products: FloatArray
     singles: FloatArray

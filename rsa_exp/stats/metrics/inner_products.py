@@ -28,7 +28,7 @@ _ROUNDING = 1e-13
 
 @dataclass(frozen=True)
 class Vector:
-    """An RDM made ready for inner products.
+    """An RDM prepared for inner products.
 
     Attributes
     ----------
@@ -84,7 +84,7 @@ def dots(left: NDArray[Any], rights: Sequence[NDArray[Any]]) -> FloatArray:
     left : ndarray of shape (n_pairs,)
         Single precision is summed in single precision within a block of 32768 only.
     rights : sequence of ndarray of shape (n_pairs,)
-        As many as you like.
+        Any number of vectors.
 
     Returns
     -------
@@ -149,7 +149,7 @@ def compare_vectors(brain: Vector, models: Sequence[Vector]) -> FloatArray:
 def compare_whitened(brain: Vector, models: Sequence[Vector]) -> FloatArray:
     """Whitened Pearson r or cosine: ``x' V^-1 y`` over its norms, with ``V = 2 I + M M'``.
 
-    M is the pairs-by-images incidence matrix of the pairs both RDMs have. By Woodbury
+    M is the pairs-by-images incidence matrix of the pairs that both RDMs have. By Woodbury
     ``V^-1 = (I - M (2 I + M'M)^-1 M') / 2``, and ``M'x`` are image sums (Diedrichsen et al. 2021).
 
     Returns

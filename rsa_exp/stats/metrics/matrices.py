@@ -23,7 +23,7 @@ from rsa_exp.stats.missing_pairs import group_by_missing, union
 
 __all__ = ["Matrix", "compare_bures", "compare_bures_metric", "compare_riemann", "prepare_bures"]
 
-# A factor reproduces its matrix to this relative error, or the matrix is indefinite.
+# A matrix whose factor does not reproduce it to this relative error is indefinite.
 _RESIDUAL = 1e-11
 # Up to this rank singular values are taken as they are; beyond, as roots of eigenvalues.
 _SMALL = 600
@@ -31,7 +31,7 @@ _SMALL = 600
 
 @dataclass(frozen=True)
 class Matrix:
-    """An RDM made ready for a metric of whole matrices.
+    """An RDM prepared for a metric of whole matrices.
 
     Attributes
     ----------

@@ -125,10 +125,10 @@ def _tied_pairs(codes: Codes) -> int:
 
 @compiled
 def _without(codes: Codes, gone: Codes, skip: NDArray[np.bool_], below: Codes, out: Codes) -> None:
-    """Twice the midranks among the entries not skipped, when those with codes `gone` are gone.
+    """Twice the midranks among the entries not skipped, those with codes `gone` being left out.
 
-    What is gone below an entry takes 2 from its code, what was tied with it 1. `below` is room for
-    the count of what is gone up to each code, zeroed.
+    Each entry left out lowers the codes above it by 2, and those it was tied with by 1. `below`, an
+    array of zeros, receives the number of entries left out up to each code.
     """
     for code in gone:
         below[code] += 1
@@ -163,8 +163,8 @@ def _codes(values: FloatArray) -> Codes:
         return codes
     low, high = float(values.min()), float(values.max())
     bits = max(int(len(values) - 1).bit_length(), 1)
-    # A hair below the largest key, so that rounding cannot carry the highest value over the top.
-    # Where the values span too little or too much for that, all share a key and are ranked as one
+    # Slightly below the largest key, so that rounding cannot push the highest value beyond it.
+    # Where the range of values is too small or too large, all share a key and are ranked as one
     # group.
     with np.errstate(over="ignore"):
         span = float(np.subtract(high, low))
