@@ -1,4 +1,4 @@
-"""Every metric against rsatoolbox, on RDMs with ties, negative values, missing pairs and constants."""
+"""Every metric against rsatoolbox, on RDMs with ties, negatives, missing pairs and constants."""
 
 from __future__ import annotations
 
