@@ -1,15 +1,15 @@
-"""Whether intervals hold the truth, and tests err, as often as they say: studies of known truth.
+"""Coverage of intervals and error rates of tests, from simulated studies with known truth.
 
     python benchmarks/calibration.py [--studies 2000] [--folder FOLDER]
                                      [--write docs/calibration.md]
 
 Image i is a vector ``z_i`` of independent normal variables, and an RDM is a quadratic form of them:
 ``d_ij = (z_i - z_j)' G (z_i - z_j)`` (squared Euclidean distances), or ``d_ij = -z_i' G z_j``
-(which, like correlation distances, has no part that belongs to one image alone). In both, over
+(which, like correlation distances, has no component that belongs to one image alone). In both, over
 infinitely many images, two RDMs correlate with ``tr(Gx Gy) / sqrt(tr(Gx Gx) tr(Gy Gy))``.
-Measurement noise is further dimensions that one subject alone has. Every study is analysed by
+Measurement noise is modelled by dimensions of a single subject. Every study is analysed by
 `draw_study`, `relabel_study` and the tables of a run, on RDMs held in memory. Finished chunks are
-kept in FOLDER, so that a run that was stopped goes on where it was.
+kept in FOLDER, so that an interrupted run continues where it stopped.
 """
 
 from __future__ import annotations
@@ -413,13 +413,13 @@ class Bench:
         self.judge(report, scores, of_images, given, float(ceilings[0]))
         self.judge(report, scores, dual, expected, float(world.ceilings[0]))
         self.judge_second_order(report, held, dual, scores, given)
-        self.judge_relabelling(report, held, seed)
+        self.judge_permutation(report, held, seed)
         return report.record
 
     def judge(
         self, report: Report, scores: Array, drawn: Drawn, truth: Array, ceiling: float
     ) -> None:
-        """Enter what a run's tables say."""
+        """Record the intervals and tests of a run's tables."""
         sampling = drawn.sampling
         assert sampling is not None
         kind, dof = sampling.kind, sampling.dof
@@ -455,7 +455,7 @@ class Bench:
         report.variance("lower ceiling", f"{kind}, {method}", low["ceiling_low_se"] ** 2, error)
         nought = table.loc["left", "nought"]
         report.test("score > 0", kind, nought["p_zero"])
-        report.variance("score of truth 0", f"{kind}, t", nought["se"] ** 2, nought["score"])
+        report.variance("score, true value 0", f"{kind}, t", nought["se"] ** 2, nought["score"])
         # Equal in every subject; equal in the population only.
         report.test("layer = its mirror", kind, pairs.loc[("left", "a", "mirror"), "p"])
         near = table.loc["left", "near"]
@@ -486,7 +486,7 @@ class Bench:
     def judge_freedom(
         self, report: Report, scores: Array, drawn: Drawn, truth: Array, ceiling: float
     ) -> None:
-        """Enter what the dual bootstrap would say with degrees of freedom of both variances."""
+        """Record the dual bootstrap with degrees of freedom by Satterthwaite."""
         sampling, draws = drawn.sampling, drawn.scores
         assert sampling is not None
         mean, limit = scores.mean(axis=0), drawn.ceilings[:, 0, 0]
@@ -516,7 +516,7 @@ class Bench:
     def judge_second_order(
         self, report: Report, held: Held, dual: Drawn, scores: Array, given: Array
     ) -> None:
-        """Enter what corrected variances would say."""
+        """Record intervals and tests with second-order corrected variances."""
         assert dual.sampling is not None
         sampling, dof = dual.sampling, self.cell.n_images - 1
         parts = SecondOrder(held, dual, scores)
@@ -546,19 +546,19 @@ class Bench:
             ("dual, second order, Satterthwaite", both, some),
         ):
             report.test("score > 0", method, p_value(mean[0, 4], variance, freedom, tails=1))
-            report.variance("score of truth 0", f"{method}, t", variance, mean[0, 4])
+            report.variance("score, true value 0", f"{method}, t", variance, mean[0, 4])
 
-    def judge_relabelling(self, report: Report, held: Held, seed: int) -> None:
-        """Enter what permutation tests of layers of truth 0 say."""
+    def judge_permutation(self, report: Report, held: Held, seed: int) -> None:
+        """Record the results of permutation tests of layers whose true score is 0."""
         relabelled = relabel_study(
             cast(Study, held), held.members, ROIS, FAMILY, "corr", seed, self.cell.n_perm,
             complete=True,
         )  # fmt: skip
         rows = frame(held.scores(FAMILY), FAMILY)
         table = score_table(rows, None, relabelled, METRICS["corr"])
-        report.test("score > 0", "relabelling, p_perm", table["p_perm"].iloc[0])
-        report.test("any score > 0, of 2 x 3", "relabelling, p_fwe", table["p_fwe"].min())
-        uncorrected = "relabelling, p_perm, uncorrected"
+        report.test("score > 0", "permutation, p_perm", table["p_perm"].iloc[0])
+        report.test("any score > 0, of 2 x 3", "permutation, p_fwe", table["p_fwe"].min())
+        uncorrected = "permutation, p_perm, uncorrected"
         report.test("any score > 0, of 2 x 3", uncorrected, table["p_perm"].min())
 
     def same_images(self, rng: np.random.Generator, n_studies: int) -> Iterator[Record]:
@@ -578,7 +578,7 @@ class Bench:
             yield self.judge_subjects(scores, drawn, truth)
 
     def judge_subjects(self, scores: Array, drawn: Drawn, truth: Array) -> Record:
-        """Enter what tables of a bootstrap of subjects say; ROIs have the same truth."""
+        """Record the tables of a bootstrap over subjects; ROIs have the same true score."""
         sampling, report = drawn.sampling, Report()
         assert sampling is not None
         dof = sampling.dof
@@ -624,7 +624,7 @@ def _less(left: tuple[Array, Array, Array], right: tuple[Array, Array, Array]) -
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Set once what production sets anew for each loop: half the time of so small a study."""
+    """Set BLAS to one thread once, not for each loop: that takes half the time of a small study."""
     name = "rsa_exp.stats.{}.one_blas_thread"
     with (
         threadpool_limits(limits=1, user_api="blas"),
@@ -651,7 +651,7 @@ def results(cell: Cell, n_studies: int, folder: Path) -> dict[str, list[float]]:
 
 
 def rates(cell: Cell, found: dict[str, list[float]]) -> pd.DataFrame:
-    """Rows of the table: how often intervals held the truth, and tests found what is not there."""
+    """Rows of the table: coverage of intervals, and false positive rates of tests."""
     rows = []
     for name, values in found.items():
         sort, what, method = name.split("|")
@@ -677,7 +677,7 @@ def rates(cell: Cell, found: dict[str, list[float]]) -> pd.DataFrame:
 
 
 def ratios(cell: Cell, found: dict[str, list[float]]) -> pd.DataFrame:
-    """Mean variance that a method states, over the mean squared error that there is."""
+    """Mean estimated variance of each method, divided by the true mean squared error."""
     rows = []
     for name, values in found.items():
         sort, what, method = name.split("|")
@@ -714,17 +714,17 @@ def markdown(table: pd.DataFrame, sort: str) -> str:
     for row in table[table["sort"] == sort].itertuples():
         heads[f"{row.subjects} subjects, {row.images} images"] = None
         lines.setdefault((row.what, row.method), []).append(entry(row))
-    text = [f"| what | method | {' | '.join(heads)} |", "|---" * (len(heads) + 2) + "|"]
-    order = {what: place for place, (what, _) in reversed([*enumerate(lines)])}
+    text = [f"| quantity | method | {' | '.join(heads)} |", "|---" * (len(heads) + 2) + "|"]
+    order = {what: index for index, (what, _) in reversed([*enumerate(lines)])}
     for (what, method), entries in sorted(lines.items(), key=lambda item: order[item[0][0]]):
         text.append(f"| {what} | {method} | {' | '.join(entries)} |")
     return "\n".join(text)
 
 
 SORTS = {
-    "interval": "95 % intervals that hold the truth (nominal 0.95); their median width",
-    "test": "Tests at 0.05 that find what is not there (nominal 0.05)",
-    "variance": "Mean stated variance over the mean squared error that there is (right is 1)",
+    "interval": "Coverage of 95 % intervals (nominal 0.95); their median width",
+    "test": "False positive rate of tests at 0.05 (nominal 0.05)",
+    "variance": "Mean estimated variance divided by the true mean squared error (1 is correct)",
 }
 
 
@@ -745,7 +745,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--studies", type=int, default=2000)
     parser.add_argument("--draws", type=int, default=1000)
-    parser.add_argument("--relabellings", type=int, default=199)
+    parser.add_argument("--permutations", type=int, default=199)
     temporary = Path(tempfile.gettempdir()) / "rsa_exp_calibration"
     parser.add_argument("--folder", type=Path, default=temporary)
     parser.add_argument("--write", type=Path, help="document whose tables are replaced")
@@ -753,7 +753,7 @@ def main() -> None:
     given.folder.mkdir(parents=True, exist_ok=True)
     parts = []
     for form, n_subjects, n_images, part in DESIGNS:
-        cell = Cell(form, n_subjects, n_images, given.draws, given.relabellings)
+        cell = Cell(form, n_subjects, n_images, given.draws, given.permutations)
         found = results(cell, max(1, given.studies // part), given.folder)
         parts += [rates(cell, found), ratios(cell, found)]
     table = pd.concat(parts, ignore_index=True)

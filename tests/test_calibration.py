@@ -57,7 +57,7 @@ def test_tables(
         "3",
         "--draws",
         "30",
-        "--relabellings",
+        "--permutations",
         "19",
         "--folder",
         str(tmp_path),
