@@ -1,4 +1,4 @@
-"""A sweep that a benchmark interrupts, and what is to be found of it on disk and in the store."""
+"""A sweep that a benchmark interrupts, and checks of its files and its runs in the store."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ __all__ = [
 ]  # fmt: skip
 
 TOO_LONG = 300.0
-"""Seconds after which a command is taken to hang."""
+"""Seconds after which a command counts as hanging."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a sweep is typed, and where it is recorded."""
+    """Working folder, settings and tracking server of a sweep."""
 
     folder: Path
     log: Path
@@ -66,23 +66,23 @@ class Place:
         return finish(self.start(*arguments))
 
     def runs(self) -> dict[str, tuple[Path, dict[str, Any]]]:
-        """Find the runs on disk that were not done again: name to folder and ``run.json``."""
+        """Find the runs on disk that were not superseded: name to folder and ``run.json``."""
         found = {}
         for path in sorted((self.folder / "outputs").rglob("run.json")):
-            with suppress(ValueError):  # half a file, which is counted as one
+            with suppress(ValueError):  # a partial file, which is counted elsewhere
                 run = json.loads(path.read_text(encoding="utf-8"))
                 if not run["superseded"]:
                     found[run["name"]] = (path.parent, run)
         return found
 
     def filed(self) -> Path | None:
-        """Folder of the sweep; None if it has not been filed."""
+        """Folder of the sweep; None if it has no manifest yet."""
         found = sorted((self.folder / "outputs").rglob("sweep.json"))
         return found[-1].parent if found else None
 
     @contextmanager
     def store(self) -> Iterator[MlflowClient]:
-        """Read the store; of a local one a copy, so that only rsa_exp itself mends it."""
+        """Open the store; of a local one a copy, so that only rsa_exp itself repairs it."""
         if self.server is not None:
             yield connect(self.server.address)
             return
@@ -94,7 +94,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Reference:
-    """What a sweep gives that nobody interrupted: seconds, each run's scores, the joined tables."""
+    """Results of an uninterrupted sweep: seconds, scores of each run, the joined table."""
 
     seconds: float
     scores: dict[str, bytes]
@@ -119,7 +119,7 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether a file ends where its writer ended it."""
+    """Whether a file is complete: whether it ends as its format does."""
     try:
         if path.suffix == ".json":
             json.loads(path.read_text(encoding="utf-8"))
@@ -139,7 +139,7 @@ def is_whole(path: Path) -> bool:
 
 
 def half_files(place: Place) -> tuple[list[str], int]:
-    """Look for results that are not whole; count what lies hidden under a temporary name."""
+    """Find partial results; count files under a temporary name."""
     half, parts = [], 0
     for path in (place.folder / "outputs").rglob("*"):
         parts += path.name.endswith(".part")
@@ -150,7 +150,7 @@ def half_files(place: Place) -> tuple[list[str], int]:
 
 
 def finished_runs(place: Place, reference: Reference) -> tuple[dict[str, str], list[str]]:
-    """List the runs that say they are finished, as name to uid, and what they lack."""
+    """List the runs marked as finished, as name to uid, and the results that they lack."""
     finished, lost = {}, []
     for name, (folder, run) in place.runs().items():
         if run["status"] == "finished":
@@ -178,7 +178,7 @@ def artifacts(client: MlflowClient, run_id: str, under: str = "") -> set[str]:
 
 
 def wrong_in_store(place: Place, reference: Reference, *, ended: bool) -> list[str]:
-    """Say what is wrong in the store; a sweep that has ended must be in order as a whole."""
+    """List inconsistencies of the store; a sweep that has ended must be consistent as a whole."""
     if place.server is None and not (place.folder / "mlruns" / "mlflow.db").is_file():
         return ["there is no store"] if ended else []
     on_disk = {run["uid"]: run for _, run in place.runs().values()}
@@ -196,14 +196,14 @@ def wrong_in_store(place: Place, reference: Reference, *, ended: bool) -> list[s
                 to.mkdir()
                 table = client.download_artifacts(run.info.run_id, "scores.csv", str(to))
                 if missing or Path(table).read_bytes() != reference.scores[name]:
-                    wrong.append(f"FINISHED in the store, but not whole: {name} {sorted(missing)}")
+                    wrong.append(f"FINISHED in the store, but incomplete: {name} {sorted(missing)}")
             return wrong + (out_of_order(runs, set(on_disk)) if ended else [])
     except FAILURES as error:
         return [f"the store cannot be read: {str(error).splitlines()[0][:300]}"]
 
 
 def out_of_order(runs: list[Any], uids: set[str]) -> list[str]:
-    """Say what is not as after a sweep that nobody interrupted, but for superseded runs."""
+    """List differences from the store of an uninterrupted sweep, except for superseded runs."""
     parents = [run for run in runs if run.data.tags.get("sweep") == "true"]
     wrong = [f"{len(parents)} sweeps in the store"] if len(parents) != 1 else []
     wrong += [f"parent is {run.info.status}" for run in parents if run.info.status != "FINISHED"]

@@ -1,10 +1,10 @@
-"""The dual bootstrap on small real RDMs beside rsatoolbox's own: one table.
+"""The dual bootstrap on small real RDMs, compared with rsatoolbox's: one table.
 
     python benchmarks/dual_bootstrap.py BRAIN.h5 [BRAIN.h5 ...] --model MODELS.h5 [--metric corr]
 
 Takes one rsatoolbox file for each subject and one of candidate models. RDMs of the first ROI are
-used, several of them (sessions) averaged. Both sides draw 1000 samples, each its own: they agree up
-to the noise of the draws.
+used, several of them (sessions) averaged. Both programs draw 1000 samples of their own, so they
+agree up to sampling noise.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from rsa_exp.config.schema import FilesData
 
 
 def link_as(folder: Path, brains: list[Path]) -> None:
-    """Give each subject's file the name that the config expects."""
+    """Link each subject's file under the name that the config expects."""
     for number, path in enumerate(brains):
         (folder / f"{number}.h5").symlink_to(path.absolute())
 
@@ -44,7 +44,7 @@ def ours(brains: list[Path], model: Path, metric: str) -> tuple[Any, float]:
 
 
 def theirs(brains: list[Path], model: Path, metric: str, n_samples: int) -> tuple[Any, float]:
-    """Run rsatoolbox's dual bootstrap on the same RDMs, images in one order."""
+    """Run rsatoolbox's dual bootstrap on the same RDMs, with images reordered."""
     from rsatoolbox.inference import eval_dual_bootstrap
     from rsatoolbox.model import ModelFixed
     from rsatoolbox.rdm import RDMs, load_rdm

@@ -1,13 +1,13 @@
-"""The similarity engine against rsatoolbox on the published study's size: one table.
+"""The similarity engine against rsatoolbox, at the size of the published study: one table.
 
     python benchmarks/engine.py [--folder FOLDER] [--metrics corr spearman ...]
 
-Makes the simulated study at full size once (4916 images, 3.4 GB, kept in FOLDER), brings its files
+Makes the simulated study at full size once (4916 images, 3.4 GB, kept in FOLDER), reads its files
 into the page cache, and times both on the same work, 3 subjects x 10 ROIs x 5 layers over the 2985
-images with common names: each measurement in a process of its own, imports and (for the engine)
-compilation not counted. rsatoolbox is timed the way the study called it (`eval_fixed` for each ROI)
-and at its best (one `compare` for each subject); what would take it minutes is timed on a part and
-scaled, which the table marks with ~.
+images with common names. Each measurement has a process of its own and excludes imports and (for
+the engine) compilation. rsatoolbox is timed as the study used it (`eval_fixed` for each ROI) and in
+its fastest way (one `compare` for each subject); times marked with ~ are measured on a part of the
+work and scaled.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ METRICS = (
     "corr", "cosine", "spearman", "rho-a", "tau-a", "tau-b", "corr_cov", "cosine_cov", "bures",
     "bures_metric",
 )  # fmt: skip
-# Pairs of RDMs that rsatoolbox is timed on where all 150 would take too long.
+# Pairs of RDMs that rsatoolbox is timed on if all 150 would take too long.
 PAIRS = {"tau-a": 2, "tau-b": 2, "bures": 2, "bures_metric": 2}
 
 
@@ -66,7 +66,7 @@ def rsatoolbox_loads(study: Path) -> tuple[Any, list[Any], float, float]:
 
 
 def measure_rsatoolbox(study: Path, metric: str) -> dict[str, Any]:
-    """Seconds at best and the study's way, and scores of the first subject."""
+    """Seconds in the fastest way and as in the study, and scores of the first subject."""
     from rsatoolbox.inference import eval_fixed
     from rsatoolbox.model import ModelFixed
     from rsatoolbox.rdm import compare
@@ -161,13 +161,14 @@ def main() -> None:
     study = simulate_study(given.folder, 4916, 0)
     warm(study)
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
-    heads = ["work", "rsatoolbox, the study's way", "at its best", "rsa_exp", "ratio", "difference"]
+    rsatoolbox = ["rsatoolbox, as in the study", "rsatoolbox, fastest"]
+    heads = ["work", *rsatoolbox, "rsa_exp", "ratio", "difference"]
     print(f"| {' | '.join(heads)} |")
     print("|---|---|---|---|---|---|")
     theirs, ours = (child(who, study, "none") for who in ("rsatoolbox", "engine"))
     print(
-        f"| read + align | | {theirs['load']:.1f} s ({theirs['reorder']:.1f} s to put images in "
-        f"one order), {theirs['memory']:.2f} GB "
+        f"| read + align | | {theirs['load']:.1f} s ({theirs['reorder']:.1f} s to reorder "
+        f"images), {theirs['memory']:.2f} GB "
         f"| {ours['load']:.2f} s, {ours['memory']:.2f} GB "
         f"| {theirs['load'] / ours['load']:.1f}x, 1/{theirs['memory'] / ours['memory']:.1f} GB | |",
         flush=True,

@@ -1,10 +1,11 @@
-"""The main job at the published size: time and memory of the sweep, the planted truth, rsatoolbox.
+"""A whole sweep at the published size: time, memory, and agreement with the planted scores.
 
     python benchmarks/full_study.py [--folder FOLDER]
 
 Simulates the study with 4916 images (3.4 GB, kept in FOLDER for the next time), runs
-``subject=1,2,3 --multirun align=exact inference=none`` on it as a user would, says where the time
-went, how far the scores are from the planted ones, and how far from rsatoolbox's on the same files.
+``subject=1,2,3 --multirun align=exact inference=none`` on it from the command line, and prints the
+time of each stage and the differences of the scores from the planted ones and from rsatoolbox's on
+the same files.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ for subject, path in zip("123", sys.argv[2:]):
 
 
 def report_sweep(folder: Path, seconds: float, memory: float) -> pd.DataFrame:
-    """Print where a sweep's time went; return its scores."""
+    """Print the time of each stage of a sweep; return its scores."""
     records = [json.loads(path.read_text()) for path in sorted(folder.glob("*/provenance.json"))]
     stages = pd.DataFrame([record["seconds"] for record in records]).sum()
     stages["track"] = in_store(folder) - stages.sum()
@@ -66,7 +67,7 @@ def report_sweep(folder: Path, seconds: float, memory: float) -> pd.DataFrame:
 
 
 def in_store(folder: Path) -> float:
-    """Seconds between the start and the end of all runs of a sweep, as the store has them."""
+    """Seconds between the start and the end of all runs of a sweep, from the store."""
     store = MlflowClient(f"sqlite:///{folder.parents[2]}/mlruns/mlflow.db")
     experiments = [item.experiment_id for item in store.search_experiments()]
     runs = store.search_runs(experiments, "tags.simulated = 'true'")
@@ -74,7 +75,7 @@ def in_store(folder: Path) -> float:
 
 
 def report_truth(scores: pd.DataFrame) -> None:
-    """Print how far the scores are from the planted ones."""
+    """Print the differences of the scores from the planted ones."""
     truth = published_scores()
     for subject in SUBJECTS:
         mine = scores[scores["subject"] == subject].pivot_table(

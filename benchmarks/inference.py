@@ -1,12 +1,12 @@
-"""Inference at the published size beside rsatoolbox and scikit-bio: one table.
+"""Inference at the published size, compared with rsatoolbox and scikit-bio: one table.
 
     python benchmarks/inference.py [--folder FOLDER] [--images 4916] [--draws 1000]
 
 Makes the simulated study once (4916 images, 3.4 GB, kept in FOLDER) and runs ``subject=group`` on
-it as a user would: 3 subjects x 10 ROIs x 5 layers, dual bootstrap with noise ceilings, or a
-permutation test; each in a process of its own, imports included, its time and peak memory.
-rsatoolbox's `eval_dual_bootstrap` is timed on one ROI and few samples, `mantel` of scikit-bio
-(if it is installed) on one pair of RDMs; both are scaled to the same work, which ~ marks.
+it from the command line: 3 subjects x 10 ROIs x 5 layers, dual bootstrap with noise ceilings, or a
+permutation test. Times and peak memory are of whole processes, including imports. rsatoolbox's
+`eval_dual_bootstrap` is timed on one ROI and few samples, `mantel` of scikit-bio (if it is
+installed) on one pair of RDMs; both are scaled to the same work, which is marked with ~.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def permutation_row(given: argparse.Namespace, n_images: int) -> None:
     n_pairs = N_SUBJECT * N_ROI * N_LAYER
     each = (seconds - nothing) / given.draws / n_pairs
     theirs = mantel_seconds(n_images, 20)
-    work = f"{given.draws} relabellings of all {n_pairs} pairs, {n_images:,} images"
+    work = f"{given.draws} permutations of all {n_pairs} pairs, {n_images:,} images"
     mine = f"{seconds:.1f} s, {memory:.2f} GB; {1e3 * each:.3f} ms a pair"
     if theirs is None:
         row(work, mine, "not installed", "")
@@ -116,7 +116,7 @@ def main() -> None:
     )
     parser.add_argument("--images", type=int, default=4916)
     parser.add_argument("--draws", type=int, default=1000)
-    parser.add_argument("--samples", type=int, default=1, help="rsatoolbox's samples")
+    parser.add_argument("--samples", type=int, default=1, help="samples of rsatoolbox's bootstrap")
     parser.add_argument("--metrics", nargs="+", default=["corr", "corr_cov", "spearman"])
     given = parser.parse_args()
     given.folder = given.folder.absolute()
@@ -133,7 +133,7 @@ def main() -> None:
 
 
 def n_common(study: Path) -> int:
-    """Images whose whole names brain and model files share."""
+    """Count the images whose exact names are in both brain and model files."""
     import h5py
 
     names = []

@@ -1,19 +1,20 @@
-"""What an interrupted sweep loses: killed, told to end, out of disk, its server gone; then resumed.
+"""Interrupted sweeps and what they lose: killed, terminated, disk full, server stopped; resumed.
 
     python benchmarks/interruptions.py [--moments 20] [--times 1] [--ways sigkill sigterm ...]
 
-A tracked sweep is interrupted at random moments, uniform between its process's start and its end,
-in five ways: SIGKILL and Ctrl-C to its process group, SIGTERM to its process, a file system that
-another process fills and keeps full, and an ``mlflow server`` that is killed. What it leaves is
-then read from disk and from the store: is every file whole, has every run that says it is finished
-all its files and the scores of a sweep that nobody interrupted, is every run that the store calls
-FINISHED complete there. Then there is room or a server again, and ``resume=last`` (after ``sync``,
-where the server was gone) must end with every run finished, every table equal to the last byte, no
-finished run done twice, and the store in order. A moment before the sweep was filed leaves nothing
-to resume: the sweep is typed anew. With ``--times 2`` what resumes it is interrupted as well.
+A tracked sweep is interrupted at random moments, uniform between the start and the end of its
+process, in five ways: SIGKILL or Ctrl-C to its process group, SIGTERM to its process, a file system
+that another process fills and keeps full, and an ``mlflow server`` that is killed. Then the files
+and the tracking store are checked: is every file complete, does every run marked as finished have
+all its files and the scores of an uninterrupted sweep, is every run with the status FINISHED
+complete in the store. Then the disk or the server is available again, and ``resume=last`` (after
+``sync``, if the server was stopped) must end with every run finished, every table equal to the last
+byte, no finished run repeated, and a consistent store. If the interruption came before the sweep
+had a manifest there is nothing to resume, and the sweep is started again. With ``--times 2`` the
+resumed sweep is interrupted as well.
 
-Exit status 1 if anything was lost or could not be resumed; those folders are kept, as are those of
-sweeps that showed a traceback.
+Exit status 1 if anything was lost or could not be resumed; the folders of such sweeps are kept, and
+of those that showed a traceback.
 """
 
 from __future__ import annotations
@@ -51,20 +52,21 @@ WAYS = {
     "sigterm": "SIGTERM",
     "ctrl-c": "Ctrl-C",
     "disk": "full disk",
-    "server": "server gone",
+    "server": "server stopped",
 }
 SETTINGS = ["subject=1,2,3", "metric=corr,spearman", "data.n_images=80", "figures=none"]
 _DISK = "64m"
 _HEAD = (
-    "| interrupted by | moments | of them before the sweep was filed | runs finished before (mean) "
-    "| finished runs lost | half files | hidden `.part` files | store wrong | resume failed "
-    "| resume / from scratch (median) | s to the prompt (max) | tracebacks |"
+    "| interrupted by | moments | of them before the manifest | runs finished before (mean) "
+    "| finished runs lost | partial files | hidden `.part` files | store inconsistent "
+    "| resume failed | time to resume / from scratch (median) | s until the prompt (max) "
+    "| tracebacks |"
 )
 
 
 @dataclass
 class Outcome:
-    """What became of one interrupted sweep."""
+    """The outcome of one interrupted sweep."""
 
     moments: list[float]
     scratch_seconds: float
@@ -81,7 +83,7 @@ class Outcome:
 
     @property
     def problems(self) -> list[str]:
-        """Everything that must not be."""
+        """All failures."""
         return [*self.lost, *self.half, *self.store, *self.resume]
 
 
@@ -97,7 +99,7 @@ def fill(folder: Path, process: subprocess.Popen[bytes]) -> None:
 
 
 def interrupt(way: str, place: Place, process: subprocess.Popen[bytes]) -> None:
-    """Do to a sweep what its row is about."""
+    """Interrupt a sweep in one of the ways."""
     if way == "sigterm":
         process.terminate()
     elif way == "disk":
@@ -109,14 +111,14 @@ def interrupt(way: str, place: Place, process: subprocess.Popen[bytes]) -> None:
 
 
 def repair(way: str, place: Place) -> None:
-    """Make room again, or bring the server back."""
+    """Free the disk, or restart the server."""
     (place.folder / "filler").unlink(missing_ok=True)
     if way == "server":
         place.server.start()
 
 
 def resume(way: str, place: Place, reference: Reference, outcome: Outcome) -> None:
-    """Go on with a sweep, or begin it again if it was never filed, and compare what comes out."""
+    """Resume a sweep, or start it again if it has no manifest, and compare the results."""
     if outcome.begun and way == "server" and (status := place.call("sync")) != 0:
         outcome.resume.append(f"sync ended with {status}")
     start = time.perf_counter()
@@ -147,7 +149,7 @@ def resume(way: str, place: Place, reference: Reference, outcome: Outcome) -> No
 
 
 def strike(way: str, place: Place, moment: float, outcome: Outcome) -> None:
-    """Start the sweep, or go on with it, and interrupt that at a moment."""
+    """Start or resume the sweep, and interrupt it at a moment."""
     start, fresh = time.perf_counter(), place.filed() is None
     process = place.sweep() if fresh else place.start("resume=last")
     over = False
@@ -170,7 +172,7 @@ def strike(way: str, place: Place, moment: float, outcome: Outcome) -> None:
 
 
 def look(place: Place, reference: Reference, outcome: Outcome) -> None:
-    """Note what an interruption left behind."""
+    """Check the files and the store after an interruption."""
     half, outcome.parts = half_files(place)
     finished, lost = finished_runs(place, reference)
     outcome.half += half
@@ -186,7 +188,7 @@ def look(place: Place, reference: Reference, outcome: Outcome) -> None:
 
 
 def attempt(way: str, place: Place, reference: Reference, moments: list[float]) -> Outcome:
-    """Interrupt a sweep at a moment, resume it and so on, and in the end let it finish."""
+    """Interrupt and resume a sweep at each moment, and finally let it finish."""
     outcome = Outcome(moments, reference.seconds)
     for moment in moments:
         strike(way, place, moment, outcome)
@@ -209,7 +211,7 @@ def measure_reference(place: Place) -> Reference:
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[None]:
-    """Mount a small file system on a folder; what it held stays there afterwards."""
+    """Mount a small file system on a folder; its files are kept in the folder afterwards."""
     subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={_DISK}", "tmpfs", str(folder)],
         check=True, capture_output=True,
@@ -226,7 +228,7 @@ def small_disk(folder: Path) -> Iterator[None]:
 
 
 def measure_way(way: str, root: Path, given: argparse.Namespace) -> tuple[Reference, list[Outcome]]:
-    """Interrupt as many sweeps in one way; keep the folders of those where something was wrong."""
+    """Interrupt as many sweeps in one way; keep the folders of those with failures."""
     outcomes = []
     with ExitStack() as stack:
         server = None
@@ -253,14 +255,14 @@ def measure_way(way: str, root: Path, given: argparse.Namespace) -> tuple[Refere
             moments = (reference.seconds * rng.random(given.times)).tolist()
             with small_disk(here.folder) if way == "disk" else nullcontext():
                 outcomes.append(attempt(way, here, reference, moments))
-            tell(way, here, reference, outcomes[-1])
-            # A machine with other work is not as fast now as it was.
+            report(way, here, reference, outcomes[-1])
+            # On a machine with other work, the speed changes over time.
             reference = replace(reference, seconds=outcomes[-1].scratch_seconds)
     return reference, outcomes
 
 
-def tell(way: str, place: Place, reference: Reference, outcome: Outcome) -> None:
-    """Say on standard error what went wrong and keep the folder, or delete it."""
+def report(way: str, place: Place, reference: Reference, outcome: Outcome) -> None:
+    """Report failures on standard error and keep the folder; delete it if there are none."""
     if not outcome.problems and not outcome.traceback:
         shutil.rmtree(place.folder.parent)
         return
@@ -299,15 +301,15 @@ def can_mount(folder: Path) -> bool:
 def main() -> None:
     """Interrupt in every way and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--moments", type=int, default=20, help="in each way")
+    parser.add_argument("--moments", type=int, default=20, help="interruptions in each way")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--times", type=int, default=1, help="interruptions of each sweep")
-    parser.add_argument("--settings", nargs="+", default=SETTINGS, help="of the sweep")
+    parser.add_argument("--settings", nargs="+", default=SETTINGS, help="settings of the sweep")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     # A shell's background jobs ignore Ctrl-C, and so would what they start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    # Told to end, it still unmounts and stops what it started.
+    # When terminated, it still unmounts and stops the processes that it started.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     root = Path(tempfile.mkdtemp(prefix="rsa_exp_interruptions_"))
     times = "" if given.times == 1 else f", each interrupted {given.times} times"

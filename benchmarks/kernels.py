@@ -1,12 +1,12 @@
-"""How far numbers differ between BLAS kernels and thread counts: the same runs under each.
+"""Differences between BLAS kernels and numbers of threads: the same runs with each of them.
 
     python benchmarks/kernels.py [--images 400] [--metrics corr spearman corr_cov bures]
 
-One machine stands in for several: OpenBLAS is told to use the code it has for other processors
-(``OPENBLAS_CORETYPE``), and threads are limited (``OMP_NUM_THREADS``). Every number of each run's
-``scores.csv`` (group of three subjects, dual bootstrap, relabellings) is compared with that of the
-run with the machine's own kernel and all its cores. A kernel that the processor cannot run is left
-out.
+One machine represents several: OpenBLAS is set to use its code for other processors
+(``OPENBLAS_CORETYPE``), and the number of threads is limited (``OMP_NUM_THREADS``). Every number of
+each run's ``scores.csv`` (group of three subjects, dual bootstrap, permutations) is compared with
+that of the run with the machine's own kernel and all its cores. Kernels that the processor cannot
+run are left out.
 """
 
 from __future__ import annotations

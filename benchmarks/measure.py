@@ -1,4 +1,4 @@
-"""Running a command and reading off what it took; a run of scores or of inference alone."""
+"""Run a command and measure its time and memory; configs of single runs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def run(command: list[str], folder: Path | None = None) -> tuple[str, float, flo
 
 
 def warm(folder: Path) -> None:
-    """Bring a folder's RDM files into the page cache."""
+    """Read a folder's RDM files into the page cache."""
     for path in folder.glob("*.h5"):
         with path.open("rb") as stream:
             while stream.read(1 << 24):

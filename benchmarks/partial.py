@@ -1,9 +1,9 @@
-"""What missing pairs cost: complete RDMs against RDMs with gaps, the same arrays otherwise.
+"""The cost of missing pairs: complete RDMs, and the same RDMs with pairs missing.
 
     python benchmarks/partial.py [--images 2985] [--metrics corr spearman ...]
 
-Three kinds of gaps in 10 ROIs x 5 layers: none; one in a hundred pairs, other ones in each ROI; and
-all pairs of one in fifty images, the same in each ROI (a session that was not run).
+10 ROIs x 5 layers in three versions: complete; without one in a hundred pairs, different ones in
+each ROI; and without all pairs of one in fifty images, the same in each ROI (a missed session).
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ def main() -> None:
         row[rng.integers(0, n_pairs, n_pairs // 100)] = np.nan
     images = brain.copy()
     images[:, ~kept_pairs(rng.random(given.images) > 0.02)] = np.nan
-    print("| 10 ROIs x 5 layers | complete | 1 % of pairs, other ones per ROI | 2 % of images |")
+    print(
+        "| 10 ROIs x 5 layers | complete | 1 % of pairs, different ones per ROI | 2 % of images |"
+    )
     print("|---|---|---|---|")
     for metric in given.metrics:
         times = [seconds(rdms, model, metric) for rdms in (brain, scattered, images)]

@@ -1,10 +1,10 @@
-"""How the engine's cost grows: with the number of images, and with ROIs x layers.
+"""The engine's cost as a function of the number of images, and of ROIs x layers.
 
     python benchmarks/scaling.py [--images 1000 2000 5000 10000] [--metrics corr spearman ...]
 
-Writes RDM files of random patterns (200 voxels, so of rank 199, as measured RDMs are), in the
-model file in another order of images, and runs the pipeline on them: files to scores, in a process
-of its own for each cell, so that peak memory is its own. Compilation is not counted.
+Writes RDM files of random patterns (200 voxels, so that the rank is 199, as in measured RDMs), with
+images in a different order in the model file, and runs the analysis on them, from files to scores.
+Each cell has a process of its own, for its peak memory; compilation is excluded.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""How many runs arrive whole when many processes record at once in a store that is not there yet.
+"""How many runs arrive complete if many processes start tracking at once in a new store.
 
     python benchmarks/stores.py [--runs 200] [--processes 8] [--stores none sqlite server]
 
-All processes begin at the same moment, and each does its share of the runs one after another: a
-small simulated study without inference or figures, so that recording is what takes time. ``server``
-is PostgreSQL behind ``mlflow server``, through which artifacts go too; ``none`` records nothing and
-says what the rest costs. A run is whole when it is FINISHED and has its parameters, every score of
-its ``scores.csv`` and all its files.
+All processes start at the same moment, and each runs its share one after another: a small simulated
+study without inference or figures, so that most of the time is spent on tracking. ``server`` is
+PostgreSQL behind ``mlflow server``, which also receives the artifacts; ``none`` tracks nothing and
+shows the cost of the rest. A run is complete if it is FINISHED and has its parameters, every score
+of its ``scores.csv`` and all its files.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ FILES = {"config.yaml", "scores.csv", "alignment.json", "images.txt", "provenanc
 N_IMAGES = 40
 _VARIABLE = "MLFLOW_TRACKING_URI"
 
-# What a process of the pool waits at before its first run.
+# Barrier at which the processes of the pool wait before their first run.
 _gate: Barrier | None = None
 
 
 @dataclass(frozen=True)
 class Share:
-    """What one process did: when it began and ended, in seconds, and what went wrong."""
+    """Start and end of one process, in seconds, and its errors."""
 
     start: float
     end: float
@@ -77,7 +77,7 @@ def settings(work: Path, subject: str, tracked: bool) -> Config:
 
 
 def prepare(gate: Barrier, work: Path) -> None:
-    """Do once what only a process's first run takes time for: imports, compilation."""
+    """Import and compile what only the first run of a process has to."""
     global _gate
     from rsa_exp import tracking  # noqa: F401
     from rsa_exp.experiments.run import JobSpec, execute
@@ -87,7 +87,7 @@ def prepare(gate: Barrier, work: Path) -> None:
 
 
 def do_share(work: Path, number: int, n_runs: int, tracked: bool) -> Share:
-    """Do a process's runs."""
+    """Execute the runs of one process."""
     from rsa_exp.experiments.run import JobSpec, execute
 
     assert _gate is not None
@@ -105,7 +105,7 @@ def do_share(work: Path, number: int, n_runs: int, tracked: bool) -> Share:
 
 
 def do_all(work: Path, given: argparse.Namespace, tracked: bool) -> list[Share]:
-    """Do all runs, in processes that start together."""
+    """Execute all runs, in processes that start together."""
     context = multiprocessing.get_context("spawn")
     gate = context.Barrier(given.processes)
     n = given.processes
@@ -117,7 +117,7 @@ def do_all(work: Path, given: argparse.Namespace, tracked: bool) -> list[Share]:
 
 @contextmanager
 def store(kind: str, work: Path, workers: int) -> Iterator[None]:
-    """Have a store of a kind that nobody has used; ``MLFLOW_TRACKING_URI`` names it."""
+    """Provide a new, empty store of a kind; ``MLFLOW_TRACKING_URI`` names it."""
     sys.path.append(str(Path(__file__).parent.parent / "tests"))
     servers = importlib.import_module("servers")
     os.environ.pop(_VARIABLE, None)
@@ -131,7 +131,7 @@ def store(kind: str, work: Path, workers: int) -> Iterator[None]:
 
 
 def recorded(work: Path) -> tuple[int, int]:
-    """Count the runs in the store, and those of them that are whole."""
+    """Count the runs in the store, and those of them that are complete."""
     from mlflow import MlflowClient
 
     client = MlflowClient(store_uri(work / "mlruns"))
@@ -143,7 +143,7 @@ def recorded(work: Path) -> tuple[int, int]:
 
 
 def is_whole(client: MlflowClient, run: Run) -> bool:
-    """Whether a run has everything that its folder says it should."""
+    """Whether the store has everything that is in the folder of a run."""
     table = Path(run.data.tags["folder"]) / "scores.csv"
     if run.info.status != "FINISHED" or not table.is_file() or "metric" not in run.data.params:
         return False
@@ -156,7 +156,7 @@ def is_whole(client: MlflowClient, run: Run) -> bool:
 
 
 def measure(kind: str, given: argparse.Namespace, root: Path) -> Counter[str]:
-    """Print the row of a store; return what went wrong."""
+    """Print the row of a store; return the errors."""
     with tempfile.TemporaryDirectory(dir=root, prefix=f"{kind}-") as name:
         work = Path(name)
         with store(kind, work, given.workers):
@@ -171,7 +171,7 @@ def measure(kind: str, given: argparse.Namespace, root: Path) -> Counter[str]:
 
 
 def main() -> None:
-    """Measure and print the table, then what went wrong."""
+    """Measure and print the table, then the errors."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--processes", type=int, default=8)
@@ -179,7 +179,7 @@ def main() -> None:
     parser.add_argument("--stores", nargs="+", choices=STORES, default=list(STORES))
     given = parser.parse_args()
     print(f"{given.runs} runs by {given.processes} processes at once, {os.cpu_count()} cores\n")
-    print("| store | whole | begun | s | ms a run |\n|---|---|---|---|---|")
+    print("| store | complete | started | s | ms per run |\n|---|---|---|---|---|")
     errors = {}
     with tempfile.TemporaryDirectory() as folder:
         simulate_study(Path(folder), N_IMAGES, 0)

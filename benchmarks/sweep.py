@@ -1,14 +1,13 @@
-"""What a sweep of many small runs costs beyond its scoring: Hydra, files, figures, the store.
+"""The overhead of a sweep of many small runs: Hydra, files, figures, the tracking store.
 
     python benchmarks/sweep.py [--cases none figures parallel] [--part 30] [--slurm]
 
 The sweep has 300 runs: 3 subjects x 10 ROIs x 5 layers x 2 metrics of the simulated study, each of
-one score with its inference, typed as a user types it and tracked in a store that is not there yet.
-What its processes did that is not a stage of a run's scoring (the ``seconds`` in its
-``provenance.json``, without drawing) is overhead: start, imports, composing configs, writing and
-recording, figures, the summary. With workers side by side their time is added up. What takes long,
-figures and Slurm, is measured on a part of the runs, unless ``--part 300`` asks for all. Memory is
-the largest process's.
+one score with its inference, started from the command line and tracked in a new store. All time of
+its processes that is not a stage of scoring (the ``seconds`` in ``provenance.json``, without
+figures) is overhead: start, imports, composing configs, writing and tracking, figures, the summary.
+The times of parallel workers are added up. Figures and Slurm take long and are measured on a part
+of the runs, unless ``--part 300`` asks for all. Memory is that of the largest process.
 """
 
 from __future__ import annotations
@@ -32,16 +31,16 @@ METRICS = ("corr", "spearman")
 
 @dataclass(frozen=True)
 class Case:
-    """A way to run the sweep.
+    """One case: a way to run the sweep.
 
     Attributes
     ----------
     label : str
-        What the table calls it.
+        Name of the case in the table.
     settings : tuple of str
-        What is typed besides.
+        Additional settings.
     target : float
-        Seconds of overhead a run may cost; NaN if none is set.
+        Largest overhead per run, in seconds; NaN without a target.
     workers : int
         Runs at a time.
     part : bool
@@ -56,7 +55,7 @@ class Case:
 
 
 def cases(workers: int) -> dict[str, Case]:
-    """List what can be measured."""
+    """Return all cases by name."""
     none = "figures=none"
     parallel = (none, "hydra/launcher=joblib", f"hydra.launcher.n_jobs={workers}")
     task = ("cpus_per_task=1", "mem_gb=1", "timeout_min=10")
@@ -115,7 +114,7 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=len(LAYERS))
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--part", type=int, default=30, help="runs with figures, and on Slurm")
-    parser.add_argument("--workers", type=int, default=2, help="side by side")
+    parser.add_argument("--workers", type=int, default=2, help="parallel runs")
     given = parser.parse_args()
     known = cases(given.workers)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
@@ -127,7 +126,8 @@ def main() -> None:
             os.environ |= stack.enter_context(importlib.import_module("slurm").one_node())
         print(f"{given.images} images, {os.cpu_count()} cores\n")
         print(
-            "| sweep | runs | s | scoring, s a run | overhead, s a run | of it drawing | memory |"
+            "| sweep | runs | s | scoring, s per run | overhead, s per run | of it figures "
+            "| memory |"
         )
         print("|---|---|---|---|---|---|---|", flush=True)
         for name in [*(given.cases or list(known)[:3]), *(["slurm"] if given.slurm else [])]:
