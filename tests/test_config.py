@@ -15,7 +15,7 @@ from rsa_exp.cli.help import help_text
 from rsa_exp.config import compose as settings
 from rsa_exp.config import schema
 from rsa_exp.errors import InputError
-from rsa_exp.figures import FIGURE_NAMES
+from rsa_exp.figures import FIGURES
 from rsa_exp.stats.metrics.registry import METRICS, PRECISIONS
 
 
@@ -38,7 +38,7 @@ def test_defaults() -> None:
 def test_choices_are_those_of_the_registries() -> None:
     assert set(__main__._COMMANDS) == set(COMMANDS)
     assert tuple(METRICS) == vocabulary.METRIC_NAMES
-    assert FIGURE_NAMES == vocabulary.FIGURE_NAMES
+    assert tuple(FIGURES) == vocabulary.FIGURE_NAMES
     assert tuple(PRECISIONS) == vocabulary.PRECISIONS
     single = tuple(n for n, m in METRICS.items() if m.single_precision)
     assert single == vocabulary.SINGLE_PRECISION

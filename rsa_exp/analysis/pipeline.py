@@ -6,29 +6,21 @@ Reads files and writes none but the simulated study: what comes out is returned.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from scipy.spatial.distance import squareform
 
+from rsa_exp import figures
 from rsa_exp.analysis.inference import Findings, infer
 from rsa_exp.analysis.scoring import Scored, mean_similarity, score_study
 from rsa_exp.analysis.stopwatch import Stopwatch
 from rsa_exp.config.schema import Bold5000Data, Config, FilesData, SimulatedData
 from rsa_exp.datasets.simulated import SUBJECTS, simulate_study
 from rsa_exp.errors import InputError, listing
-from rsa_exp.figures import (
-    FIGURES,
-    FigureText,
-    RdmPair,
-    best_layers_figure,
-    comparisons_figure,
-    intervals_figure,
-    null_figure,
-    rdm_figure,
-)
+from rsa_exp.figures import FigureText, RdmPair
 from rsa_exp.rdms.inputs import FileState, InputRecord
 from rsa_exp.rdms.study import Study, choose_names
 from rsa_exp.stats.condensed import count_pairs
@@ -149,50 +141,34 @@ def run(config: Config) -> RunResult:
 
 
 def draw(result: RunResult, names: Sequence[str]) -> Iterator[tuple[str, Figure]]:
-    """Draw figures one after another.
+    """Make figures one after another.
 
     Parameters
     ----------
     result : RunResult
         Of `run`.
     names : sequence of str
-        Figures to draw.
+        Figures to make.
 
     Yields
     ------
     tuple of str and Figure
         Name and figure; those that the run has no numbers for are left out.
     """
-    table, found = result.scores, result.inference
-    subjects = result.subject_scores
-    if subjects is not None:
-        subjects = table = _without_undefined(subjects, result.scores)
-    for name in names:
-        if name in FIGURES:
-            yield name, FIGURES[name](table, result.text)
-        elif name == "rdms" and result.rdms is not None:
-            yield name, rdm_figure(result.rdms, result.text)
-        elif name == "intervals" and result.scores["se"].notna().any():
-            yield name, intervals_figure(result.scores, result.text, subjects, found.level)
-        elif name == "comparisons" and found.has_layer_pairs:
-            yield name, comparisons_figure(found.comparisons, result.scores, result.text)
-        elif name == "best_layers" and found.best_layers is not None:
-            yield name, best_layers_figure(found.best_layers, result.text)
-        elif name == "permutation" and found.null is not None:
-            # On the images that the permutation test rests on.
-            permuted = result.scores.assign(score=result.scores["score_perm"])
-            note = result.text.note
-            if found.n_permuted < len(result.images):
-                note += f"; relabelled: the {found.n_permuted:,} images without missing pairs"
-            yield name, null_figure(permuted, found.null, replace(result.text, note=note))
-
-
-def _without_undefined(subjects: pd.DataFrame, group: pd.DataFrame) -> pd.DataFrame:
-    """Return subjects' scores, empty where the group's mean is: figures say what the table says."""
-    undefined = group[group["score"].isna()]
-    cells = set(zip(undefined["roi"], undefined["layer"], strict=True))
-    hidden = [cell in cells for cell in zip(subjects["roi"], subjects["layer"], strict=True)]
-    return subjects.assign(score=subjects["score"].mask(hidden))
+    found = result.inference
+    tables = figures.Tables(
+        result.scores,
+        result.text,
+        result.subject_scores,
+        found.comparisons,
+        found.best_layers,
+        found.null,
+        found.n_permuted,
+        result.images,
+        found.level,
+        result.rdms,
+    )
+    return figures.draw(tables, names)
 
 
 def input_files(config: Config) -> list[Path]:

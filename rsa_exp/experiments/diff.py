@@ -12,7 +12,7 @@ import pandas as pd
 
 from rsa_exp import files as files
 from rsa_exp.errors import InputError, listing, speakable
-from rsa_exp.figures import FigureText, difference_figure, save
+from rsa_exp.figures import FigureText, difference, save
 from rsa_exp.runs.changes import Change, changes, requirement_changes, settings_changes
 from rsa_exp.runs.recorded import Recorded, find_one
 from rsa_exp.stats.metrics.registry import METRICS
@@ -100,7 +100,7 @@ class Cells:
 
     @property
     def drawable(self) -> pd.DataFrame:
-        """Every cell as `difference_figure` takes it."""
+        """Every cell as `rsa_exp.figures.difference` takes it."""
         rows = pd.concat([self.both, self.only_a, self.only_b]).sort_index()
         depth = rows["depth_a"].fillna(rows["depth_b"])
         return rows[["roi", "layer", "score_a", "score_b"]].assign(depth=depth)
@@ -246,7 +246,7 @@ def _write(folder: Path, a: Recorded, b: Recorded, cells: Cells) -> Path:
     files.prepare_folder(folder)
     table = cells.drawable
     files.write_table(folder / "difference.csv", table)
-    return save(difference_figure(table, _text(a), _text(b)), folder, "difference")[0]
+    return save(difference(table, _text(a), _text(b)), folder, "difference")[0]
 
 
 def _text(run: Recorded) -> FigureText:

@@ -1,67 +1,81 @@
-"""Publication-grade figures of an RSA: scores from a tidy table, and the RDMs behind them.
+"""Figures of an RSA at journal size: of a result, and of tables over several runs.
 
-Every figure function returns a :class:`matplotlib.figure.Figure`; nothing is shown, and nothing
-is written but by :func:`save`.
+Each function returns a :class:`matplotlib.figure.Figure`; nothing is shown, and nothing is written
+but by :func:`save`. Names are imported when they are first used: matplotlib takes a while.
 
->>> FIGURES["heatmap"](table, text)  # doctest: +SKIP
+Modules are apart from the functions they define (``of_result/heatmap.py`` has `heatmap`): a module
+``rsa_exp.figures.heatmap`` would take the function's place once it is imported.
+
+Examples
+--------
+>>> from rsa_exp import figures
+>>> figures.heatmap(result)  # doctest: +SKIP
+>>> figures.bars(result, ax=ax)  # doctest: +SKIP
 """
 
-from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-from matplotlib.figure import Figure
-
-from rsa_exp.figures.agreement import agreement_figure
-from rsa_exp.figures.bars import bars_figure
-from rsa_exp.figures.best_layers import best_layers_figure
-from rsa_exp.figures.comparisons import comparisons_figure
-from rsa_exp.figures.difference import difference_figure
-from rsa_exp.figures.heatmap import heatmap_figure
-from rsa_exp.figures.intervals import intervals_figure
-from rsa_exp.figures.multiples import multiples_figure
-from rsa_exp.figures.null import null_figure
-from rsa_exp.figures.profiles import profiles_figure
-from rsa_exp.figures.radar import radar_figure
-from rsa_exp.figures.rdms import RdmPair, rdm_figure
-from rsa_exp.figures.saving import save
-from rsa_exp.figures.scatter import scatter_figure
-from rsa_exp.figures.subject_radar import subject_radar_figure
-from rsa_exp.figures.surface import surface_figure
-from rsa_exp.figures.text import FigureText
-
-FIGURES: dict[str, Callable[[pd.DataFrame, FigureText], Figure]] = {
-    "heatmap": heatmap_figure,
-    "bars": bars_figure,
-    "profiles": profiles_figure,
-    "scatter": scatter_figure,
-    "radar": radar_figure,
-    "surface": surface_figure,
-}
-"""Figures of a score table, by the name a configuration selects them with."""
-
-FIGURE_NAMES: tuple[str, ...] = (
-    *FIGURES,
-    "rdms",
-    "intervals",
-    "comparisons",
-    "best_layers",
-    "permutation",
-)
-"""All figures: those of a score table, and those that need more than it."""
+if TYPE_CHECKING:
+    from rsa_exp.figures.of_result.bars import bars
+    from rsa_exp.figures.of_result.best_layers import best_layers
+    from rsa_exp.figures.of_result.comparisons import comparisons
+    from rsa_exp.figures.of_result.heatmap import heatmap
+    from rsa_exp.figures.of_result.intervals import intervals
+    from rsa_exp.figures.of_result.permutation import permutation
+    from rsa_exp.figures.of_result.profiles import profiles
+    from rsa_exp.figures.of_result.radar import radar
+    from rsa_exp.figures.of_result.rdms import rdms
+    from rsa_exp.figures.of_result.scatter import scatter
+    from rsa_exp.figures.of_result.surface import surface
+    from rsa_exp.figures.of_tables.agreement import agreement
+    from rsa_exp.figures.of_tables.difference import difference
+    from rsa_exp.figures.of_tables.multiples import multiples
+    from rsa_exp.figures.registry import FIGURES, draw
+    from rsa_exp.figures.result import FigureText, NothingToPlot, Plottable, RdmPair, Tables
+    from rsa_exp.figures.saving import save
 
 __all__ = [
     "FIGURES",
-    "FIGURE_NAMES",
     "FigureText",
+    "NothingToPlot",
+    "Plottable",
     "RdmPair",
-    "agreement_figure",
-    "best_layers_figure",
-    "comparisons_figure",
-    "difference_figure",
-    "intervals_figure",
-    "multiples_figure",
-    "null_figure",
-    "rdm_figure",
+    "Tables",
+    "agreement",
+    "bars",
+    "best_layers",
+    "comparisons",
+    "difference",
+    "draw",
+    "heatmap",
+    "intervals",
+    "multiples",
+    "permutation",
+    "profiles",
+    "radar",
+    "rdms",
     "save",
-    "subject_radar_figure",
+    "scatter",
+    "surface",
 ]
+
+_HOMES = {
+    "registry": ("FIGURES", "draw"),
+    "result": ("FigureText", "NothingToPlot", "Plottable", "RdmPair", "Tables"),
+    "saving": ("save",),
+    **{f"of_tables.{name}": (name,) for name in ("agreement", "difference", "multiples")},
+}
+_MODULES = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(f"{__name__}.{_MODULES.get(name, f'of_result.{name}')}")
+    value = globals()[name] = getattr(module, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,12 +1,15 @@
 """Figures on disk: whole or not at all, and the same bytes for the same table."""
 
-import os
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from rsa_exp.figures.style import PNG_DPI, publication_style
+from rsa_exp.figures.layout.style import PNG_DPI, publication_style
+from rsa_exp.files import write_bytes
+
+__all__ = ["save"]
 
 # Neither the date nor the version of the software may make two equal figures differ.
 _FORMATS: dict[str, dict[str, Any]] = {
@@ -19,8 +22,7 @@ _FORMATS: dict[str, dict[str, Any]] = {
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Write a figure as ``<name>.png`` (200 dpi) and ``<name>.svg``, and close it.
 
-    Both are written under temporary names in the same folder first, so that a run that is
-    killed leaves no half a figure, nor one format without the other's being complete.
+    Neither is written before both are made, and each is written whole or not at all.
 
     Parameters
     ----------
@@ -40,20 +42,20 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     ------
     ValueError
         If the name is not a plain file name.
+
+    Examples
+    --------
+    >>> figures.save(figures.heatmap(result), Path("figures"), "heatmap")  # doctest: +SKIP
     """
     if not name or name in {".", ".."} or Path(name).name != name or "\\" in name:
         raise ValueError(f"{name!r} is not a plain file name: give the folder separately")
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = {suffix: folder / f"{name}.{suffix}" for suffix in _FORMATS}
-    partial = {suffix: folder / f".{name}.{os.getpid()}.{suffix}.part" for suffix in _FORMATS}
-    try:
-        with publication_style():
-            for suffix, options in _FORMATS.items():
-                figure.savefig(partial[suffix], format=suffix, dpi=PNG_DPI, **options)
-        for suffix, path in paths.items():
-            partial[suffix].replace(path)
-    finally:
-        for path in partial.values():
-            path.unlink(missing_ok=True)
+    made = {suffix: BytesIO() for suffix in _FORMATS}
+    with publication_style():
+        for suffix, options in _FORMATS.items():
+            figure.savefig(made[suffix], format=suffix, dpi=PNG_DPI, **options)
     figure.clear()
-    return list(paths.values())
+    folder.mkdir(parents=True, exist_ok=True)
+    return [
+        write_bytes(folder / f"{name}.{suffix}", stream.getvalue())
+        for suffix, stream in made.items()
+    ]

@@ -11,14 +11,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from rsa_exp.figures import (
-    FIGURES,
-    FigureText,
-    agreement_figure,
-    intervals_figure,
-    multiples_figure,
-    subject_radar_figure,
-)
+from rsa_exp import figures
+from rsa_exp.figures import FigureText, Tables
 from rsa_exp.reports.group import CELL
 from rsa_exp.reports.variants import Variant
 from rsa_exp.reports.words import named_subjects
@@ -32,7 +26,7 @@ _OWN = {
     "heatmap": "Score of every ROI and layer",
     "profiles": "Scores through the layers of the network",
     "bars": "Scores by region, a bar for each layer",
-    "subject_radar": "Each subject's pattern of scores over ROIs, layer by layer",
+    "scatter": "Each subject's scores of the ROIs that the model explains best, layer by layer",
     "surface": "The same scores as a landscape over layers and ROIs",
 }
 
@@ -143,16 +137,13 @@ def _of_variant(
         spread = f", mean over {_who(subjects)}" if len(subjects) > 1 else f", {who}"
         spread += " ± SEM" if len(subjects) > 1 else ""
         for name, caption in _OWN.items():
-            # A dial of one line shows nothing that the bars do not.
-            if name != "subject_radar":
-                draw = partial(FIGURES[name], table, text(table, who))
-                found.append((name, caption + spread, draw))
-            elif len(subjects) > 1:
-                draw = partial(subject_radar_figure, table, text(table, who))
-                found.append((name, f"{caption}, {_who(subjects)}, and their mean", draw))
+            if name == "scatter" and len(subjects) == 1:
+                continue
+            draw = partial(figures.FIGURES[name], Tables(table, text(table, who)))
+            found.append((name, caption + spread, draw))
     joint, group = scored.of(variant, "joint"), scored.of(variant, "group")
     if len(joint) and kind != "joint":
-        draw = partial(FIGURES["heatmap"], joint, text(joint, "mean RDM of all subjects"))
+        draw = partial(figures.heatmap, Tables(joint, text(joint, "mean RDM of all subjects")))
         caption = "Score of every ROI and layer with the mean RDM of all subjects"
         found.insert(min(1, len(found)), ("joint_heatmap", caption, draw))
     if len(group) and group["se"].notna().any():
@@ -167,7 +158,8 @@ def _intervals(
     level = float(variant.config.get("inference", {}).get("ci", 0.95))
     # Tests as the sweep corrects them: a run of one cell is a family of one.
     table = group.assign(q=group["q_sweep"], n_tests=group["n_tests_sweep"])
-    draw = partial(intervals_figure, table, text, members if len(members) else None, level)
+    tables = Tables(table, text, members if len(members) else None, level=level)
+    draw = partial(figures.intervals, tables)
     caption = (
         f"Layer profiles of the group with {100 * level:g} % intervals, noise ceilings and each "
         "subject; filled points pass q < 0.05 over the whole sweep"
@@ -187,7 +179,8 @@ def _over_variants(scored: Scored, variants: Sequence[Variant]) -> list[Drawing]
         f"Layer profiles of every variant of the analysis{basis}, each panel with a scale of its "
         "own."
     )
-    found = [Drawing("metrics", caption, None, partial(multiples_figure, tables, text, texts))]
+    shown = {name: Tables(table, texts[name]) for name, table in tables.items()}
+    found = [Drawing("metrics", caption, None, partial(figures.multiples, shown, text))]
     agreement = scored.agreement
     if agreement is not None and np.isfinite(agreement[["tau", "same_best"]]).any(axis=None):
         caption = (
@@ -195,7 +188,7 @@ def _over_variants(scored: Scored, variants: Sequence[Variant]) -> list[Drawing]
             "tau-b and the same best layer, or ROI, for each pair of variants, over the same "
             "subjects."
         )
-        draw = partial(agreement_figure, agreement, text)
+        draw = partial(figures.agreement, agreement, text)
         found.append(Drawing("multiverse", caption, None, draw))
     return found
 

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rsa_exp.figures import FIGURES, FigureText
+from rsa_exp.figures import FIGURES, FigureText, Tables
+
+OF_SCORES = ("heatmap", "bars", "profiles", "scatter", "radar", "surface")
 
 BOLD5000_LAYERS = ("conv1", "layer1", "layer2", "layer3", "layer4")
 BOLD5000_ROIS = tuple(
@@ -154,10 +156,10 @@ def case(request):
     return CASES[request.param]()
 
 
-@pytest.fixture(params=list(FIGURES))
-def draw(request):
+@pytest.fixture(params=OF_SCORES)
+def plot(request):
     """Every figure of a score table."""
-    return FIGURES[request.param]
+    return lambda table, text, **onto: FIGURES[request.param](Tables(table, text), **onto)
 
 
 @pytest.fixture

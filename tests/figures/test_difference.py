@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from test_every_figure import test_every_table_is_drawn_legibly as check_legible
 
-from rsa_exp.figures import FigureText, difference_figure
+from rsa_exp.figures import FigureText, difference
 
 B = FigureText("sub-1 spearman (31e64524)", "another note", "Spearman ρ")
 SLOW = pytest.mark.slow  # every two of hundreds of texts are compared
@@ -43,7 +43,7 @@ def _note(figure):
 def test_any_two_runs_are_drawn_legibly(make_case, name, noise):
     table, text = make_case(name)
     texts = (text, replace(text, title="the same again") if name == "one" else B)
-    check_legible(lambda pair, text: difference_figure(pair, *texts), (_pair(table, noise), text))
+    check_legible(lambda pair, text: difference(pair, *texts), (_pair(table, noise), text))
 
 
 def test_points_and_map_show_the_table(make_case):
@@ -52,7 +52,7 @@ def test_points_and_map_show_the_table(make_case):
     pair.loc[pair.index[3], "score_b"] = pair["score_a"].iloc[3]
     pair.loc[pair.index[7], "score_b"] = np.nan
     shuffled = pair.sample(frac=1, random_state=0)
-    figure = difference_figure(pair, text, replace(text, title="B"))
+    figure = difference(pair, text, replace(text, title="B"))
     scatter, cells = figure.axes[:2]
     assert _by_gid(scatter.lines, "equal")
     for layer in range(5):
@@ -66,13 +66,13 @@ def test_points_and_map_show_the_table(make_case):
     first = pair["score_b"].iloc[0] - pair["score_a"].iloc[0]
     assert float(written["cell-0-0"].replace("−", "-")) == pytest.approx(first, abs=6e-4)
     assert "48 of 49 scores differ" in _note(figure)
-    again = difference_figure(shuffled, text, text).axes[0]
+    again = difference(shuffled, text, text).axes[0]
     assert sorted(again.lines[1].get_xdata()) == sorted(scatter.lines[1].get_xdata())
 
 
 def test_scores_of_two_kinds_have_no_line_of_equals(make_case):
     table, text = make_case("bures")
-    figure = difference_figure(_pair(table, 0.01), text, B)
+    figure = difference(_pair(table, 0.01), text, B)
     assert not _by_gid(figure.axes[0].lines, "equal")
     assert "two kinds" in _note(figure)
     assert _note(figure).endswith("B: another note")
@@ -83,4 +83,4 @@ def test_tables_that_are_no_comparison_are_refused(make_case):
     pair = _pair(table, 0.0)
     for bad in (pair.drop(columns="depth"), pair[:0], pd.concat([pair, pair])):
         with pytest.raises(ValueError, match="the difference table"):
-            difference_figure(bad, text, text)
+            difference(bad, text, text)

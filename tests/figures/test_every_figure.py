@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from rsa_exp.figures import FIGURE_NAMES, FIGURES, FigureText, save
+from rsa_exp.figures import FigureText, save
 
 # the kinds of tables whose figures are drawn with different artists
 SAVED = [
@@ -60,11 +60,11 @@ def _texts(figure):
 
 
 @pytest.mark.filterwarnings("error")
-def test_every_table_is_drawn_legibly(draw, case):
+def test_every_table_is_drawn_legibly(plot, case):
     table, text = case
     before = table.copy(deep=True)
 
-    figure = draw(table, text)
+    figure = plot(table, text)
 
     assert isinstance(figure, Figure)
     pd.testing.assert_frame_equal(table, before)
@@ -84,8 +84,8 @@ def test_every_table_is_drawn_legibly(draw, case):
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", SAVED)
-def test_every_figure_is_saved_whole(draw, make_case, name, tmp_path):
-    paths = save(draw(*make_case(name)), tmp_path / "new" / "folder", "figure")
+def test_every_figure_is_saved_whole(plot, make_case, name, tmp_path):
+    paths = save(plot(*make_case(name)), tmp_path / "new" / "folder", "figure")
 
     assert [path.name for path in paths] == ["figure.png", "figure.svg"]
     assert sorted(paths[0].parent.iterdir()) == sorted(paths)
@@ -104,26 +104,26 @@ def test_overlapping_texts_are_found():
     assert not _overlap(a, c)
 
 
-def test_title_and_note_are_shown(draw, make_case):
-    figure = draw(*make_case("bold5000"))
+def test_title_and_note_are_shown(plot, make_case):
+    figure = plot(*make_case("bold5000"))
     shown = {text.get_gid(): text.get_text() for text in figure.texts}
     assert shown["title"] == "Subject 1 vs ResNet-50, simulated BOLD5000"
     assert shown["note"].endswith("simulated data; 1000 images, 499500 pairs; align=stem")
 
 
-def test_several_subjects_are_counted_in_the_note(draw, make_case):
-    note = _note(draw(*make_case("three_subjects")))
+def test_several_subjects_are_counted_in_the_note(plot, make_case):
+    note = _note(plot(*make_case("three_subjects")))
     assert "3 subjects" in note
 
 
-def test_error_bars_are_only_of_subjects(draw, make_case):
-    note = _note(draw(*make_case("bold5000")))
+def test_error_bars_are_only_of_subjects(plot, make_case):
+    note = _note(plot(*make_case("bold5000")))
     assert "SEM" not in note
 
 
-def test_what_is_undefined_is_said(draw, make_case):
-    assert "n/a" in _note(draw(*make_case("some_undefined")))
-    assert "n/a" not in _note(draw(*make_case("bold5000")))
+def test_what_is_undefined_is_said(plot, make_case):
+    assert "n/a" in _note(plot(*make_case("some_undefined")))
+    assert "n/a" not in _note(plot(*make_case("bold5000")))
 
 
 def _note(figure):
@@ -131,8 +131,8 @@ def _note(figure):
     return notes[0].replace("\n", " ")
 
 
-def test_names_are_literal(draw, make_case):
-    figure = draw(*make_case("specials"))
+def test_names_are_literal(plot, make_case):
+    figure = plot(*make_case("specials"))
     _texts(figure)
     title = next(text for text in figure.texts if text.get_gid() == "title")
     assert title._preprocess_math(title.get_text()) == (
@@ -141,16 +141,16 @@ def test_names_are_literal(draw, make_case):
     )
 
 
-def test_the_same_table_gives_the_same_bytes(draw, make_case, tmp_path):
-    first = [path.read_bytes() for path in save(draw(*make_case("bold5000")), tmp_path, "a")]
+def test_the_same_table_gives_the_same_bytes(plot, make_case, tmp_path):
+    first = [path.read_bytes() for path in save(plot(*make_case("bold5000")), tmp_path, "a")]
     with mpl.rc_context({"font.size": 20, "svg.hashsalt": "other", "axes.facecolor": "red"}):
-        again = [path.read_bytes() for path in save(draw(*make_case("bold5000")), tmp_path, "a")]
+        again = [path.read_bytes() for path in save(plot(*make_case("bold5000")), tmp_path, "a")]
     assert first == again
 
 
-def test_drawing_leaves_the_settings_as_they_were(draw, make_case, tmp_path):
+def test_drawing_leaves_the_settings_as_they_were(plot, make_case, tmp_path):
     before = dict(mpl.rcParams)
-    save(draw(*make_case("one")), tmp_path, "figure")
+    save(plot(*make_case("one")), tmp_path, "figure")
     assert dict(mpl.rcParams) == before
 
 
@@ -166,13 +166,7 @@ def test_importing_changes_no_setting_and_needs_no_display():
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
 
 
-def test_figure_names():
-    assert FIGURE_NAMES[: len(FIGURES) + 1] == (*FIGURES, "rdms")
-    assert FIGURE_NAMES[-4:] == ("intervals", "comparisons", "best_layers", "permutation")
-    assert list(FIGURES) == ["heatmap", "bars", "profiles", "scatter", "radar", "surface"]
-
-
 @pytest.mark.parametrize("text", [FigureText("", "", ""), FigureText("T", "", "Score")])
-def test_title_and_note_may_be_empty(draw, make_case, text):
+def test_title_and_note_may_be_empty(plot, make_case, text):
     table, _ = make_case("one")
-    _texts(draw(table, text))
+    _texts(plot(table, text))

@@ -9,15 +9,10 @@ from matplotlib.colors import to_rgba
 from matplotlib.patches import Rectangle
 from test_every_figure import test_every_table_is_drawn_legibly as check_legible
 
-from rsa_exp.figures import (
-    best_layers_figure,
-    comparisons_figure,
-    intervals_figure,
-    null_figure,
-    save,
-)
-from rsa_exp.figures.null import threshold
-from rsa_exp.figures.style import GREY, mean_colour
+from rsa_exp import figures
+from rsa_exp.figures import NothingToPlot, Tables, save
+from rsa_exp.figures.layout.style import GREY, mean_colour
+from rsa_exp.figures.of_result.permutation import threshold
 
 LAYERS = ("conv1", "layer1", "layer2", "layer3", "layer4")
 
@@ -28,6 +23,8 @@ def _inferred(table, ceiling=(0.06, 0.08), seed=0):
     n = len(table)
     se = 0.1 * np.nan_to_num(table["score"].std(), nan=1.0) * rng.uniform(0.5, 2, n) + 1e-9
     return table.assign(
+        se=se,
+        score_perm=table["score"],
         ci_low=table["score"] - 2 * se,
         ci_high=table["score"] + 3 * se,
         ci_method="t(2) dual bootstrap",
@@ -72,11 +69,27 @@ def _null(table, seed=0):
     return np.random.default_rng(seed).normal(0, spread, (500, 20)).max(axis=1)
 
 
-DRAW = {
-    "intervals": lambda table, text: intervals_figure(_inferred(table), text),
-    "comparisons": lambda table, text: comparisons_figure(_compared(table), table, text),
-    "best_layers": lambda table, text: best_layers_figure(_chosen(table), text),
-    "null": lambda table, text: null_figure(_inferred(table), _null(table), text),
+def intervals(table, text, subjects=None, level=0.95):
+    return figures.intervals(Tables(table, text, subjects, level=level))
+
+
+def comparisons(pairs, table, text):
+    return figures.comparisons(Tables(table, text, comparisons=pairs))
+
+
+def best_layers(table, text):
+    return figures.best_layers(Tables(table, text, best_layers=table))
+
+
+def permutation(table, null, text):
+    return figures.permutation(Tables(table, text, null=null))
+
+
+PLOT = {
+    "intervals": lambda table, text: intervals(_inferred(table), text),
+    "comparisons": lambda table, text: comparisons(_compared(table), table, text),
+    "best_layers": lambda table, text: best_layers(_chosen(table), text),
+    "permutation": lambda table, text: permutation(_inferred(table), _null(table), text),
 }
 
 
@@ -105,11 +118,11 @@ REFUSED = {("comparisons", "one"), ("best_layers", "all_undefined")}
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
-    ("name", "case_name"), sorted({*product(DRAW, [*HOSTILE, "all_undefined"])} - REFUSED)
+    ("name", "case_name"), sorted({*product(PLOT, [*HOSTILE, "all_undefined"])} - REFUSED)
 )
 def test_every_table_is_drawn_legibly(make_case, name, case_name):
     table, text = make_case(case_name)
-    check_legible(DRAW[name], (_one_subject(table), text))
+    check_legible(PLOT[name], (_one_subject(table), text))
 
 
 @pytest.mark.filterwarnings("error")
@@ -117,35 +130,35 @@ def test_figures_with_subjects_and_far_ceilings_are_legible(make_case):
     subjects, text = make_case("three_subjects")
     group = _one_subject(subjects).assign(subject="group")
     check_legible(
-        lambda table, text: intervals_figure(_inferred(table, (0.2, 0.35)), text, subjects),
+        lambda table, text: intervals(_inferred(table, (0.2, 0.35)), text, subjects),
         (group, text),
     )
 
 
-@pytest.mark.parametrize("name", DRAW)
+@pytest.mark.parametrize("name", PLOT)
 def test_figures_are_saved_the_same_each_time(make_case, name, tmp_path):
     table, text = make_case("bold5000")
     case = (table.iloc[:10], text)
-    first, again = ([p.read_bytes() for p in save(DRAW[name](*case), tmp_path, name)] for _ in "ab")
+    first, again = ([p.read_bytes() for p in save(PLOT[name](*case), tmp_path, name)] for _ in "ab")
     assert first == again
 
 
-@pytest.mark.parametrize("name", DRAW)
+@pytest.mark.parametrize("name", PLOT)
 def test_several_subjects_are_refused(make_case, name):
     with pytest.raises(ValueError, match="has subjects 1, 2, 3: pass the rows of one"):
-        DRAW[name](*make_case("three_subjects"))
+        PLOT[name](*make_case("three_subjects"))
 
 
 def test_missing_columns_are_named(make_case):
     table, text = make_case("bold5000")
-    with pytest.raises(ValueError, match="score table lacks the columns ci_low, ci_high"):
-        intervals_figure(table, text)
+    with pytest.raises(ValueError, match="score table lacks the columns se, ci_low, ci_high"):
+        intervals(table, text)
     with pytest.raises(ValueError, match="comparison table lacks the columns a, b"):
-        comparisons_figure(_compared(table).drop(columns=["a", "b"]), table, text)
+        comparisons(_compared(table).drop(columns=["a", "b"]), table, text)
     with pytest.raises(ValueError, match="lacks the columns best, boot_frequency"):
-        best_layers_figure(table, text)
-    with pytest.raises(ValueError, match="lacks the columns p_fwe"):
-        null_figure(table, np.zeros(9), text)
+        best_layers(table, text)
+    with pytest.raises(ValueError, match="lacks the columns score_perm, p_fwe"):
+        permutation(table, np.zeros(9), text)
 
 
 # intervals
@@ -154,7 +167,7 @@ def test_missing_columns_are_named(make_case):
 def test_whiskers_end_where_the_intervals_do(make_case, published):
     table, text = make_case("bold5000")
     table = _inferred(table)
-    figure = intervals_figure(table, text)
+    figure = intervals(table, text)
     assert len(figure.axes) == 10
     for i, ax in enumerate(figure.axes):
         rows = table.iloc[5 * i : 5 * i + 5]
@@ -167,7 +180,7 @@ def test_whiskers_end_where_the_intervals_do(make_case, published):
 def test_markers_are_filled_where_q_is_low(make_case):
     table, text = make_case("bold5000")
     table = _inferred(table).assign(q=[0.01, 0.049, 0.05, 0.9, np.nan] * 10)
-    ax = intervals_figure(table, text).axes[3]
+    ax = intervals(table, text).axes[3]
     filled, opened, untested = (
         _of(ax.lines, kind)[0] for kind in ("significant", "not-significant", "untested")
     )
@@ -181,7 +194,7 @@ def test_without_tests_and_intervals_neither_is_spoken_of(make_case):
     table, text = make_case("bold5000")
     table = _inferred(table, (np.nan, np.nan))
     table[["q", "ci_low"]] = np.nan
-    figure = intervals_figure(table, text)
+    figure = intervals(table, text)
     assert not figure.legends
     note = _note(figure)
     assert not any(word in note for word in ("q <", "CI", "ceiling", "thin"))
@@ -193,7 +206,7 @@ def test_near_ceilings_are_bands(make_case):
     table.loc[table["roi"] == "LHLOC", ["ceiling_low", "ceiling_high"]] = [0.03, 0.1]
     table.loc[table["roi"] == "LHOPA", "ceiling_low"] = np.nan
     table.loc[table["roi"].eq("LHPPA") & table["depth"].eq(2), "ceiling_high"] = 0.09
-    figure = intervals_figure(table, text)
+    figure = intervals(table, text)
     bands = [_of(ax.patches, "ceiling") for ax in figure.axes]
     assert [len(band) for band in bands] == [1, 1, 0] + [1] * 7
     for band, low, high in ((bands[0], 0.06, 0.08), (bands[1], 0.03, 0.1)):
@@ -209,8 +222,8 @@ def test_near_ceilings_are_bands(make_case):
 def test_far_ceilings_are_written_and_leave_the_axis_to_the_scores(make_case):
     table, text = make_case("bold5000")
     table = _inferred(table, (0.214, 0.342))
-    figure = intervals_figure(table, text)
-    without = intervals_figure(_inferred(make_case("bold5000")[0], (np.nan, np.nan)), text)
+    figure = intervals(table, text)
+    without = intervals(_inferred(make_case("bold5000")[0], (np.nan, np.nan)), text)
     assert not any(_of(ax.patches, "ceiling") for ax in figure.axes)
     assert _written(figure).count("ceiling .21–.34") == 10
     assert "noise ceiling: written above each panel" in _note(figure)
@@ -222,13 +235,13 @@ def test_one_far_ceiling_has_all_written(make_case):
     table, text = make_case("bold5000")
     table = _inferred(table)
     table.loc[table["roi"] == "RHRSC", "ceiling_high"] = 0.5
-    written = [t for t in _written(intervals_figure(table, text)) if t.startswith("ceiling")]
+    written = [t for t in _written(intervals(table, text)) if t.startswith("ceiling")]
     assert sorted(written) == ["ceiling .06–.08"] * 9 + ["ceiling .06–.50"]
 
 
 def test_hemispheres_stand_below_each_other(make_case):
     table, text = make_case("bold5000")
-    boxes = [ax.get_position() for ax in intervals_figure(_inferred(table), text).axes]
+    boxes = [ax.get_position() for ax in intervals(_inferred(table), text).axes]
     for left, right in zip(boxes[:5], boxes[5:], strict=True):
         assert left.x0 == pytest.approx(right.x0)
         assert left.y0 > right.y1
@@ -241,7 +254,7 @@ def test_a_region_may_lack_a_hemisphere(make_case, absent):
     table, text = make_case("bold5000")
     table = table[table["roi"] != absent].reset_index(drop=True)
     table["layer"] = "a long name of " + table["layer"]
-    check_legible(DRAW["intervals"], (table, text))
+    check_legible(PLOT["intervals"], (table, text))
 
 
 @pytest.mark.parametrize("name", ["intervals", "comparisons"])
@@ -250,7 +263,7 @@ def test_names_under_a_short_column_stand_upright(make_case, name):
     table = table[table["roi"] != "RHOPA"].assign(hemisphere="").reset_index(drop=True)
     table = table[table["depth"] < 4].assign(layer="a_long_name_of_" + table["layer"])
     drawn = []
-    check_legible(lambda *case: drawn.append(DRAW[name](*case)) or drawn[0], (table, text))
+    check_legible(lambda *case: drawn.append(PLOT[name](*case)) or drawn[0], (table, text))
     axes = drawn[0].axes[:9]
     assert {label.get_rotation() for ax in axes for label in ax.get_xticklabels()} <= {0, 90}
 
@@ -259,7 +272,7 @@ def test_subjects_are_thin_lines_whatever_their_order(make_case, make_bold5000, 
     table = _inferred(make_bold5000(published.mean(axis=0, keepdims=True), ("group",)))
     subjects = make_bold5000(published, ("1", "2", "3"))
     subjects = subjects.sample(frac=1, random_state=0).sort_values("subject")
-    figure = intervals_figure(table, make_case("bold5000")[1], subjects)
+    figure = intervals(table, make_case("bold5000")[1], subjects)
     for i, ax in enumerate(figure.axes):
         lines = [_of(ax.lines, f"subject-{k}")[0].get_ydata() for k in range(3)]
         np.testing.assert_allclose(lines, published[:, i])
@@ -268,13 +281,13 @@ def test_subjects_are_thin_lines_whatever_their_order(make_case, make_bold5000, 
 
 def test_the_caption_says_what_whiskers_are(make_case):
     table, text = make_case("bold5000")
-    note = _note(intervals_figure(_inferred(table), text, level=0.9))
+    note = _note(intervals(_inferred(table), text, level=0.9))
     assert "whiskers: 90 % CI (t(2) dual bootstrap)" in note
     assert "q < 0.05 (FDR over 50 tests)" in note
-    note = _note(intervals_figure(_inferred(table).assign(ci_method=""), text, level=0.995))
+    note = _note(intervals(_inferred(table).assign(ci_method=""), text, level=0.995))
     assert "whiskers: 99.5 % CI;" in note
     with pytest.raises(ValueError, match="level is 95: expected a coverage between 0 and 1"):
-        intervals_figure(_inferred(table), text, level=95)
+        intervals(_inferred(table), text, level=95)
 
 
 # comparisons
@@ -290,7 +303,7 @@ def test_matrices_are_row_minus_column(make_case, published):
     turned = pairs.sample(frac=0.5, random_state=0).index  # as if given as b against a
     pairs.loc[turned, ["a", "b"]] = pairs.loc[turned, ["b", "a"]].to_numpy()
     pairs.loc[turned, "difference"] *= -1
-    figure = comparisons_figure(pairs, table, text)
+    figure = comparisons(pairs, table, text)
     matrices = np.array([_matrix(ax) for ax in figure.axes[:10]])
     expected = published[0, :, :, None] - published[0, :, None, :]
     np.testing.assert_allclose(matrices, expected, atol=1e-15)
@@ -302,7 +315,7 @@ def test_matrices_are_row_minus_column(make_case, published):
 def test_marks_are_where_q_is_low(make_case):
     table, text = make_case("bold5000")
     pairs = _compared(table)
-    figure = comparisons_figure(pairs, table, text)
+    figure = comparisons(pairs, table, text)
     for i, ax in enumerate(figure.axes[:10]):
         low = pairs[pairs["within"].eq(table["roi"][5 * i]) & (pairs["q"] < 0.05)]
         places = {(LAYERS.index(a), LAYERS.index(b)) for a, b in low[["a", "b"]].to_numpy()}
@@ -310,7 +323,7 @@ def test_marks_are_where_q_is_low(make_case):
         marks = _of(ax.collections, "significant")[0].get_offsets()
         assert {(int(y), int(x)) for x, y in marks} == expected
     assert "∗: q < 0.05 (FDR over 100 tests)" in _note(figure)
-    none = comparisons_figure(pairs.assign(q=0.5), table, text)
+    none = comparisons(pairs.assign(q=0.5), table, text)
     assert not any(_of(ax.collections, "significant") for ax in none.axes)
     assert "no difference has q < 0.05" in _note(none)
 
@@ -319,7 +332,7 @@ def test_marks_are_where_q_is_low(make_case):
 def test_the_best_layer_of_each_roi_is_bold(make_case, case_name):
     table, text = make_case(case_name)
     table = table[table["roi"].isin(table["roi"].unique()[:10])].reset_index(drop=True)
-    figure = comparisons_figure(_compared(table), table, text)
+    figure = comparisons(_compared(table), table, text)
     n_roi = table["roi"].nunique()
     bold = [
         [label.get_text() for label in ax.get_yticklabels() if label.get_fontweight() == "bold"]
@@ -332,7 +345,7 @@ def test_the_best_layer_of_each_roi_is_bold(make_case, case_name):
 
 def test_undefined_differences_are_grey(make_case):
     table, text = make_case("some_undefined")
-    figure = comparisons_figure(_compared(table), table, text)
+    figure = comparisons(_compared(table), table, text)
     undefined = np.isnan(_matrix(figure.axes[0]))
     expected = np.zeros((5, 5), dtype=bool)
     expected[3], expected[:, 3] = True, True
@@ -344,13 +357,13 @@ def test_undefined_differences_are_grey(make_case):
 def test_bad_comparisons_are_refused(make_case):
     table, text = make_case("bold5000")
     pairs = _compared(table)
-    with pytest.raises(ValueError, match="no layers to compare: leave this"):
-        comparisons_figure(pairs, table[table["layer"] == "conv1"], text)
+    with pytest.raises(NothingToPlot, match="no layers are compared"):
+        comparisons(pairs[pairs["kind"] == "rois"], table[table["layer"] == "conv1"], text)
     with pytest.raises(ValueError, match="have 'V9' under 'within', the score table has LHEarly"):
-        comparisons_figure(pairs.replace("LHLOC", "V9"), table, text)
+        comparisons(pairs.replace("LHLOC", "V9"), table, text)
     twice = pairs.iloc[:1].rename(columns={"a": "b", "b": "a"})
     with pytest.raises(ValueError, match="a pair of layers twice"):
-        comparisons_figure(pd.concat([pairs, twice]), table, text)
+        comparisons(pd.concat([pairs, twice]), table, text)
 
 
 # best layers
@@ -372,7 +385,7 @@ def _bars(ax, start):
 def test_segments_are_frequencies(make_case, start, name):
     table, text = make_case("bold5000")
     table = _chosen(table)
-    segments = _bars(best_layers_figure(table, text).axes[0], start)
+    segments = _bars(best_layers(table, text).axes[0], start)
     shares = 100 * table[name].to_numpy().reshape(10, 5)
     assert len(segments) == 50
     for (roi, layer), (left, width) in segments.items():
@@ -385,7 +398,7 @@ def test_percentages_and_agreement_are_written(make_case):
     table = _chosen(table)
     shares = np.tile([0.0, 0.02, 0.1, 0.876, 0.004], 10)
     table = table.assign(boot_frequency=shares, split_agreement=np.repeat(np.arange(10) / 9, 5))
-    figure = best_layers_figure(table, text)
+    figure = best_layers(table, text)
     written = [text.get_text() for text in _of(figure.axes[0].texts, "share")]
     assert written == ["10 %", "layer3 88 %"] * 10
     agreement = [text for text in _written(figure) if text.startswith("agree")]
@@ -394,7 +407,7 @@ def test_percentages_and_agreement_are_written(make_case):
 
 def test_the_best_layer_of_all_images_is_outlined(make_case, published):
     table, text = make_case("bold5000")
-    figure = best_layers_figure(_chosen(table), text)
+    figure = best_layers(_chosen(table), text)
     boxes = [p for p in figure.axes[0].patches if (p.get_gid() or "").startswith("best-")]
     best = [int(box.get_gid().split("-")[1]) for box in boxes[::2]]
     np.testing.assert_array_equal(best, published[0].argmax(axis=1))
@@ -406,7 +419,7 @@ def test_the_best_layer_of_all_images_is_outlined(make_case, published):
 )
 def test_one_of_the_frequencies_may_be_absent(make_case, absent, said):
     table, text = make_case("bold5000")
-    figure = best_layers_figure(_chosen(table).assign(**{absent: np.nan}), text)
+    figure = best_layers(_chosen(table).assign(**{absent: np.nan}), text)
     assert f"bars: {said}" in _note(figure)
     assert not any(words in _note(figure) for words in ("thick", "thin"))
     heights = {p.get_height() for p in figure.axes[0].patches if isinstance(p, Rectangle)}
@@ -415,15 +428,15 @@ def test_one_of_the_frequencies_may_be_absent(make_case, absent, said):
 
 def test_without_any_frequency_there_is_no_figure(make_case):
     table, text = make_case("bold5000")
-    with pytest.raises(ValueError, match="neither boot_frequency nor split_frequency has a value"):
-        best_layers_figure(
-            _chosen(table).assign(boot_frequency=np.nan, split_frequency=np.nan), text
-        )
+    with pytest.raises(
+        NothingToPlot, match="neither boot_frequency nor split_frequency has a value"
+    ):
+        best_layers(_chosen(table).assign(boot_frequency=np.nan, split_frequency=np.nan), text)
 
 
 def test_an_roi_without_a_best_layer_is_hatched(make_case):
     table, text = make_case("some_undefined")
-    ax = best_layers_figure(_chosen(table), text).axes[0]
+    ax = best_layers(_chosen(table), text).axes[0]
     hatched = [patch for patch in ax.patches if patch.get_hatch()]
     assert [patch.get_gid() for patch in hatched] == ["undefined-boot-9", "undefined-split-9"]
 
@@ -448,7 +461,7 @@ def test_beyond_the_threshold_is_p_below_five_percent(n_perm, greater_is_better)
 def test_the_histogram_counts_the_null(make_case):
     table, text = make_case("bold5000")
     null = _null(table)
-    figure = null_figure(_inferred(table), np.append(null, np.nan), text)
+    figure = permutation(_inferred(table), np.append(null, np.nan), text)
     top, strip = figure.axes
     values, edges, _ = _of(top.patches, "null")[0].get_data()
     np.testing.assert_array_equal(values, np.histogram(null, edges)[0])
@@ -456,13 +469,13 @@ def test_the_histogram_counts_the_null(make_case):
     critical = np.sort(null)[-25]
     for ax in (top, strip):
         np.testing.assert_allclose(_of(ax.lines, "threshold")[0].get_xdata(), critical)
-    assert "each of 500 relabellings" in _note(figure)
+    assert "each of 500 permutations" in _note(figure)
 
 
 def test_observed_scores_are_coloured_by_their_test(make_case):
     table, text = make_case("bold5000")
     table = _inferred(table).assign(p_fwe=[0.001, 0.049, 0.05, 0.6, 0.001] * 10)
-    figure = null_figure(table, _null(table), text)
+    figure = permutation(table, _null(table), text)
     strip = figure.axes[1]
     for gid, colour, which in (
         ("score with p_fwe < 0.05", mean_colour(), [0, 1, 4]),
@@ -477,12 +490,12 @@ def test_observed_scores_are_coloured_by_their_test(make_case):
 
 def test_the_best_score_is_marked(make_case):
     table, text = make_case("bold5000")
-    figure = null_figure(_inferred(table), _null(table), text)
+    figure = permutation(_inferred(table), _null(table), text)
     assert _of(figure.axes[1].lines, "observed")[0].get_xdata()[0] == 0.058
     assert "observed max .058: RHLOC, layer3" in _written(figure)
     table, text = make_case("bures")
     null = np.random.default_rng(0).normal(1.2, 0.01, 1000)
-    figure = null_figure(_inferred(table), null, text)
+    figure = permutation(_inferred(table), null, text)
     best = table["score"].min()
     assert _of(figure.axes[1].lines, "observed")[0].get_xdata()[0] == pytest.approx(best)
     assert _of(figure.axes[0].lines, "threshold")[0].get_xdata()[0] == np.sort(null)[49]
@@ -493,18 +506,18 @@ def test_the_best_score_is_marked(make_case):
 def test_a_null_far_from_the_scores_has_its_own_axis(make_case):
     table, text = make_case("bold5000")
     null = np.random.default_rng(0).normal(0, 0.001, (500, 20)).max(axis=1)
-    top, strip = null_figure(_inferred(table), null, text).axes
+    top, strip = permutation(_inferred(table), null, text).axes
     assert np.ptp(top.get_xlim()) < 2 * np.ptp(null) < np.ptp(strip.get_xlim()) / 3
     assert strip.get_xlim()[1] > 0.058
-    top, strip = null_figure(_inferred(table), null * 10, text).axes
+    top, strip = permutation(_inferred(table), null * 10, text).axes
     assert top.get_xlim() == strip.get_xlim()
 
 
-def test_too_few_relabellings_have_no_threshold(make_case):
+def test_too_few_permutations_have_no_threshold(make_case):
     table, text = make_case("bold5000")
-    figure = null_figure(_inferred(table).assign(p_fwe=0.1), np.full(9, 0.004), text)
+    figure = permutation(_inferred(table).assign(p_fwe=0.1), np.full(9, 0.004), text)
     assert not any(_of(ax.lines, "threshold") for ax in figure.axes)
-    assert "0 of 50 scores have p_fwe < 0.05, too few relabellings for any" in _note(figure)
+    assert "0 of 50 scores have p_fwe < 0.05, too few permutations for any" in _note(figure)
     values, edges, _ = _of(figure.axes[0].patches, "null")[0].get_data()
     assert list(values) == [9]
     assert edges.mean() == pytest.approx(0.004)
@@ -512,5 +525,5 @@ def test_too_few_relabellings_have_no_threshold(make_case):
 
 def test_a_null_without_values_is_refused(make_case):
     table, text = make_case("bold5000")
-    with pytest.raises(ValueError, match="null has no finite value"):
-        null_figure(_inferred(table), np.full(3, np.nan), text)
+    with pytest.raises(NothingToPlot, match="no permutation has a score"):
+        permutation(_inferred(table), np.full(3, np.nan), text)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import rankdata
 
-from rsa_exp.figures import FigureText, RdmPair, rdm_figure, save
-from rsa_exp.figures.rdms import cluster_order, percentiles
+from rsa_exp.figures import FigureText, RdmPair, Tables, rdms, save
+from rsa_exp.figures.of_result.rdms import cluster_order, percentiles
 
 TEXT = FigureText("Subject 1", "simulated data", "Pearson r")
 
@@ -24,6 +24,10 @@ def _pair(n=40, n_total=100, **changes):
     parts = {"brain": _symmetric(_rdm(n, 1)), "model": _symmetric(_rdm(n, 2))}
     parts |= {"brain_name": "RHLOC", "model_name": "layer3", "n_total": n_total}
     return RdmPair(**(parts | changes))
+
+
+def _plot(pair):
+    return rdms(Tables(None, TEXT, rdms=pair))
 
 
 def _note(figure):
@@ -57,7 +61,7 @@ def test_images_are_ordered_by_clusters_of_the_model():
 
 def test_both_rdms_are_shown_in_the_same_order():
     pair = _pair()
-    figure = rdm_figure(pair, TEXT)
+    figure = _plot(pair)
     order = cluster_order(pair.model)
     for ax, rdm in zip(figure.axes, (pair.brain, pair.model), strict=False):
         expected = percentiles(rdm)[np.ix_(order, order)]
@@ -66,10 +70,10 @@ def test_both_rdms_are_shown_in_the_same_order():
 
 
 def test_the_note_says_what_is_shown():
-    note = _note(rdm_figure(_pair(), TEXT))
+    note = _note(_plot(_pair()))
     assert note.startswith("40 of 100 images shown; images ordered by hierarchical clustering")
     assert "of the model RDM" in note
-    assert "images shown" not in _note(rdm_figure(_pair(n_total=40), TEXT))
+    assert "images shown" not in _note(_plot(_pair(n_total=40)))
 
 
 @pytest.mark.filterwarnings("error")
@@ -84,7 +88,7 @@ def test_every_size_is_drawn_and_saved(tmp_path, n, undefined):
         brain[0], brain[:, 0], model[-1], model[:, -1] = (np.nan,) * 4
     before = brain.copy(), model.copy()
     pair = RdmPair(brain, model, "b_$x$" * 20, "_m", 300)
-    png, svg = save(rdm_figure(pair, TEXT), tmp_path, "rdms")
+    png, svg = save(_plot(pair), tmp_path, "rdms")
     assert png.stat().st_size
     assert svg.stat().st_size
     np.testing.assert_array_equal(brain, before[0])
@@ -92,8 +96,8 @@ def test_every_size_is_drawn_and_saved(tmp_path, n, undefined):
 
 
 def test_the_same_rdms_give_the_same_bytes(tmp_path):
-    first = [path.read_bytes() for path in save(rdm_figure(_pair(), TEXT), tmp_path, "a")]
-    again = [path.read_bytes() for path in save(rdm_figure(_pair(), TEXT), tmp_path, "a")]
+    first = [path.read_bytes() for path in save(_plot(_pair()), tmp_path, "a")]
+    again = [path.read_bytes() for path in save(_plot(_pair()), tmp_path, "a")]
     assert first == again
 
 

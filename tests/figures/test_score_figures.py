@@ -8,14 +8,17 @@ from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.patches import Rectangle
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
-from rsa_exp.figures import FIGURES
-from rsa_exp.figures.heatmap import best_layers
-from rsa_exp.figures.line_names import spread_apart
-from rsa_exp.figures.radar import evenly_spaced
-from rsa_exp.figures.scatter import best_rois
-from rsa_exp.figures.score_scale import ScoreScale
-from rsa_exp.figures.style import layer_colours
-from rsa_exp.figures.text import FigureText, fit_width, shorten, text_width, wrap
+from rsa_exp.figures import FIGURES, FigureText, Tables
+from rsa_exp.figures.layout.line_names import spread_apart
+from rsa_exp.figures.layout.score_scale import ScoreScale
+from rsa_exp.figures.layout.style import layer_colours
+from rsa_exp.figures.layout.text import fit_width, shorten, text_width, wrap
+from rsa_exp.figures.of_result.radar import evenly_spaced
+from rsa_exp.figures.of_result.scatter import best_rois
+
+
+def _plot(name, table, text):
+    return FIGURES[name](Tables(table, text))
 
 
 def _by_gid(artists, start):
@@ -34,7 +37,7 @@ def _outlined(figure):
 
 
 def test_heatmap_writes_the_scores(make_case, published):
-    ax = FIGURES["heatmap"](*make_case("bold5000")).axes[0]
+    ax = _plot("heatmap", *make_case("bold5000")).axes[0]
     cells = _by_gid(ax.texts, "cell-")
     written = [[_number(cells[f"cell-{i}-{j}"].get_text()) for j in range(5)] for i in range(10)]
     np.testing.assert_allclose(written, published[0], atol=1e-9)
@@ -43,7 +46,7 @@ def test_heatmap_writes_the_scores(make_case, published):
 
 
 def test_heatmap_writes_mean_and_sem_of_subjects(make_case, published):
-    ax = FIGURES["heatmap"](*make_case("three_subjects")).axes[0]
+    ax = _plot("heatmap", *make_case("three_subjects")).axes[0]
     cells = _by_gid(ax.texts, "cell-")
     mean, sem = cells["cell-6-3"].get_text().split("\n±")
     assert _number(mean) == pytest.approx(published[:, 6, 3].mean(), abs=5.1e-4)
@@ -53,23 +56,24 @@ def test_heatmap_writes_mean_and_sem_of_subjects(make_case, published):
 
 def test_heatmap_outlines_the_best_layer(make_case, published):
     expected = {(i, int(published[0, i].argmax())) for i in range(10)}
-    assert _outlined(FIGURES["heatmap"](*make_case("bold5000"))) == expected
+    assert _outlined(_plot("heatmap", *make_case("bold5000"))) == expected
     table, _ = make_case("bold5000")
     lower = FigureText("", "", "Distance", greater_is_better=False)
     expected = {(i, int(published[0, i].argmin())) for i in range(10)}
-    assert _outlined(FIGURES["heatmap"](table, lower)) == expected
+    assert _outlined(_plot("heatmap", table, lower)) == expected
 
 
-def test_best_layers_marks_ties_and_never_an_undefined_score():
-    mean = np.array([[1.0, 2.0, 2.0], [np.nan, 0.0, -1.0], [np.nan] * 3])
-    expected = np.array([[0, 1, 1], [0, 1, 0], [0, 0, 0]], dtype=bool)
-    np.testing.assert_array_equal(best_layers(mean, greater_is_better=True), expected)
-    np.testing.assert_array_equal(best_layers(mean, greater_is_better=False)[:2, 0], [True, False])
+def test_heatmap_outlines_ties_and_never_an_undefined_score(make_case):
+    table, text = make_case("bold5000")
+    table = table[table["depth"] <= 3].reset_index(drop=True)
+    table["score"] = [1.0, 2.0, 2.0 - 1e-13, np.nan, 0.0, -1.0, *[np.nan] * 3, *[0.0, 1.0, 0.5] * 7]
+    expected = {(0, 1), (0, 2), (1, 1), *((i, 1) for i in range(3, 10))}
+    assert _outlined(_plot("heatmap", table, text)) == expected
 
 
 def test_heatmap_hatches_what_is_undefined(make_case):
     table, text = make_case("some_undefined")
-    ax = FIGURES["heatmap"](table, text).axes[0]
+    ax = _plot("heatmap", table, text).axes[0]
     hatched = [p for p in ax.patches if isinstance(p, Rectangle) and p.get_hatch()]
     undefined = int(table["score"].isna().sum())
     assert len(hatched) == undefined
@@ -131,13 +135,13 @@ def _bar_heights(figure):
 
 
 def test_bars_are_means_over_hemispheres(make_case, published):
-    figure = FIGURES["bars"](*make_case("bold5000"))
+    figure = _plot("bars", *make_case("bold5000"))
     expected = (published[0, :5] + published[0, 5:]) / 2
     np.testing.assert_allclose(_bar_heights(figure), expected)
 
 
 def test_bars_show_each_hemisphere_and_no_error_bars(make_case, published):
-    ax = FIGURES["bars"](*make_case("bold5000")).axes[0]
+    ax = _plot("bars", *make_case("bold5000")).axes[0]
     assert not any(isinstance(c, ErrorbarContainer) for c in ax.containers)
     markers = {
         line.get_marker(): line.get_ydata() for line in ax.lines if len(line.get_ydata()) == 25
@@ -147,7 +151,7 @@ def test_bars_show_each_hemisphere_and_no_error_bars(make_case, published):
 
 
 def test_bars_of_subjects_have_sem(make_case, published):
-    ax = FIGURES["bars"](*make_case("three_subjects")).axes[0]
+    ax = _plot("bars", *make_case("three_subjects")).axes[0]
     of_subjects = (published[:, :5] + published[:, 5:]) / 2
     bars = [c for c in ax.containers if isinstance(c, BarContainer)]
     errors = [c for c in ax.containers if isinstance(c, ErrorbarContainer)]
@@ -162,14 +166,14 @@ def test_bars_of_subjects_have_sem(make_case, published):
 
 def test_each_roi_without_a_region_is_a_group(make_case):
     table, text = make_case("many")
-    heights = _bar_heights(FIGURES["bars"](table, text))
+    heights = _bar_heights(_plot("bars", table, text))
     np.testing.assert_allclose(heights, table["score"].to_numpy().reshape(33, 19))
 
 
 def test_undefined_bars_are_hatched_and_not_zero(make_case):
     table, text = make_case("bold5000")
     table.loc[table["region"].eq("LOC") & table["layer"].eq("layer2"), "score"] = np.nan
-    ax = FIGURES["bars"](table, text).axes[0]
+    ax = _plot("bars", table, text).axes[0]
     bars = [c for c in ax.containers if isinstance(c, BarContainer)]
     assert [len(c) for c in bars] == [5, 5, 4, 5, 5]
     assert len(_by_gid(ax.patches, "undefined")) == 1
@@ -177,7 +181,7 @@ def test_undefined_bars_are_hatched_and_not_zero(make_case):
 
 def test_no_bars_from_a_zero_that_means_nothing(make_case):
     table, text = make_case("riemann")
-    ax = FIGURES["bars"](table, text).axes[0]
+    ax = _plot("bars", table, text).axes[0]
     assert not any(isinstance(c, BarContainer) for c in ax.containers)
     levels = np.array([c.get_segments()[0][0][1] for c in ax.collections])
     scores = table["score"].to_numpy().reshape(2, 5, 5)
@@ -189,7 +193,7 @@ def test_no_bars_from_a_zero_that_means_nothing(make_case):
 
 
 def test_profiles_of_one_subject_are_its_rois(make_case, published):
-    figure = FIGURES["profiles"](*make_case("bold5000"))
+    figure = _plot("profiles", *make_case("bold5000"))
     assert [t.get_text() for t in figure.texts if t.get_text() in {"early", "mid", "high"}] == [
         "early", "mid", "high",
     ]  # fmt: skip
@@ -203,7 +207,7 @@ def test_profiles_of_one_subject_are_its_rois(make_case, published):
 
 
 def test_profiles_of_subjects_have_numpys_mean_and_sem(make_case, published):
-    figure = FIGURES["profiles"](*make_case("three_subjects"))
+    figure = _plot("profiles", *make_case("three_subjects"))
     members = ([0, 5], [1, 6], [2, 3, 4, 7, 8, 9])
     for ax, rois in zip(figure.axes, members, strict=True):
         of_subjects = published[:, rois].mean(axis=1)
@@ -218,7 +222,7 @@ def test_profiles_of_subjects_have_numpys_mean_and_sem(make_case, published):
 
 
 def test_undefined_scores_are_gaps(make_case):
-    figure = FIGURES["profiles"](*make_case("some_undefined"))
+    figure = _plot("profiles", *make_case("some_undefined"))
     first = next(x for x in figure.axes[0].lines if x.get_marker() == "o")
     np.testing.assert_array_equal(np.isnan(first.get_ydata()), [False] * 3 + [True, False])
 
@@ -226,7 +230,7 @@ def test_undefined_scores_are_gaps(make_case):
 def test_unknown_levels_come_last(make_case):
     table, text = make_case("bold5000")
     table["level"] = table["level"].replace({"mid": "", "early": "V9"})
-    figure = FIGURES["profiles"](table, text)
+    figure = _plot("profiles", table, text)
     titles = [t.get_text() for t in figure.texts]
     assert [t for t in titles if t in {"high", "V9", "no level"}] == ["high", "V9", "no level"]
 
@@ -243,7 +247,7 @@ def test_names_are_spread_apart_as_little_as_possible():
 
 
 def test_scatter_shows_the_rois_with_the_best_scores(make_case, published):
-    figure = FIGURES["scatter"](*make_case("bold5000"))
+    figure = _plot("scatter", *make_case("bold5000"))
     best = np.sort(np.argsort(-published[0].max(axis=1), kind="stable")[:8])
     points = _by_gid(figure.axes[0].lines, "roi-")
     assert len(points) == 8
@@ -266,7 +270,7 @@ def test_best_rois_follow_the_direction():
 
 
 def test_radar_has_a_circle_a_hemisphere_and_closed_lines(make_case, published):
-    figure = FIGURES["radar"](*make_case("bold5000"))
+    figure = _plot("radar", *make_case("bold5000"))
     assert [ax.name for ax in figure.axes] == ["polar", "polar"]
     for side, ax in enumerate(figure.axes):
         lines = _by_gid(ax.lines, "layer-")
@@ -278,20 +282,21 @@ def test_radar_has_a_circle_a_hemisphere_and_closed_lines(make_case, published):
 
 
 def test_radar_of_negative_scores_starts_below_them_and_shows_zero(make_case):
-    ax = FIGURES["radar"](*make_case("mixed_signs")).axes[0]
+    ax = _plot("radar", *make_case("mixed_signs")).axes[0]
     assert ax.get_rmin() <= -0.021
     assert "zero" in _by_gid(ax.lines, "zero")
-    riemann = FIGURES["radar"](*make_case("riemann")).axes[0]
+    riemann = _plot("radar", *make_case("riemann")).axes[0]
     assert riemann.get_rmin() <= -41.76
     assert not _by_gid(riemann.lines, "zero")
 
 
-def test_radar_of_few_axes_is_points(make_case):
+def test_radar_of_few_axes_is_bars(make_case):
     table, text = make_case("categories")
-    figure = FIGURES["radar"](table, text)
+    figure = _plot("radar", table, text)
     assert [ax.name for ax in figure.axes] == ["rectilinear"]
-    points = np.vstack([c.get_offsets() for c in figure.axes[0].collections[-1:]])
-    np.testing.assert_allclose(points[:, 0], table["score"])
+    np.testing.assert_allclose(_bar_heights(figure)[0], table["score"])
+    note = next(t.get_text() for t in figure.texts if t.get_gid() == "note")
+    assert "fewer than three regions: bars instead of a radar" in note
 
 
 def test_evenly_spaced_includes_first_and_last():
@@ -312,12 +317,12 @@ def patches(monkeypatch):
         corners.extend(verts)
         return Poly3DCollection(verts, **options)
 
-    monkeypatch.setattr("rsa_exp.figures.surface.Poly3DCollection", record)
+    monkeypatch.setattr("rsa_exp.figures.of_result.surface.Poly3DCollection", record)
     return corners
 
 
 def test_surface_has_a_patch_where_all_corners_are_defined(make_case, published, patches):
-    FIGURES["surface"](*make_case("bold5000"))
+    _plot("surface", *make_case("bold5000"))
     assert len(patches) == 9 * 4
     x, y, z = np.array(patches).reshape(-1, 3).T
     np.testing.assert_array_equal(z, published[0][y.astype(int), x.astype(int)])
@@ -326,12 +331,12 @@ def test_surface_has_a_patch_where_all_corners_are_defined(make_case, published,
 def test_surface_leaves_holes(make_case, patches):
     table, text = make_case("bold5000")
     table.loc[table["roi"].eq("LHOPA") & table["layer"].eq("layer2"), "score"] = np.nan
-    FIGURES["surface"](table, text)
+    _plot("surface", table, text)
     assert len(patches) == 9 * 4 - 4
 
 
 def test_one_roi_has_no_surface(make_case, patches):
-    FIGURES["surface"](*make_case("categories"))
+    _plot("surface", *make_case("categories"))
     assert not patches
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rsa_exp.figures.grid import ScoreGrid, mean_sem
+from rsa_exp.figures.layout.score_grid import ScoreGrid, mean_sem
 
 
 def test_order_and_values_do_not_depend_on_the_rows_order(make_bold5000, published):

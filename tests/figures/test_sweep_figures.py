@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from test_every_figure import test_every_table_is_drawn_legibly as check_legible
 
-from rsa_exp.figures import FigureText, agreement_figure, multiples_figure, subject_radar_figure
-from rsa_exp.figures.style import DOUBLE_COLUMN
+from rsa_exp.figures import FigureText, Tables, agreement, multiples
+from rsa_exp.figures.layout.style import DOUBLE_COLUMN
 
 TEXT = FigureText("ResNet-50, $three$ subjects", "simulated data", "Pearson r")
 DISTANCE = replace(TEXT, score_label="Bures distance", greater_is_better=False, signed=False)
@@ -32,78 +32,13 @@ def _legible(draw, *case):
     return drawn[0]
 
 
-# subjects overlaid
-
-
-@pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize(
-    "name", [*CASES, "twelve_subjects", "all_undefined", pytest.param("many", marks=SLOW)]
-)
-def test_subjects_are_overlaid_legibly(make_case, name):
-    _legible(subject_radar_figure, *make_case(name))
-
-
-def test_a_circle_is_a_layer_and_a_line_a_subject(make_case, published):
-    figure = subject_radar_figure(*make_case("three_subjects"))
-    assert len(figure.axes) == 5
-    clockwise = [5, 6, 7, 8, 9, 4, 3, 2, 1, 0, 5]  # RH downwards, LH upwards, closed
-    for layer, ax in enumerate(figure.axes):
-        lines = _by_gid(ax.lines, "")
-        for subject in range(3):
-            values = published[subject, clockwise, layer]
-            np.testing.assert_allclose(lines[f"subject-{subject}"].get_ydata(), values)
-        mean = published[:, clockwise, layer].mean(axis=0)
-        np.testing.assert_allclose(lines["mean"].get_ydata(), mean)
-        assert ax.get_ylim() == figure.axes[0].get_ylim()
-
-
-def test_hemispheres_are_mirror_images(make_case):
-    figure = subject_radar_figure(*make_case("three_subjects"))
-    middle = figure.axes[0].get_position().x0 + figure.axes[0].get_position().width / 2
-    at = {}
-    for text in figure.texts:
-        at.setdefault(text.get_text(), text.get_position())
-    for region in ("EarlyVis", "LOC", "OPA", "PPA", "RSC"):
-        (left, y), (right, other) = at[f"LH{region}"], at[f"RH{region}"]
-        assert left < middle < right
-        assert (middle - left, y) == pytest.approx((right - middle, other))
-
-
-def test_regions_of_one_hemisphere_keep_their_order(make_case, published):
-    table, text = make_case("three_subjects")
-    figure = subject_radar_figure(table[table["roi"] != "RHRSC"], text)
-    line = _by_gid(figure.axes[3].lines, "subject-1")["subject-1"]
-    np.testing.assert_allclose(line.get_ydata()[:-1], published[1, :9, 3])
-    assert "LH" not in _note(figure)
-
-
-def test_one_subject_has_no_mean(make_case):
-    figure = subject_radar_figure(*make_case("bold5000"))
-    assert not _by_gid(figure.axes[0].lines, "mean")
-    assert not figure.legends
-    assert "mean" not in _note(figure)
-
-
-def test_many_rois_are_numbered(make_case):
-    table, text = make_case("many")
-    shown = [t.get_text() for t in subject_radar_figure(table, text).texts]
-    assert shown.count("17") == 6 + 1  # at every circle, and in the key
-    assert "lh_pOTS_characters" in shown
-
-
-def test_two_rois_are_points(make_case):
-    table, text = make_case("three_subjects")
-    pair = table[table["roi"].isin(["LHLOC", "RHLOC"])]
-    figure = _legible(subject_radar_figure, pair, text)
-    assert [ax.name for ax in figure.axes] == ["rectilinear"] * 2
-
-
 # small multiples
 
 
 def _multiples(**tables):
     texts = {name: DISTANCE if "bures" in name else TEXT for name in tables}
-    return lambda *_: multiples_figure(tables, TEXT, texts)
+    results = {name: Tables(table, texts[name]) for name, table in tables.items()}
+    return lambda *_: multiples(results, TEXT)
 
 
 @pytest.mark.filterwarnings("error")
@@ -111,8 +46,8 @@ def _multiples(**tables):
 def test_small_multiples_are_legible(make_case, name):
     table, text = make_case(name)
     names = ["$corr$ of_a variant with quite a long name and align=exact", "spearman"]
-    texts = dict.fromkeys(names, text)
-    _legible(lambda *_: multiples_figure(dict.fromkeys(names, table), text, texts), table, text)
+    results = dict.fromkeys(names, Tables(table, text))
+    _legible(lambda *_: multiples(results, text), table, text)
 
 
 @pytest.mark.filterwarnings("error")
@@ -166,12 +101,9 @@ def test_rois_without_levels_are_lines(make_case):
     np.testing.assert_allclose(lines["line-mean over ROIs"].get_ydata(), mean)
 
 
-def test_every_variant_needs_a_text(make_case):
-    table, text = make_case("one")
-    with pytest.raises(ValueError, match="'spearman'"):
-        multiples_figure({"spearman": table}, text, {"corr": text})
-    with pytest.raises(ValueError, match="no tables"):
-        multiples_figure({}, text, {})
+def test_no_results_have_no_multiples():
+    with pytest.raises(ValueError, match="no results"):
+        multiples({}, TEXT)
 
 
 # agreement
@@ -198,7 +130,7 @@ def _agreement(names, kinds=("layers", "ROIs"), undefined=()):
 @pytest.mark.parametrize("form", ["m{}", "bures_$metric$ {} align=exact images=scenes"])
 def test_agreement_is_legible(n, form):
     names = [form.format(i) for i in range(n)]
-    _legible(agreement_figure, _agreement(names, undefined=(0,)), TEXT)
+    _legible(agreement, _agreement(names, undefined=(0,)), TEXT)
 
 
 def test_tau_is_below_the_diagonal_and_the_best_above():
@@ -206,7 +138,7 @@ def test_tau_is_below_the_diagonal_and_the_best_above():
     table.loc[0, ["tau", "same_best"]] = -0.004, 0.666
     table.loc[2, ["tau", "same_best"]] = -0.853, np.nan
     table.loc[3, ["tau", "same_best"]] = 1.0, 1.0
-    layers, rois, _ = agreement_figure(table, TEXT).axes
+    layers, rois, _ = agreement(table, TEXT).axes
     written = {gid: text.get_text() for gid, text in _by_gid(layers.texts, "").items()}
     assert written == {
         "tau-1-0": ".00",
@@ -227,9 +159,17 @@ def test_a_pair_may_be_named_either_way_round():
     mixed = pd.concat([table.iloc[:2], turned.iloc[2:]])
     drawn = [
         {gid: text.get_text() for gid, text in _by_gid(figure.axes[0].texts, "").items()}
-        for figure in (agreement_figure(table, TEXT), agreement_figure(mixed, TEXT))
+        for figure in (agreement(table, TEXT), agreement(mixed, TEXT))
     ]
     assert drawn[0] == drawn[1]
+
+
+def test_names_without_room_are_numbers_with_their_names_below():
+    names = [f"bures_metric {i} align=exact images=scenes" for i in range(16)]
+    figure = agreement(_agreement(names), TEXT)
+    shown = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert shown == [str(i) for i in range(1, 17)]
+    assert all(f"{i}: {name};" in _note(figure) for i, name in enumerate(names[:15], 1))
 
 
 @pytest.mark.parametrize(
@@ -244,4 +184,4 @@ def test_a_pair_may_be_named_either_way_round():
 )
 def test_tables_that_are_not_of_agreement_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
-        agreement_figure(change(_agreement(["a", "b", "c"])), TEXT)
+        agreement(change(_agreement(["a", "b", "c"])), TEXT)

@@ -235,7 +235,7 @@ def test_report_is_complete_escaped_and_loads_nothing(tmp_path: Path):
         for number, (subject, metric) in enumerate(product("12", ("corr", "bures_metric")))
     ]
     summary = summarise(sweep(*runs, keys=("subject", "metric")))
-    kinds = ["heatmap", "profiles", "bars", "subject_radar", "surface"]
+    kinds = ["heatmap", "profiles", "bars", "scatter", "surface"]
     names = [f"{kind}-{metric}" for metric in ("corr", "bures_metric") for kind in kinds]
     assert [drawing.name for drawing in summary.drawings] == [*names, "metrics", "multiverse"]
     (*_, (name, figure)) = replace(summary, drawings=summary.drawings[5:]).figures()
@@ -301,7 +301,7 @@ def test_profiles_of_variants_are_drawn_over_the_same_subjects():
     summary = summarise(sweep(*three_subjects(metric="corr"), one, keys=keys))
     (drawing,) = (each for each in summary.drawings if each.name == "metrics")
     tables, *_ = drawing.draw.args
-    assert {name: set(each["subject"]) for name, each in tables.items()} == {
+    assert {name: set(each.scores["subject"]) for name, each in tables.items()} == {
         "corr": {"2"}, "spearman": {"2"},
     }  # fmt: skip
     assert "over subject 2, which each has" in drawing.caption

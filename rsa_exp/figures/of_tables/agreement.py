@@ -12,13 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from rsa_exp.figures.colour_bar import colour_bar
-from rsa_exp.figures.grid import Array
-from rsa_exp.figures.heatmap import hatch_cell, readable_on, write_cell
-from rsa_exp.figures.key import Key
-from rsa_exp.figures.page import MARGIN, AxisNames, Page
-from rsa_exp.figures.panels import need
-from rsa_exp.figures.style import (
+from rsa_exp.figures.layout.axis_names import AxisNames
+from rsa_exp.figures.layout.cells import hatch_cell, readable_on, write_cell
+from rsa_exp.figures.layout.colour_bar import colour_bar
+from rsa_exp.figures.layout.page import MARGIN, Canvas, Page
+from rsa_exp.figures.layout.panels import need
+from rsa_exp.figures.layout.style import (
     DOUBLE_COLUMN,
     GRID,
     LABEL_SIZE,
@@ -27,14 +26,21 @@ from rsa_exp.figures.style import (
     SMALL_SIZE,
     styled,
 )
-from rsa_exp.figures.text import FigureText, literal, printable, shorten, widest
+from rsa_exp.figures.layout.text import (
+    SLACK,
+    literal,
+    printable,
+    shorten,
+    widest,
+)
+from rsa_exp.figures.result import Array, FigureText
 
 _COLUMNS = ("what", "variant_a", "variant_b", "tau", "same_best")
 _WIDEST = 0.48  # inches of a cell
 _MOST_SQUARE = 8  # variants up to which cells are square
 _LOWEST = 0.21  # inches of a cell that is not
 _GAP = 0.3  # inches between matrices
-_BETWEEN = 0.1  # inches between rows of them, and above the key
+_BETWEEN = 0.1  # inches between rows of them
 _TITLE = 0.24  # inches above a matrix
 _BAR_TICKS = ("−1", "−.5", "0", ".5", "1")
 _LOWEST_BAR = 0.95
@@ -82,7 +88,7 @@ class _Matrix:
         written = [
             write(*cell) for cell in cells for write in (self.tau_written, self.best_written)
         ]
-        return widest(written, SMALL_SIZE) * 1.04
+        return widest(written, SMALL_SIZE) * SLACK
 
 
 @dataclass(frozen=True)
@@ -92,7 +98,7 @@ class _Layout:
     Attributes
     ----------
     names : tuple of str
-        Variants as shown.
+        Variants as shown, or their numbers.
     left : float
         Left of the first matrix, where its rows' names end.
     cell : (float, float)
@@ -101,8 +107,6 @@ class _Layout:
         Matrices side by side: all of them, or 1.
     below : AxisNames
         Names under the matrices.
-    key : Key or None
-        Names of the variants if those shown are numbers.
     """
 
     names: tuple[str, ...]
@@ -110,21 +114,23 @@ class _Layout:
     cell: tuple[float, float]
     columns: int
     below: AxisNames
-    key: Key | None
 
     @classmethod
     def of(cls, variants: Sequence[str], matrices: Sequence[_Matrix]) -> "_Layout":
-        """Side by side if the numbers fit, else one below the other, then with shorter names.
+        """Side by side if the scores fit, else one below the other, then with shorter names.
 
         Names that leave no room even so become numbers.
         """
         n = len(variants)
         least = max(matrix.needed for matrix in matrices) + 0.03
-        numbers = tuple(f"{i}" for i in range(1, n + 1))
         names = [shorten(variants, limit) for limit in (NAME_LIMIT, 18)]
         abreast = len(matrices)
-        for columns, shown in ((abreast, names[0]), *((1, name) for name in names), (1, numbers)):
-            left = MARGIN + widest(shown, SMALL_SIZE) * 1.04 + 0.08
+        for columns, shown in (
+            (abreast, names[0]),
+            *((1, name) for name in names),
+            (1, _numbers(n)),
+        ):
+            left = MARGIN + widest(shown, SMALL_SIZE) * SLACK + 0.08
             room = DOUBLE_COLUMN - left - (columns - 1) * _GAP - _BAR - MARGIN
             width = min(room / (columns * n), _WIDEST)
             if width >= least:
@@ -132,8 +138,12 @@ class _Layout:
         below = AxisNames.fit(shown, width)
         left = max(left, below.overhang - width / 2 + 0.05)
         height = width if columns == abreast and n <= _MOST_SQUARE else min(width, _LOWEST)
-        key = Key(variants, DOUBLE_COLUMN, 2 * NAME_LIMIT) if shown == numbers else None
-        return cls(shown, left, (width, height), columns, below, key)
+        return cls(shown, left, (width, height), columns, below)
+
+    @property
+    def numbered(self) -> bool:
+        """Whether variants are shown by their numbers."""
+        return self.names == _numbers(len(self.names))
 
     @property
     def size(self) -> tuple[float, float]:
@@ -141,9 +151,13 @@ class _Layout:
         return len(self.names) * self.cell[0], len(self.names) * self.cell[1]
 
 
+def _numbers(n: int) -> tuple[str, ...]:
+    return tuple(f"{i}" for i in range(1, n + 1))
+
+
 @styled
-def agreement_figure(table: pd.DataFrame, text: FigureText) -> Figure:
-    """Draw how far every two variants of an analysis agree, on layers and on ROIs.
+def agreement(table: pd.DataFrame, text: FigureText) -> Figure:
+    """Plot how far every two variants of an analysis agree, on layers and on ROIs.
 
     A matrix each: below the diagonal Kendall's tau-b, coloured; above it, without colour, how
     often the best layer is the same, and whether the best ROI is.
@@ -158,11 +172,20 @@ def agreement_figure(table: pd.DataFrame, text: FigureText) -> Figure:
     text : FigureText
         Title and note.
 
+    Returns
+    -------
+    Figure
+
     Raises
     ------
     ValueError
         If the table has no rows, lacks a column, is about something else, or has a pair twice
         or a variant with itself.
+
+    Examples
+    --------
+    >>> table = pd.read_csv("agreement.csv")  # doctest: +SKIP
+    >>> figures.agreement(table, FigureText("ResNet-50 vs BOLD5000", "", ""))  # doctest: +SKIP
     """
     variants, matrices = _matrices(table)
     layout = _Layout.of(variants, matrices)
@@ -171,27 +194,28 @@ def agreement_figure(table: pd.DataFrame, text: FigureText) -> Figure:
     right = layout.left + layout.columns * (width + _GAP) - _GAP
     bar = max(min(height, 2.0), _LOWEST_BAR)
     pitch = height + _TITLE + _BETWEEN
-    below = layout.below.height + (layout.key.height + _BETWEEN if layout.key else 0.0)
-    body = max(rows * pitch - _BETWEEN + below, bar + _TITLE + 0.05)
-    page = Page(text, _captions(matrices), max(SINGLE_COLUMN, right + _BAR + MARGIN), body)
+    body = max(rows * pitch - _BETWEEN + layout.below.height, bar + _TITLE + 0.05)
+    page_width = max(SINGLE_COLUMN, right + _BAR + MARGIN)
+    captions = _captions(matrices)
+    if layout.numbered:
+        captions += [f"{i}: {name}" for i, name in enumerate(variants, 1)]
+    page = Page(Canvas(), text, captions, page_width, body)
     for i, matrix in enumerate(matrices):
         row, column = divmod(i, layout.columns)
         x, top = layout.left + column * (width + _GAP), body - row * pitch
         page.text(x, top - _TITLE / 2, f"Order of {matrix.what}", size=LABEL_SIZE)
         ax = page.axes(x, top - _TITLE - height, width, height)
-        _draw(ax, matrix)
+        _plot(ax, matrix)
         ax.set_xticks([])
         ax.set_yticks([])
         if column == 0:
             ax.set_yticks(np.arange(len(variants)) + 0.5, [literal(name) for name in layout.names])
         if row == rows - 1:
-            layout.below.draw(ax, (np.arange(len(variants)) + 0.5).tolist())
+            layout.below.write(ax, (np.arange(len(variants)) + 0.5).tolist())
         ax.tick_params(length=0, pad=3)
-    if layout.key:
-        layout.key.draw(page, layout.key.height)
     ticks = np.linspace(-1, 1, len(_BAR_TICKS))
-    place = (right + 0.15, body - _TITLE - bar, bar)
-    colour_bar(page, place, *_colours(), ticks, _BAR_TICKS, [_BAR_LABEL])
+    position = (right + 0.15, body - _TITLE - bar, bar)
+    colour_bar(page, position, *_colours(), ticks, _BAR_TICKS, [_BAR_LABEL])
     return page.figure
 
 
@@ -199,7 +223,7 @@ def _matrices(table: pd.DataFrame) -> tuple[tuple[str, ...], list[_Matrix]]:
     """Variants in the order in which the table names them, and a matrix for each `what`."""
     need(table, _COLUMNS, "agreement")
     if table.empty:
-        raise ValueError("the agreement table has no rows: there is nothing to draw")
+        raise ValueError("the agreement table has no rows: there is nothing to plot")
     unknown = sorted(set(table["what"]) - {"layers", "ROIs"})
     if unknown:
         raise ValueError(
@@ -207,12 +231,12 @@ def _matrices(table: pd.DataFrame) -> tuple[tuple[str, ...], list[_Matrix]]:
         )
     pairs = table[["variant_a", "variant_b"]].astype(str).to_numpy()
     variants = list(dict.fromkeys(pairs.ravel()))
-    places = np.array([[variants.index(name) for name in pair] for pair in pairs], dtype=np.intp)
+    indices = np.array([[variants.index(name) for name in pair] for pair in pairs], dtype=np.intp)
     matrices = []
     for what in ("layers", "ROIs"):
         chosen = (table["what"] == what).to_numpy()
         if chosen.any():
-            a, b = places[chosen].T
+            a, b = indices[chosen].T
             pair = np.stack([np.minimum(a, b), np.maximum(a, b)])
             if (a == b).any() or np.unique(pair, axis=1).shape[1] < len(a):
                 raise ValueError(
@@ -237,7 +261,7 @@ def _colours() -> tuple[Colormap, Normalize]:
     return mpl.colormaps["RdBu_r"], Normalize(-1.0, 1.0)
 
 
-def _draw(ax: Axes, matrix: _Matrix) -> None:
+def _plot(ax: Axes, matrix: _Matrix) -> None:
     cmap, norm = _colours()
     n = len(matrix.tau)
     ax.set_xlim(0, n)

@@ -10,12 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from rsa_exp.figures.grid import Array
-from rsa_exp.figures.heatmap import hatch_cell, readable_on, write_cell
-from rsa_exp.figures.page import MARGIN, AxisNames, Legend, Page
-from rsa_exp.figures.panels import need
-from rsa_exp.figures.score_scale import ScoreScale
-from rsa_exp.figures.style import (
+from rsa_exp.figures.layout.axis_names import AxisNames
+from rsa_exp.figures.layout.cells import hatch_cell, readable_on, write_cell
+from rsa_exp.figures.layout.legends import Legend
+from rsa_exp.figures.layout.page import MARGIN, Canvas, Page
+from rsa_exp.figures.layout.panels import need
+from rsa_exp.figures.layout.score_scale import ScoreScale
+from rsa_exp.figures.layout.style import (
     DOUBLE_COLUMN,
     GREY,
     GRID,
@@ -25,8 +26,8 @@ from rsa_exp.figures.style import (
     layer_colours,
     styled,
 )
-from rsa_exp.figures.text import (
-    FigureText,
+from rsa_exp.figures.layout.text import (
+    SLACK,
     line_height,
     literal,
     printable,
@@ -34,6 +35,7 @@ from rsa_exp.figures.text import (
     text_width,
     widest,
 )
+from rsa_exp.figures.result import Array, FigureText
 
 _COLUMNS = ("roi", "layer", "depth", "score_a", "score_b")
 _SCATTER = 2.3  # inches of a side
@@ -65,18 +67,18 @@ class _Pairs:
     def of(cls, table: pd.DataFrame) -> "_Pairs":
         need(table, _COLUMNS, "difference")
         if table.empty:
-            raise ValueError("the difference table has no rows: there is nothing to draw")
+            raise ValueError("the difference table has no rows: there is nothing to plot")
         if table.duplicated(["roi", "layer"]).any():
             raise ValueError("the difference table has two rows for one ROI and layer")
         order = table.sort_values("depth", kind="stable")
         rois, layers = list(dict.fromkeys(table["roi"])), list(dict.fromkeys(order["layer"]))
-        place = (
+        index = (
             [rois.index(name) for name in table["roi"]],
             [layers.index(name) for name in table["layer"]],
         )
         a, b = np.full((2, len(rois), len(layers)), np.nan)
         for values, name in ((a, "score_a"), (b, "score_b")):
-            values[place] = table[name].to_numpy(dtype=float, na_value=np.nan)
+            values[index] = table[name].to_numpy(dtype=float, na_value=np.nan)
         return cls(tuple(map(printable, rois)), tuple(map(printable, layers)), a, b)
 
     @property
@@ -121,13 +123,13 @@ class _Map:
     def of(cls, pairs: _Pairs, scale: ScoreScale, room: float) -> "_Map":
         """Fit a map into `room` inches of width."""
         rois = shorten(pairs.rois, NAME_LIMIT)
-        left = widest(rois, SMALL_SIZE) * 1.04 + 0.08
+        left = widest(rois, SMALL_SIZE) * SLACK + 0.08
         bar = 0.12 + scale.colour_bar_width(_LOWEST_BAR * 2)
         width = min((room - left - bar) / len(pairs.layers), _WIDEST_CELL)
         below = AxisNames.fit(pairs.layers, width)
         left = max(left, below.overhang - width / 2 + 0.05)
         width = min((room - left - bar) / len(pairs.layers), _WIDEST_CELL)
-        number = max(text_width(scale.number(v), SMALL_SIZE) for v in scale.data_range) * 1.04
+        number = max(text_width(scale.number(v), SMALL_SIZE) for v in scale.data_range) * SLACK
         height = 0.2 if len(rois) > 12 else 0.23
         return cls(rois, left, (width, height), number + 0.03 <= width, below, bar)
 
@@ -138,8 +140,8 @@ class _Map:
 
 
 @styled
-def difference_figure(table: pd.DataFrame, text_a: FigureText, text_b: FigureText) -> Figure:
-    """Draw the scores of run B against those of run A, and B - A of every ROI and layer.
+def difference(table: pd.DataFrame, text_a: FigureText, text_b: FigureText) -> Figure:
+    """Plot the scores of run B against those of run A, and B - A of every ROI and layer.
 
     Parameters
     ----------
@@ -171,10 +173,10 @@ def difference_figure(table: pd.DataFrame, text_a: FigureText, text_b: FigureTex
     map_height = max(height + laid.below.height, _LOWEST_BAR + 0.05) + _HEADING
     body = foot + _SCATTER + _GAP + map_height if stacked else max(foot + _SCATTER, map_height)
     captions = _captions(pairs, alike=alike)
-    page = Page(_text(text_a, text_b), captions, DOUBLE_COLUMN, body, [legend])
+    page = Page(Canvas(), _text(text_a, text_b), captions, DOUBLE_COLUMN, body, [legend])
     bottom = body - _SCATTER
     ax = page.axes(left, bottom, _SCATTER, _SCATTER)
-    _draw_points(ax, pairs, scales, alike=alike)
+    _plot_points(ax, pairs, scales, alike=alike)
     scales[1].label_y(page, left, bottom, _SCATTER)
     centre = left + _SCATTER / 2
     page.text(centre, bottom - foot, scales[0].label, size=LABEL_SIZE, ha="center", va="bottom")
@@ -182,8 +184,8 @@ def difference_figure(table: pd.DataFrame, text_a: FigureText, text_b: FigureTex
     upper = (bottom - foot - _GAP if stacked else body) - _HEADING
     page.text(x, upper + _HEADING / 2, "B − A of each ROI and layer", size=LABEL_SIZE)
     ax = page.axes(x, upper - height, width, height)
-    _draw_map(ax, pairs.difference, change, written=laid.written)
-    laid.below.draw(ax, (np.arange(len(pairs.layers)) + 0.5).tolist())
+    _plot_map(ax, pairs.difference, change, written=laid.written)
+    laid.below.write(ax, (np.arange(len(pairs.layers)) + 0.5).tolist())
     ax.set_yticks(np.arange(len(laid.rois)) + 0.5, [literal(roi) for roi in laid.rois])
     ax.tick_params(length=0, pad=3)
     if pairs.differs:
@@ -226,7 +228,7 @@ def _entries(layers: tuple[str, ...]) -> list[tuple[Artist, str]]:
     ]
 
 
-def _draw_points(
+def _plot_points(
     ax: Axes, pairs: _Pairs, scales: tuple[ScoreScale, ScoreScale], *, alike: bool
 ) -> None:
     scales[1].on_y(ax)
@@ -241,7 +243,7 @@ def _draw_points(
         )  # fmt: skip
 
 
-def _draw_map(ax: Axes, difference: Array, scale: ScoreScale, *, written: bool) -> None:
+def _plot_map(ax: Axes, difference: Array, scale: ScoreScale, *, written: bool) -> None:
     cmap, norm = scale.colours
     n_roi, n_layer = difference.shape
     ax.set(xlim=(0, n_layer), ylim=(n_roi, 0))

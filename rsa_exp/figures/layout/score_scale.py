@@ -8,11 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.ticker import MaxNLocator
 
-from rsa_exp.figures.colour_bar import BAR_WIDTH, colour_bar
-from rsa_exp.figures.grid import Array
-from rsa_exp.figures.page import Page
-from rsa_exp.figures.style import GREY, INK, LABEL_SIZE, SMALL_SIZE
-from rsa_exp.figures.text import FigureText, line_height, widest, wrap
+from rsa_exp.figures.layout.colour_bar import BAR_WIDTH, colour_bar
+from rsa_exp.figures.layout.page import Page
+from rsa_exp.figures.layout.style import GREY, INK, LABEL_SIZE, SMALL_SIZE
+from rsa_exp.figures.layout.text import line_height, widest, wrap
+from rsa_exp.figures.result import Array, FigureText
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -36,11 +36,11 @@ class ScoreScale:
     exponent : int
         Power of ten the written numbers are to be multiplied by; 0 for ordinary sizes.
     decimals : int
-        Decimals of annotated numbers: as many as tell apart twentieths of the data's range.
+        Decimals of annotated numbers: enough for twentieths of the data's range to differ.
     anchored : bool
         Whether the axis includes zero because zero is the null value.
     defined : bool
-        Whether there is any score to draw.
+        Whether any score is defined.
     data_range : (float, float)
         Least and greatest value.
     greater_is_better : bool
@@ -61,7 +61,7 @@ class ScoreScale:
 
     @classmethod
     def of(cls, values: Array, text: FigureText) -> "ScoreScale":
-        """Choose a scale for all values that a figure draws (bounds of error bars included)."""
+        """Choose a scale for all values that a figure shows (ends of error bars included)."""
         finite = values[np.isfinite(values)]
         least, most = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
         largest = max(abs(least), abs(most))
@@ -126,9 +126,10 @@ class ScoreScale:
     def label_y(self, page: Page, left: float, bottom: float, height: float) -> None:
         """Write the label upright beside the y axis at `left` (or several that share it)."""
         page.text(
-            left - self.left_margin(height),
+            left,
             bottom + height / 2,
             self.label_lines(height),
+            offset=(-self.left_margin(height), 0.0),
             size=LABEL_SIZE,
             rotation=90,
         )
@@ -141,7 +142,7 @@ class ScoreScale:
         if self.low < 0 < self.high and self.anchored:
             ax.axhline(0, color=INK, lw=0.6, zorder=1.5)
         if not self.defined:
-            say_empty(ax)
+            mark_empty(ax)
 
     @property
     def colours(self) -> tuple[Colormap, Normalize]:
@@ -172,13 +173,14 @@ class ScoreScale:
         return ticks, _same_decimals(ticks / 10.0**self.exponent)
 
     def colour_bar(self, page: Page, left: float, bottom: float, height: float) -> None:
-        """Draw the colour bar, labelled with the score, at a place in inches of the body."""
+        """Add the colour bar, labelled with the score, placed in inches of the body."""
         if not self.defined:
             return
         ticks, labels = self._colour_ticks()
         cmap, norm = self.colours
-        place = (left, bottom, height)
-        colour_bar(page, place, cmap, norm, ticks, labels, self.label_lines(height))
+        colour_bar(
+            page, (left, bottom, height), cmap, norm, ticks, labels, self.label_lines(height)
+        )
 
 
 def _padded(least: float, most: float, signed: bool) -> tuple[float, float]:
@@ -198,7 +200,7 @@ def _round_ticks(low: float, high: float) -> Array:
 
 
 def _same_decimals(ticks: Array) -> tuple[str, ...]:
-    """Write ticks with the fewest decimals that tell them exactly."""
+    """Write ticks with the fewest decimals that give them exactly."""
     step = float(np.diff(ticks).min()) if len(ticks) > 1 else 1.0
     decimals = 0
     while decimals < 12 and np.abs(np.round(ticks, decimals) - ticks).max(initial=0) > step / 50:
@@ -206,7 +208,7 @@ def _same_decimals(ticks: Array) -> tuple[str, ...]:
     return tuple(f"{tick + 0.0:.{decimals}f}".replace("-", "−") for tick in ticks)
 
 
-def say_undefined(shown: Array, mark: str, averaged: Array | None = None) -> list[str]:
+def undefined_captions(shown: Array, mark: str, averaged: Array | None = None) -> list[str]:
     """Caption for scores that are not defined, none if all are.
 
     Parameters
@@ -224,7 +226,7 @@ def say_undefined(shown: Array, mark: str, averaged: Array | None = None) -> lis
     return captions
 
 
-def say_empty(ax: Axes) -> None:
-    """Say in the middle of axes that there is nothing to show."""
+def mark_empty(ax: Axes) -> None:
+    """Write n/a in the middle of axes that have nothing to show."""
     label = ax.text(0.5, 0.5, "n/a", color=GREY, size=LABEL_SIZE, transform=ax.transAxes, zorder=5)
     label.set(ha="center", va="center", bbox={"fc": "white", "ec": "none", "pad": 2.0})

@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
-import pandas as pd
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from mpl_toolkits.mplot3d.art3d import Line3DCollection, Poly3DCollection
 from mpl_toolkits.mplot3d.axes3d import Axes3D
 from mpl_toolkits.mplot3d.proj3d import proj_transform
 
-from rsa_exp.figures.grid import Array, ScoreGrid
-from rsa_exp.figures.page import MARGIN, Page
-from rsa_exp.figures.score_scale import ScoreScale, say_undefined
-from rsa_exp.figures.style import GRID, INK, LABEL_SIZE, NAME_LIMIT, SMALL_SIZE, styled
-from rsa_exp.figures.text import FigureText, line_height, shorten, text_width, widest
+from rsa_exp.figures.layout.page import MARGIN, Canvas, Page
+from rsa_exp.figures.layout.score_grid import ScoreGrid
+from rsa_exp.figures.layout.score_scale import ScoreScale, undefined_captions
+from rsa_exp.figures.layout.style import GRID, INK, LABEL_SIZE, NAME_LIMIT, SMALL_SIZE, styled
+from rsa_exp.figures.layout.text import SLACK, line_height, shorten, text_width, widest
+from rsa_exp.figures.result import Array, Plottable, plotted_scores
 
 _ELEVATION, _AZIMUTH = 33.0, -55.0  # degrees: both name axes in front, neither foreshortened
 _BOX = (1.3, 1.15, 0.75)  # layers x ROIs x score
@@ -27,20 +27,36 @@ _LEFT, _FRONT, _RIGHT = (0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (1.0, 1.0, 0.0)  # cor
 
 
 @styled
-def surface_figure(table: pd.DataFrame, text: FigureText) -> Figure:
-    """Draw ROI x layer scores as a surface coloured by score.
+def surface(result: Plottable, *, figure: Figure | SubFigure | None = None) -> Figure:
+    """Plot ROI x layer scores as a surface coloured by score.
 
-    A patch is drawn where all four of its corners are defined, a stem where a score is defined
+    A patch stands where all four of its corners are defined, a stem where a score is defined
     but has no patch. With one ROI or one layer there is no patch, and a line joins the stems.
+    It cannot be plotted into an Axes of the caller's: its axes have three dimensions.
 
     Parameters
     ----------
-    table : DataFrame
-        One row per subject, ROI and layer.
-    text : FigureText
-        Title, note, and how to read the score.
+    result : Plottable
+        Of `rsa_exp.analyse`, or :class:`Tables`.
+    figure : Figure or SubFigure, optional
+        To plot into, in the place of a new figure of the size that is needed.
+
+    Returns
+    -------
+    Figure
+        The whole figure.
+
+    Raises
+    ------
+    ValueError
+        As :func:`heatmap`.
+
+    Examples
+    --------
+    >>> figures.surface(result)  # doctest: +SKIP
     """
-    grid = ScoreGrid.of(table)
+    canvas, text = Canvas(figure=figure), result.text
+    grid = ScoreGrid.of(plotted_scores(result))
     mean = grid.mean_scores
     scale = ScoreScale.of(mean, text)
     layers = _EdgeNames(grid.layers, _LEFT, _FRONT)
@@ -53,13 +69,14 @@ def surface_figure(table: pd.DataFrame, text: FigureText) -> Figure:
     (x_min, y_min), (x_max, y_max) = ends.min(axis=0), ends.max(axis=0)
     bar_left = MARGIN + x_max - x_min + 0.2
     width = bar_left + scale.colour_bar_width(_BAR) + MARGIN
-    page = Page(text, _captions(grid, mean, rois), width, y_max - y_min + 0.15)
+    captions = _captions(grid, mean, rois)
+    page = Page(canvas, text, captions, width, y_max - y_min + 0.15, rigid=True)
     origin = (MARGIN - x_min, 0.1 - y_min)
-    ax = page.figure.add_axes(page.box(*origin, _SIDE, _SIDE), projection="3d")
+    ax = page.part.add_axes(page.box(*origin, _SIDE, _SIDE), projection="3d")
     _prepare(ax, grid, scale, layers, rois)
-    _draw(ax, mean, scale)
-    layers.draw(page, origin)
-    rois.draw(page, origin)
+    _plot(ax, mean, scale)
+    layers.write(page, origin)
+    rois.write(page, origin)
     _write_score_axis(page, scale, origin, height)
     scale.colour_bar(page, bar_left, page.body_height - _BAR - 0.3, _BAR)
     if not scale.defined:
@@ -141,10 +158,10 @@ class _EdgeNames:
     def ends(self) -> Array:
         """Inches at which each name ends farthest from the box, array of shape (n_name, 2)."""
         widths = np.array([text_width(name, SMALL_SIZE) for name in self.names])
-        far = self.points + self.direction * (_PAD + 1.04 * widths[:, None])
+        far = self.points + self.direction * (_PAD + SLACK * widths[:, None])
         return np.array(far - (0.0, line_height(SMALL_SIZE) / 2))
 
-    def draw(self, page: Page, origin: tuple[float, float]) -> None:
+    def write(self, page: Page, origin: tuple[float, float]) -> None:
         """Write the names around axes whose lower left corner is at `origin`."""
         for point, name in zip(self.points, self.names, strict=True):
             if name:
@@ -172,7 +189,7 @@ def _prepare(
     ax.patch.set_visible(False)
 
 
-def _draw(ax: Axes3D, mean: Array, scale: ScoreScale) -> None:
+def _plot(ax: Axes3D, mean: Array, scale: ScoreScale) -> None:
     cmap, norm = scale.colours
     n_roi, n_layer = mean.shape
     patches, heights = [], []
@@ -213,18 +230,19 @@ def _write_score_axis(
         x, y = np.array(origin) + on_page((0.0, 0.0, height))
         page.text(x - _PAD, y, label, ha="right")
     x, y = np.array(origin) + on_page((0.0, 0.0, 0.5))
-    x -= _PAD + widest(scale.tick_labels, SMALL_SIZE) + 0.05
-    page.text(x, y, scale.label_lines(length), size=LABEL_SIZE, ha="right", rotation=90)
+    beside = (-(_PAD + widest(scale.tick_labels, SMALL_SIZE) + 0.05), 0.0)
+    lines = scale.label_lines(length)
+    page.text(x, y, lines, offset=beside, size=LABEL_SIZE, ha="right", rotation=90)
 
 
 def _captions(grid: ScoreGrid, mean: Array, rois: _EdgeNames) -> list[str]:
     captions = []
     if grid.several:
-        captions.append(f"mean over {len(grid.subjects)} subjects (spread not drawn)")
+        captions.append(f"mean over {len(grid.subjects)} subjects (SEM not shown)")
     if 1 in mean.shape:
         captions.append("one ROI or one layer: a line instead of a surface")
     elif np.isnan(mean).any():
         captions.append("stems: scores beside undefined ones")
     if rois.every > 1:
         captions.append(f"one in {rois.every} ROIs is named")
-    return captions + say_undefined(mean, "holes", grid.scores if grid.several else None)
+    return captions + undefined_captions(mean, "holes", grid.scores if grid.several else None)

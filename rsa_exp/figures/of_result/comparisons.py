@@ -6,36 +6,36 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
-from rsa_exp.figures.grid import Array, ScoreGrid
-from rsa_exp.figures.heatmap import best_layers, readable_on
-from rsa_exp.figures.page import MARGIN, Page
-from rsa_exp.figures.panels import (
+from rsa_exp.figures.layout.cells import readable_on
+from rsa_exp.figures.layout.page import MARGIN, Canvas, Page
+from rsa_exp.figures.layout.panels import (
     RoiPanels,
     arrange,
     column_names,
     extent,
+    family_caption,
     headings,
     need,
     run_grid,
-    say_family,
 )
-from rsa_exp.figures.score_scale import ScoreScale, say_undefined
-from rsa_exp.figures.style import (
-    DOUBLE_COLUMN,
+from rsa_exp.figures.layout.score_grid import ScoreGrid
+from rsa_exp.figures.layout.score_scale import ScoreScale, undefined_captions
+from rsa_exp.figures.layout.style import (
     GREY,
     INK,
     NAME_LIMIT,
-    SINGLE_COLUMN,
     SMALL_SIZE,
     UNDEFINED,
     styled,
 )
-from rsa_exp.figures.text import FigureText, line_height, literal, printable, shorten, text_width
+from rsa_exp.figures.layout.text import SLACK, line_height, literal, printable, shorten, text_width
+from rsa_exp.figures.result import Array, FigureText, NothingToPlot, Plottable
+from rsa_exp.stats.metrics.registry import is_best
 from rsa_exp.vocabulary import ALPHA
 
-MOST_STARS = 12  # layers beyond which a cell holds no more than a dot
+MOST_STARS = 12  # layers beyond which a cell has room for no more than a dot
 
 _NARROWEST, _WIDEST = 0.64, 2.6  # inches of a matrix
 _MOST_ROWS = 5  # beyond which matrices are as small as they can be
@@ -45,63 +45,79 @@ _HIGHEST_BAR = 2.4  # inches
 
 
 @styled
-def comparisons_figure(comparisons: pd.DataFrame, table: pd.DataFrame, text: FigureText) -> Figure:
-    """Draw the difference of every two layers, row minus column, a matrix for each ROI.
+def comparisons(
+    result: Plottable, *, ax: Axes | None = None, figure: Figure | SubFigure | None = None
+) -> Figure:
+    """Plot the difference of every two layers, row minus column, a matrix for each ROI.
 
     Parameters
     ----------
-    comparisons : DataFrame
-        One row per ROI (``within``) and pair of layers (``a``, ``b``), each pair once; rows of
-        another ``kind`` than ``"layers"`` are left out.
-    table : DataFrame
-        Scores of the same run: ROIs, layers by depth, and each ROI's best layer.
-    text : FigureText
-        Title, note, and how to read the score.
+    result : Plottable
+        Of `rsa_exp.analyse`, or :class:`Tables` with ``comparisons``, one row per
+        ROI (``within``) and pair of layers (``a, b``), each pair once, and ``difference, q,
+        n_tests``; rows of another ``kind`` than ``"layers"`` are left out.
+    ax : Axes, optional
+        Emptied; becomes the first panel, and all panels, title and note share its area.
+    figure : Figure or SubFigure, optional
+        To plot into, in the place of a new figure of the size that is needed.
+
+    Returns
+    -------
+    Figure
+        The whole figure.
 
     Raises
     ------
+    NothingToPlot
+        If no layers were compared.
     ValueError
-        If there is one layer only; if the comparisons lack a column, name an ROI or layer that
-        the table does not have, or compare a pair twice.
+        If the comparisons lack a column, have an ROI or layer that the scores do not have, or a
+        pair twice.
+
+    Examples
+    --------
+    >>> figures.comparisons(result)  # doctest: +SKIP
     """
+    canvas, text = Canvas(ax, figure), result.text
+    pairs, table = result.comparisons, result.scores
+    if pairs is None:
+        raise NothingToPlot("the result has no comparisons: analyse with a bootstrap")
     grid = run_grid(table)
     n_layer = len(grid.layers)
-    if n_layer < 2:
-        raise ValueError(
-            f"there is one layer ({grid.layers[0]}), so there are no layers to compare: leave "
-            f"this figure out"
-        )
-    need(comparisons, ("kind", "within", "a", "b", "difference", "q", "n_tests"), "comparison")
-    pairs = comparisons[comparisons["kind"] == "layers"]
+    need(pairs, ("kind", "within", "a", "b", "difference", "q", "n_tests"), "comparison")
+    pairs = pairs[pairs["kind"] == "layers"]
+    if pairs.empty:
+        raise NothingToPlot(f"no layers are compared within an ROI (there are {n_layer})")
     difference, q = pairwise(pairs, grid)
     scale = _scale(difference, text)
-    best = best_layers(grid.mean_scores, greater_is_better=text.greater_is_better)
+    best = is_best(grid.mean_scores, greater_is_better=text.greater_is_better, axis=1)
 
     layers = shorten(grid.layers, NAME_LIMIT)
-    row_names = max(text_width(name, SMALL_SIZE, "bold") for name in layers) * 1.04 + 0.06
+    row_names = max(text_width(name, SMALL_SIZE, "bold") for name in layers) * SLACK + 0.06
     bar = scale.colour_bar_width(_NARROWEST) + 0.2 if scale.defined else 0.0
-    room = DOUBLE_COLUMN - bar - 2 * MARGIN
+    room = canvas.most - bar - 2 * MARGIN
     least = max(_NARROWEST, n_layer * _SMALLEST_CELL)
-    places = arrange(grid, int((room + _GAP) / (row_names + least + _GAP)))
-    rows, columns = extent(places)
+    positions = arrange(grid, int((room + _GAP) / (row_names + least + _GAP)))
+    rows, columns = extent(positions)
     share = (room + _GAP) / columns - _GAP - row_names
     side = max(least, min(share, _WIDEST, max(1.2, n_layer * _LARGEST_CELL)))
     side = side if rows <= _MOST_ROWS else least
-    names = column_names(grid.layers, side / n_layer, places)
+    names = column_names(grid.layers, side / n_layer, positions)
     left = MARGIN + max(row_names, names.overhang - side / n_layer / 2)
     across = row_names + _GAP
     titles = headings(grid.rois, side + _GAP / 2)
-    panels = RoiPanels(places, titles, (side, side), left, names.height, across)
+    panels = RoiPanels(positions, titles, (side, side), left, names.height, across)
 
-    page_width = max(SINGLE_COLUMN, panels.right + bar + MARGIN)
+    page_width = max(canvas.least, panels.right + bar + MARGIN)
     height = min(panels.top - panels.below, _HIGHEST_BAR)
-    page = Page(text, _captions(difference, q, pairs, text), page_width, panels.body)
+    captions = _captions(difference, q, pairs, text)
+    page = Page(canvas, text, captions, page_width, panels.body)
     for i in range(len(grid.rois)):
         ax = panels.axes(page, i)
-        _draw_matrix(ax, difference[i], q[i], scale, side / n_layer)
+        _plot_matrix(ax, difference[i], q[i], scale, side / n_layer)
         _name_rows(ax, layers, np.flatnonzero(best[i]).tolist(), side / n_layer)
         if panels.lowest(i):
-            names.draw(ax)
+            names.write(ax)
         else:
             ax.set_xticks([])
         ax.tick_params(length=0)
@@ -128,9 +144,9 @@ def pairwise(pairs: pd.DataFrame, grid: ScoreGrid) -> tuple[Array, Array]:
     Raises
     ------
     ValueError
-        If an ROI or layer is not one of the grid's, or a pair is there twice.
+        If an ROI or layer is not one of the grid's, or a pair occurs twice.
     """
-    places = []
+    indices = []
     for name, known in (("within", grid.rois), ("a", grid.layers), ("b", grid.layers)):
         values = [printable(str(value)) for value in pairs[name]]
         unknown = sorted(set(values) - set(known))
@@ -139,8 +155,8 @@ def pairwise(pairs: pd.DataFrame, grid: ScoreGrid) -> tuple[Array, Array]:
                 f"the comparisons have {unknown[0]!r} under {name!r}, the score table has "
                 f"{', '.join(known)}"
             )
-        places.append(np.array([known.index(value) for value in values], dtype=np.intp))
-    roi, a, b = places
+        indices.append(np.array([known.index(value) for value in values], dtype=np.intp))
+    roi, a, b = indices
     unordered = np.stack([roi, np.minimum(a, b), np.maximum(a, b)])
     if np.unique(unordered, axis=1).shape[1] < len(pairs) or (a == b).any():
         raise ValueError("the comparisons have a pair of layers twice, or a layer with itself")
@@ -164,7 +180,7 @@ def _scale(difference: Array, text: FigureText) -> ScoreScale:
     return ScoreScale.of(np.array([-bound, bound]), label)
 
 
-def _draw_matrix(ax: Axes, difference: Array, q: Array, scale: ScoreScale, cell: float) -> None:
+def _plot_matrix(ax: Axes, difference: Array, q: Array, scale: ScoreScale, cell: float) -> None:
     cmap, norm = scale.colours
     n_layer = len(difference)
     ax.imshow(
@@ -210,7 +226,7 @@ def _captions(difference: Array, q: Array, pairs: pd.DataFrame, text: FigureText
     captions.append("bold: best layer of each ROI")
     if (q < ALPHA).any():
         mark = "∗" if difference.shape[1] <= MOST_STARS else "dots"
-        captions.append(f"{mark}: q < {ALPHA:g}{say_family(pairs)}")
+        captions.append(f"{mark}: q < {ALPHA:g}{family_caption(pairs)}")
     elif np.isfinite(q).any():
-        captions.append(f"no difference has q < {ALPHA:g}{say_family(pairs)}")
-    return captions + say_undefined(difference, "grey")
+        captions.append(f"no difference has q < {ALPHA:g}{family_caption(pairs)}")
+    return captions + undefined_captions(difference, "grey")

@@ -6,27 +6,32 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from rsa_exp.figures.grid import Array, ScoreGrid
-from rsa_exp.figures.page import MARGIN, Legend, Page
-from rsa_exp.figures.panels import (
+from rsa_exp.figures.layout.legends import Legend
+from rsa_exp.figures.layout.page import MARGIN, Canvas, Page
+from rsa_exp.figures.layout.panels import (
     RoiPanels,
     arrange,
     column_names,
     extent,
+    family_caption,
     headings,
     run_grid,
-    say_family,
 )
-from rsa_exp.figures.score_scale import ScoreScale, say_empty, say_undefined
-from rsa_exp.figures.style import DOUBLE_COLUMN, SINGLE_COLUMN, mean_colour, styled
-from rsa_exp.figures.text import FigureText, printable
+from rsa_exp.figures.layout.score_grid import ScoreGrid
+from rsa_exp.figures.layout.score_scale import ScoreScale, mark_empty, undefined_captions
+from rsa_exp.figures.layout.style import mean_colour, styled
+from rsa_exp.figures.layout.text import printable
+from rsa_exp.figures.result import Array, FigureText, NothingToPlot, Plottable, subject_scores
 from rsa_exp.vocabulary import ALPHA
 
-_COLUMNS = ("ci_low", "ci_high", "ci_method", "q", "n_tests", "ceiling_low", "ceiling_high")
+_COLUMNS = (
+    "se", "ci_low", "ci_high", "ci_method", "p_zero", "q", "n_tests", "ceiling_low",
+    "ceiling_high",
+)  # fmt: skip
 _NARROWEST = 0.9  # inches of a panel
 _WIDEST, _WIDEST_SLOT = 1.6, 0.45  # inches of a panel and, where there are many layers, of one
 _HEIGHTS = (1.7, 1.3, 1.05)  # inches of a panel in a figure of one row, of two, of more
@@ -38,7 +43,7 @@ _THIN = "#9a9a9a"  # subjects, on white and on the band
 
 @dataclass(frozen=True, eq=False)  # arrays have no one truth value
 class _Run:
-    """What is drawn of one run.
+    """What is shown of one result.
 
     Attributes
     ----------
@@ -72,8 +77,8 @@ class _Run:
         )
 
     @property
-    def drawn(self) -> Array:
-        """Every value that the score axis has to hold, ceilings aside."""
+    def spread(self) -> Array:
+        """Every value that the score axis has to include, ceilings aside."""
         return np.concatenate([[self.scores, self.low, self.high], self.subjects])
 
 
@@ -83,95 +88,107 @@ def _like(subjects: ScoreGrid, grid: ScoreGrid) -> Array:
     for i, roi in enumerate(grid.rois):
         for j, layer in enumerate(grid.layers):
             if roi in subjects.rois and layer in subjects.layers:
-                place = (subjects.rois.index(roi), subjects.layers.index(layer))
-                scores[:, i, j] = subjects.scores[:, place[0], place[1]]
+                column = subjects.layers.index(layer)
+                scores[:, i, j] = subjects.scores[:, subjects.rois.index(roi), column]
     return scores
 
 
 @styled
-def intervals_figure(
-    table: pd.DataFrame,
-    text: FigureText,
-    subjects: pd.DataFrame | None = None,
-    level: float = 0.95,
+def intervals(
+    result: Plottable, *, ax: Axes | None = None, figure: Figure | SubFigure | None = None
 ) -> Figure:
-    """Draw scores over layers with confidence intervals and noise ceiling, a panel for each ROI.
+    """Plot scores over layers with confidence intervals and noise ceiling, a panel for each ROI.
 
     Noise ceilings are bands unless they would squash the profiles: where the axis would span
     more than 2.5 times what the scores and intervals need, they are written above the panels.
+    Subjects whose mean the scores are have thin lines.
 
     Parameters
     ----------
-    table : DataFrame
-        Scores of one run (a subject, or the group) with ``ci_low, ci_high, ci_method, q,
-        n_tests, ceiling_low, ceiling_high``; one row per ROI and layer.
-    text : FigureText
-        Title, note, and how to read the score.
-    subjects : DataFrame, optional
-        Scores of the subjects that the run is the group of: one row per subject, ROI and layer.
-    level : float
-        Coverage of the confidence intervals, in (0, 1).
+    result : Plottable
+        Of `rsa_exp.analyse`, or :class:`Tables` with inference: scores of one
+        subject or the group, with ``se, ci_low, ci_high, ci_method, p_zero, q, n_tests,
+        ceiling_low, ceiling_high``.
+    ax : Axes, optional
+        Emptied; becomes the first panel, and all panels, title and note share its area.
+    figure : Figure or SubFigure, optional
+        To plot into, in the place of a new figure of the size that is needed.
+
+    Returns
+    -------
+    Figure
+        The whole figure.
 
     Raises
     ------
+    NothingToPlot
+        If no score has a standard error.
     ValueError
-        If `table` has several subjects or lacks a column, or `level` is not in (0, 1).
+        If the scores are of several subjects or lack a column, or the level is not in (0, 1).
+
+    Examples
+    --------
+    >>> figures.intervals(result)  # doctest: +SKIP
     """
+    canvas, text = Canvas(ax, figure), result.text
+    table, subjects, level = result.scores, subject_scores(result), result.level
     if not 0 < level < 1:
         raise ValueError(f"level is {level}: expected a coverage between 0 and 1, such as 0.95")
     grid = run_grid(table, _COLUMNS)
+    if table["se"].isna().all():
+        raise NothingToPlot("no score has a standard error: analyse with a bootstrap")
     members = None if subjects is None else ScoreGrid.of(subjects)
     run = _Run.of(grid, members)
     scale, beyond = _axis(run, text)
     written = beyond is not None
 
     n_layer = len(grid.layers)
-    most = int((DOUBLE_COLUMN - 0.6 - MARGIN + _GAP) / (_NARROWEST + _GAP))
-    places = arrange(grid, most)
-    rows, columns = extent(places)
+    most = int((canvas.most - 0.6 - MARGIN + _GAP) / (_NARROWEST + _GAP))
+    positions = arrange(grid, most)
+    rows, columns = extent(positions)
     height = _HEIGHTS[min(rows, len(_HEIGHTS)) - 1]
     beside = scale.left_margin(rows * height) + MARGIN  # rows stand farther apart than that
-    width = _panel_width(columns, beside, n_layer)
-    names = column_names(grid.layers, width / n_layer, places)
+    width = _panel_width(canvas, columns, beside, n_layer)
+    names = column_names(grid.layers, width / n_layer, positions)
     left = max(beside, names.overhang + 0.05)
-    width = _panel_width(columns, left, n_layer)
+    width = _panel_width(canvas, columns, left, n_layer)
     titles = headings(grid.rois, width)
     notes = _ceiling_notes(run, beyond) if beyond is not None else ()
-    panels = RoiPanels(places, titles, (width, height), left, names.height + 0.05, _GAP, notes)
+    panels = RoiPanels(positions, titles, (width, height), left, names.height + 0.05, _GAP, notes)
 
-    page_width = max(SINGLE_COLUMN, panels.right + MARGIN)
+    page_width = max(canvas.least, panels.right + MARGIN)
     legends = Legend.stack([_entries(run, written, level)], page_width - 2 * MARGIN)
     captions = _captions(run, members, written, table, level)
-    page = Page(text, captions, page_width, panels.body, legends)
+    page = Page(canvas, text, captions, page_width, panels.body, legends)
     for i in range(len(grid.rois)):
         ax = panels.axes(page, i)
         scale.on_y(ax, labelled=panels.first(i))
         ax.set_xlim(-0.5, n_layer - 0.5)
         if panels.lowest(i):
-            names.draw(ax)
+            names.write(ax)
         else:
             ax.set_xticks(range(n_layer), [""] * n_layer)
         if not written:
-            _draw_ceiling(ax, run.ceilings[:, i])
-        _draw_profile(ax, run, i, width / n_layer * 72)
+            _plot_ceiling(ax, run.ceilings[:, i])
+        _plot_profile(ax, run, i, width / n_layer * 72)
         if scale.defined and not np.isfinite(run.scores[i]).any():
-            say_empty(ax)
+            mark_empty(ax)
     scale.label_y(page, left, panels.below, panels.top - panels.below)
     return page.figure
 
 
 def _axis(run: _Run, text: FigureText) -> tuple[ScoreScale, ScoreScale | None]:
-    """Choose the score axis; where it would not hold the ceilings, also the one that would."""
-    near = ScoreScale.of(run.drawn, text)
+    """Choose the score axis; where it leaves the ceilings out, also the one with them."""
+    near = ScoreScale.of(run.spread, text)
     if not np.isfinite(run.ceilings).any():
         return near, None
-    far = ScoreScale.of(np.concatenate([run.drawn, run.ceilings]), text)
+    far = ScoreScale.of(np.concatenate([run.spread, run.ceilings]), text)
     squashed = near.defined and far.high - far.low > _FARTHEST * (near.high - near.low)
     return (near, far) if squashed else (far, None)
 
 
 def _ceiling_notes(run: _Run, scale: ScoreScale) -> tuple[str, ...]:
-    """Noise ceiling of each ROI in words, from the lowest to the highest of its layers."""
+    """Noise ceiling of each ROI as text, from the lowest to the highest of its layers."""
     plain = replace(scale, exponent=0, decimals=max(0, scale.decimals - scale.exponent))
     notes = []
     for low, high in np.moveaxis(run.ceilings, 1, 0):
@@ -184,15 +201,15 @@ def _ceiling_notes(run: _Run, scale: ScoreScale) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _panel_width(columns: int, left: float, n_layer: int) -> float:
+def _panel_width(canvas: Canvas, columns: int, left: float, n_layer: int) -> float:
     """Inches of a panel: what the page has, at most what layers need, at least a column's."""
     most, least = (
-        (page - left - MARGIN + _GAP) / columns - _GAP for page in (DOUBLE_COLUMN, SINGLE_COLUMN)
+        (page - left - MARGIN + _GAP) / columns - _GAP for page in (canvas.most, canvas.least)
     )
     return max(min(most, max(_WIDEST, n_layer * _WIDEST_SLOT)), least, _NARROWEST)
 
 
-def _draw_ceiling(ax: Axes, ceiling: Array) -> None:
+def _plot_ceiling(ax: Axes, ceiling: Array) -> None:
     """Shade from the lower to the upper ceiling, over the width of each layer that has one."""
     if np.isfinite(ceiling).any():
         edges = np.arange(ceiling.shape[1] + 1) - 0.5
@@ -200,8 +217,8 @@ def _draw_ceiling(ax: Axes, ceiling: Array) -> None:
         ax.stairs(high, edges, baseline=low, fill=True, color=_BAND, zorder=0.5, gid="ceiling")
 
 
-def _draw_profile(ax: Axes, run: _Run, roi: int, slot: float) -> None:
-    """Draw one ROI; `slot` is the width of a layer in points."""
+def _plot_profile(ax: Axes, run: _Run, roi: int, slot: float) -> None:
+    """Plot one ROI; `slot` is the width of a layer in points."""
     size = float(np.clip(slot * 0.45, 2.6, 4.2))
     scores, q = run.scores[roi], run.q[roi]
     layers = np.arange(len(scores))
@@ -256,8 +273,8 @@ def _captions(
         methods = ", ".join(dict.fromkeys(printable(m) for m in known.dropna().astype(str) if m))
         captions.append(f"whiskers: {100 * level:g} % CI" + (f" ({methods})" if methods else ""))
     if np.isfinite(run.q[np.isfinite(run.scores)]).any():
-        against = "above 0, one-sided" if table["p_zero"].notna().any() else "by relabelling"
-        captions.append(f"filled: {against}, q < {ALPHA:g}{say_family(table)}")
+        against = "above 0, one-sided" if table["p_zero"].notna().any() else "by permutation"
+        captions.append(f"filled: {against}, q < {ALPHA:g}{family_caption(table)}")
     if members is not None and np.isfinite(run.subjects).any():
         n = len(members.subjects)
         captions.append(f"thin: each of {n} subjects" if n > 1 else "thin: the subject")
@@ -267,4 +284,4 @@ def _captions(
             if written
             else "grey band: noise ceiling, lower to upper"
         )
-    return captions + say_undefined(run.scores, "gaps")
+    return captions + undefined_captions(run.scores, "gaps")

@@ -1,26 +1,25 @@
 """Scatter: the scores of the ROIs that the model explains best, layer by layer."""
 
 import numpy as np
-import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 
-from rsa_exp.figures.grid import Array, ScoreGrid, mean_sem
-from rsa_exp.figures.page import MARGIN, AxisNames, Legend, Page
-from rsa_exp.figures.score_scale import ScoreScale, say_undefined
-from rsa_exp.figures.style import (
-    DOUBLE_COLUMN,
+from rsa_exp.figures.layout.axis_names import AxisNames
+from rsa_exp.figures.layout.legends import Legend
+from rsa_exp.figures.layout.page import MARGIN, Canvas, Page
+from rsa_exp.figures.layout.score_grid import ScoreGrid, mean_sem
+from rsa_exp.figures.layout.score_scale import ScoreScale, undefined_captions
+from rsa_exp.figures.layout.style import (
     GRID,
-    SINGLE_COLUMN,
     RoiLook,
     distinct_looks,
     styled,
 )
-from rsa_exp.figures.text import FigureText
+from rsa_exp.figures.result import Array, FigureText, Plottable, plotted_scores
 
-MOST_ROIS = 8  # as many as there are markers and colours that are told apart with ease
+MOST_ROIS = 8  # as many as there are markers and colours that differ clearly
 
 _HEIGHT = 2.3  # inches of axes
 _WIDEST_SLOT = 1.1  # inches a layer takes at most
@@ -28,20 +27,39 @@ _DODGE = 0.7  # of a layer's slot that its ROIs are spread over
 
 
 @styled
-def scatter_figure(table: pd.DataFrame, text: FigureText) -> Figure:
-    """Draw score against layer for the (at most eight) ROIs with the best scores.
+def scatter(
+    result: Plottable, *, ax: Axes | None = None, figure: Figure | SubFigure | None = None
+) -> Figure:
+    """Plot score against layer for the (at most eight) ROIs with the best scores.
 
     With one subject a marker is that subject's score. With several, small markers are subjects
     and large ones their mean with its SEM.
 
     Parameters
     ----------
-    table : DataFrame
-        One row per subject, ROI and layer.
-    text : FigureText
-        Title, note, and how to read the score.
+    result : Plottable
+        Of `rsa_exp.analyse`, or :class:`Tables`.
+    ax : Axes, optional
+        Emptied, then plotted into; title, note and legend share its area.
+    figure : Figure or SubFigure, optional
+        To plot into, in the place of a new figure of the size that is needed.
+
+    Returns
+    -------
+    Figure
+        The whole figure.
+
+    Raises
+    ------
+    ValueError
+        As :func:`heatmap`.
+
+    Examples
+    --------
+    >>> figures.scatter(result, ax=ax)  # doctest: +SKIP
     """
-    grid = ScoreGrid.of(table)
+    canvas, text = Canvas(ax, figure), result.text
+    grid = ScoreGrid.of(plotted_scores(result))
     chosen = best_rois(grid.mean_scores, MOST_ROIS, greater_is_better=text.greater_is_better)
     scores = grid.scores[:, chosen]
     mean, sem = mean_sem(scores)
@@ -50,10 +68,10 @@ def scatter_figure(table: pd.DataFrame, text: FigureText) -> Figure:
 
     n_layer = len(grid.layers)
     left = scale.left_margin(_HEIGHT) + MARGIN
-    slot = min((DOUBLE_COLUMN - left - MARGIN) / n_layer, _WIDEST_SLOT)
+    slot = min((canvas.most - left - MARGIN) / n_layer, _WIDEST_SLOT)
     names = AxisNames.fit(grid.layers, slot)
     left = max(left, names.overhang - slot / 2 + 0.05)
-    width = max(SINGLE_COLUMN, left + n_layer * slot + MARGIN)
+    width = max(canvas.least, left + n_layer * slot + MARGIN)
     looks = distinct_looks(
         [grid.regions_or_rois[i] for i in chosen], [grid.hemispheres[i] for i in chosen]
     )
@@ -62,14 +80,15 @@ def scatter_figure(table: pd.DataFrame, text: FigureText) -> Figure:
         for k, (i, look) in enumerate(zip(chosen, looks, strict=True))
     ]
     legend = Legend(entries, width - 2 * MARGIN)
-    page = Page(text, _captions(grid, chosen, text), width, names.height + _HEIGHT, [legend])
+    captions = _captions(grid, chosen, text)
+    page = Page(canvas, text, captions, width, names.height + _HEIGHT, [legend])
     ax = page.axes(left, names.height, width - left - MARGIN, _HEIGHT)
     scale.on_y(ax)
     scale.label_y(page, left, names.height, _HEIGHT)
     ax.set_xlim(-0.5, n_layer - 0.5)
-    names.draw(ax)
+    names.write(ax)
     ax.vlines(np.arange(n_layer - 1) + 0.5, scale.low, scale.high, color=GRID, lw=0.5, zorder=0)
-    _draw_rois(ax, scores, looks)
+    _plot_rois(ax, scores, looks)
     return page.figure
 
 
@@ -89,7 +108,7 @@ def best_rois(mean: Array, most: int, *, greater_is_better: bool) -> list[int]:
     return sorted(np.argsort(-merit, kind="stable")[:most].tolist())
 
 
-def _draw_rois(ax: Axes, scores: Array, looks: list[RoiLook]) -> None:
+def _plot_rois(ax: Axes, scores: Array, looks: list[RoiLook]) -> None:
     n_subject, n_roi, n_layer = scores.shape
     mean, sem = mean_sem(scores)
     for i, look in enumerate(looks):
@@ -147,6 +166,6 @@ def _captions(grid: ScoreGrid, chosen: list[int], text: FigureText) -> list[str]
             "small markers: each subject",
             f"large markers: mean ± SEM over {len(grid.subjects)} subjects",
         ]
-    return captions + say_undefined(
+    return captions + undefined_captions(
         grid.mean_scores[chosen], "gaps", grid.scores[:, chosen] if grid.several else None
     )

@@ -5,29 +5,31 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from rsa_exp.figures.bands import sem_band
-from rsa_exp.figures.grid import Array, ScoreGrid, mean_sem, ordered_levels
-from rsa_exp.figures.page import MARGIN, AxisNames, Legend, Page
-from rsa_exp.figures.panels import RoiPanels, column_names, extent, headings, in_rows
-from rsa_exp.figures.score_scale import ScoreScale, say_undefined
-from rsa_exp.figures.style import (
+from rsa_exp.figures.layout.axis_names import AxisNames
+from rsa_exp.figures.layout.bands import sem_band
+from rsa_exp.figures.layout.legends import Legend
+from rsa_exp.figures.layout.page import MARGIN, Canvas, Page
+from rsa_exp.figures.layout.panels import RoiPanels, column_names, extent, headings, in_rows
+from rsa_exp.figures.layout.score_grid import ScoreGrid, mean_sem, ordered_levels
+from rsa_exp.figures.layout.score_scale import ScoreScale, undefined_captions
+from rsa_exp.figures.layout.style import (
     DOUBLE_COLUMN,
     GREY,
     MOST_LOOKS,
     NAME_LIMIT,
     SINGLE_COLUMN,
     RoiLook,
+    distinct_looks,
     mean_colour,
-    plain_looks,
     styled,
 )
-from rsa_exp.figures.text import FigureText, printable
+from rsa_exp.figures.layout.text import printable
+from rsa_exp.figures.result import Array, FigureText, Plottable, plotted_scores
 
 _MOST_COLUMNS = 4
 _NARROWEST, _WIDEST = 0.9, 2.6  # inches of a panel
@@ -47,7 +49,7 @@ class _Line:
     name : str
         Level or ROI.
     mean, sem : ndarray of shape (n_layer,)
-        NaN where undefined; the SEM also where none is drawn.
+        NaN where undefined; the SEM also where none is shown.
     """
 
     name: str
@@ -57,7 +59,7 @@ class _Line:
 
 @dataclass(frozen=True, eq=False)  # arrays have no one truth value
 class _Panel:
-    """One variant: its scores, the lines drawn of them, and their scale."""
+    """One variant: its scores, their lines, and their scale."""
 
     name: str
     grid: ScoreGrid
@@ -66,10 +68,8 @@ class _Panel:
 
 
 @styled
-def multiples_figure(
-    tables: Mapping[str, pd.DataFrame], text: FigureText, texts: Mapping[str, FigureText]
-) -> Figure:
-    """Draw scores over layers, a panel for each variant of the analysis, a line for each level.
+def multiples(results: Mapping[str, Plottable], text: FigureText) -> Figure:
+    """Plot scores over layers, a panel for each variant of the analysis, a line for each level.
 
     A line is the mean over a level's ROIs within each subject, then over subjects; its band is
     the SEM over subjects. Where no ROI has a level, every ROI is a line; of more than eight,
@@ -77,41 +77,42 @@ def multiples_figure(
 
     Parameters
     ----------
-    tables : mapping of str to DataFrame
-        Name of each variant and its scores, one row per subject, ROI and layer; models may
-        differ, and so their layers.
+    results : mapping of str to Plottable
+        Name of each variant and its result, or its :class:`Tables`; models may differ, and so
+        their layers.
     text : FigureText
         Title and note of the whole figure.
-    texts : mapping of str to FigureText
-        How to read the scores of each variant.
+
+    Returns
+    -------
+    Figure
 
     Raises
     ------
     ValueError
-        If there is no table, or one without its text; and as :meth:`ScoreGrid.of`.
+        If there is no result; and as :func:`heatmap`.
+
+    Examples
+    --------
+    >>> figures.multiples({"corr": one, "spearman": other}, text)  # doctest: +SKIP
     """
-    missing = [name for name in tables if name not in texts]
-    if missing or not tables:
-        raise ValueError(
-            f"there is no text for variant {missing[0]!r}: pass one for each table"
-            if missing
-            else "there are no tables: there is nothing to draw"
-        )
-    grids = {name: ScoreGrid.of(table) for name, table in tables.items()}
+    if not results:
+        raise ValueError("there are no results: there is nothing to plot")
+    grids = {name: ScoreGrid.of(plotted_scores(result)) for name, result in results.items()}
     kind, looks = _looks(list(grids.values()))
-    panels = [_panel(name, grid, texts[name], kind) for name, grid in grids.items()]
+    panels = [_panel(name, grid, results[name].text, kind) for name, grid in grids.items()]
 
     alike = len({grid.layers for grid in grids.values()}) == 1
     layout, names = _layout(panels, alike=alike)
     width = max(SINGLE_COLUMN, layout.right + MARGIN)
     legend = Legend(_entries(kind, looks), width - 2 * MARGIN)
-    page = Page(text, _captions(panels, kind), width, layout.body, [legend])
+    page = Page(Canvas(), text, _captions(panels, kind), width, layout.body, [legend])
     for i, panel in enumerate(panels):
         ax = layout.axes(page, i)
-        _draw(ax, panel, looks)
+        _plot(ax, panel, looks)
         panel.scale.label_y(page, *layout.corner(i), layout.size[1])
         if layout.lowest(i) or not alike:
-            names[i].draw(ax)
+            names[i].write(ax)
         else:
             ax.set_xticks(range(len(panel.grid.layers)), [""] * len(panel.grid.layers))
     return page.figure
@@ -126,7 +127,7 @@ def _looks(grids: Sequence[ScoreGrid]) -> tuple[_Kind, dict[str, RoiLook]]:
         kind = "few ROIs" if len(names) <= MOST_LOOKS else "many ROIs"
     if kind == "many ROIs":
         return kind, {}
-    return kind, dict(zip(names, plain_looks(names), strict=True))
+    return kind, dict(zip(names, distinct_looks(names), strict=True))
 
 
 def _panel(name: str, grid: ScoreGrid, text: FigureText, kind: _Kind) -> _Panel:
@@ -141,12 +142,12 @@ def _panel(name: str, grid: ScoreGrid, text: FigureText, kind: _Kind) -> _Panel:
         if kind != "levels" and line != _ALL_ROIS:
             sem = np.full_like(sem, np.nan)  # bands of single ROIs would cover each other
         lines.append(_Line(line, mean, sem))
-    drawn = [
+    values = [
         values
         for line in lines
         for values in (line.mean, line.mean - line.sem, line.mean + line.sem)
     ]
-    return _Panel(printable(name), grid, tuple(lines), ScoreScale.of(np.concatenate(drawn), text))
+    return _Panel(printable(name), grid, tuple(lines), ScoreScale.of(np.concatenate(values), text))
 
 
 def _layout(panels: Sequence[_Panel], *, alike: bool) -> tuple[RoiPanels, list[AxisNames]]:
@@ -154,25 +155,26 @@ def _layout(panels: Sequence[_Panel], *, alike: bool) -> tuple[RoiPanels, list[A
     height = _HEIGHTS[len(panels) > _MOST_COLUMNS]
     margin = max(panel.scale.left_margin(height) for panel in panels)
     for most in range(min(len(panels), _MOST_COLUMNS), 0, -1):
-        places = in_rows(len(panels), most)
-        _, columns = extent(places)
+        positions = in_rows(len(panels), most)
+        _, columns = extent(positions)
         room = DOUBLE_COLUMN - 2 * MARGIN + _GAP
         side = min(room / columns - _GAP - margin, _WIDEST)
         if side >= _NARROWEST:
             break
     side = max(side, _NARROWEST)
     names = [
-        column_names(panel.grid.layers, side / len(panel.grid.layers), places) for panel in panels
+        column_names(panel.grid.layers, side / len(panel.grid.layers), positions)
+        for panel in panels
     ]
     first = [
         fitted.overhang - side / len(panel.grid.layers) / 2
-        for fitted, panel, (_, column) in zip(names, panels, places, strict=True)
+        for fitted, panel, (_, column) in zip(names, panels, positions, strict=True)
         if column == 0
     ]
     below = max(fitted.height for fitted in names)
     return (
         RoiPanels(
-            places,
+            positions,
             headings([panel.name for panel in panels], side, 2 * NAME_LIMIT),
             (side, height),
             max(MARGIN + margin, *first),
@@ -184,7 +186,7 @@ def _layout(panels: Sequence[_Panel], *, alike: bool) -> tuple[RoiPanels, list[A
     )
 
 
-def _draw(ax: Axes, panel: _Panel, looks: Mapping[str, RoiLook]) -> None:
+def _plot(ax: Axes, panel: _Panel, looks: Mapping[str, RoiLook]) -> None:
     panel.scale.on_y(ax)
     ax.set_xlim(-0.5, len(panel.grid.layers) - 0.5)
     for line in panel.lines:
@@ -228,11 +230,11 @@ def _captions(panels: Sequence[_Panel], kind: _Kind) -> list[str]:
         captions.append(f"lines: mean over the ROIs of a level{then}")
         captions += ["bands: SEM over subjects"] if several else []
     elif kind == "few ROIs":
-        captions.append("lines: each ROI" + (f", {over} (no SEM drawn)" if several else ""))
+        captions.append("lines: each ROI" + (f", {over} (no SEM shown)" if several else ""))
     else:
         captions.append("grey: each ROI" + (f", {over}" if several else ""))
         captions.append(f"bold: {_ALL_ROIS}" + (" ± SEM over subjects" if several else ""))
     means = np.concatenate([line.mean for panel in panels for line in panel.lines])
     scores = np.concatenate([panel.grid.scores.ravel() for panel in panels])
     averaged = scores if several or kind != "few ROIs" else None
-    return captions + say_undefined(means, "gaps", averaged)
+    return captions + undefined_captions(means, "gaps", averaged)

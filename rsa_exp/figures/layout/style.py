@@ -1,4 +1,4 @@
-"""How every figure looks: type sizes, colours, markers, and the settings they are drawn under."""
+"""How every figure looks: type sizes, colours, markers, and matplotlib's settings."""
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any, ParamSpec
 
 import matplotlib as mpl
-import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from rsa_exp.figures.text import FONT_FAMILY
+from rsa_exp.figures.layout.text import FONT_FAMILY
 
 SINGLE_COLUMN = 3.5  # inches, the widths journals print at
 DOUBLE_COLUMN = 7.2
@@ -25,17 +25,17 @@ SMALL_SIZE = 7.0
 INK = "#262626"
 GREY = "#6e6e6e"
 GRID = "#dcdcdc"
-RING = "#c4c4c4"  # grid of a dial, which has no axes beside it
+RING = "#c4c4c4"  # grid of a circle, which has no axes beside it
 UNDEFINED = "#c8c8c8"  # face of what has no score; hatched wherever there is room
 
 NAME_LIMIT = 24  # characters of a name shown before its middle is elided
 
-_CATEGORY_COLOURS = tuple(
-    to_hex(sns.color_palette("colorblind")[i])
-    for i in (0, 3, 2, 4, 1, 9, 5, 7)  # without yellow, which vanishes on white
-)
+# seaborn's palette "colorblind" without its yellow, which vanishes on white
+_CATEGORY_COLOURS = (
+    "#0173b2", "#d55e00", "#029e73", "#cc78bc", "#de8f05", "#56b4e9", "#ca9161", "#949494",
+)  # fmt: skip
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
-MOST_LOOKS = len(_MARKERS)  # things that each have a colour and a marker of their own
+MOST_LOOKS = len(_MARKERS)  # names that can each have a colour and a marker of their own
 HEMISPHERE_MARKERS = {"LH": "<", "RH": ">"}
 
 _SETTINGS: dict[Any, Any] = {
@@ -74,10 +74,10 @@ _P = ParamSpec("_P")
 
 @contextmanager
 def publication_style() -> Iterator[None]:
-    """Draw under this package's settings alone, and leave the caller's as they were.
+    """Plot under this package's settings alone, and leave the caller's as they were.
 
     The reader's own matplotlibrc is set aside too: the same table gives the same figure
-    wherever it is drawn.
+    wherever it is plotted.
     """
     with mpl.rc_context():
         mpl.rcdefaults()
@@ -85,15 +85,22 @@ def publication_style() -> Iterator[None]:
         yield
 
 
-def styled(draw: Callable[_P, Figure]) -> Callable[_P, Figure]:
-    """Make a figure function draw under :func:`publication_style`."""
+def styled(plot: Callable[_P, Figure]) -> Callable[_P, Figure]:
+    """Make a figure function plot under :func:`publication_style`."""
 
-    @functools.wraps(draw)
-    def drawn(*args: _P.args, **kwargs: _P.kwargs) -> Figure:
+    @functools.wraps(plot)
+    def under_style(*args: _P.args, **kwargs: _P.kwargs) -> Figure:
         with publication_style():
-            return draw(*args, **kwargs)
+            return plot(*args, **kwargs)
 
-    return drawn
+    return under_style
+
+
+def restyle(ax: Axes) -> None:
+    """Empty axes that were made under other settings, and give them those in force."""
+    ax.clear()
+    for side, spine in ax.spines.items():
+        spine.set(visible=side in {"left", "bottom"}, edgecolor=INK, lw=_SETTINGS["axes.linewidth"])
 
 
 def layer_colours(n_layer: int) -> list[str]:
@@ -123,7 +130,7 @@ class RoiLook:
 
 
 def roi_looks(regions: Sequence[str], hemispheres: Sequence[str]) -> list[RoiLook]:
-    """Look of each ROI: one colour and marker a region, the hemisphere told by the line.
+    """Look of each ROI: one colour and marker a region, a line style a hemisphere.
 
     Colours repeat only after their every combination with the markers' order has been used, so
     33 regions still look different.
@@ -144,23 +151,16 @@ def roi_looks(regions: Sequence[str], hemispheres: Sequence[str]) -> list[RoiLoo
     return looks
 
 
-def distinct_looks(regions: Sequence[str], hemispheres: Sequence[str]) -> list[RoiLook]:
-    """Look of a few ROIs: colours tell the regions, and every ROI has a marker of its own.
+def distinct_looks(regions: Sequence[str], hemispheres: Sequence[str] = ()) -> list[RoiLook]:
+    """Look of a few ROIs, or other things: each has a marker of its own.
 
     Parameters
     ----------
     regions, hemispheres : sequence of str, length n_roi
-        As for :func:`roi_looks`; markers repeat after eight.
+        As for :func:`roi_looks`, or no hemispheres; markers repeat after :data:`MOST_LOOKS`.
     """
-    return [
-        replace(look, marker=_MARKERS[i % len(_MARKERS)])
-        for i, look in enumerate(roi_looks(regions, hemispheres))
-    ]
-
-
-def plain_looks(names: Sequence[str]) -> list[RoiLook]:
-    """Look of each of at most :data:`MOST_LOOKS` things: a colour and a marker of its own."""
-    return roi_looks(names, [""] * len(names))
+    looks = roi_looks(regions, hemispheres or [""] * len(regions))
+    return [replace(look, marker=_MARKERS[i % len(_MARKERS)]) for i, look in enumerate(looks)]
 
 
 def mean_colour() -> str:

@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rsa_exp.figures.text import printable
+from rsa_exp.figures.layout.text import printable
+from rsa_exp.figures.result import Array
 from rsa_exp.vocabulary import POOLED
-
-Array = NDArray[np.float64]
 
 _REQUIRED = ("subject", "roi", "layer", "depth", "metric", "model", "score")
 _LEVELS = ("early", "mid", "high")  # of the visual hierarchy, in the order of processing
@@ -36,7 +35,7 @@ class ScoreGrid:
     regions: tuple[str, ...]
     levels: tuple[str, ...]
     _table: pd.DataFrame
-    _place: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
+    _index: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
 
     @classmethod
     def of(cls, table: pd.DataFrame) -> "ScoreGrid":
@@ -72,13 +71,9 @@ class ScoreGrid:
         )
 
     def column(self, name: str) -> Array:
-        """Return a numeric column, array of shape (n_subject, n_roi, n_layer), NaN where absent.
-
-        ``score`` today; the bounds of confidence intervals and noise ceilings are read the
-        same way once tables have them.
-        """
+        """Return a numeric column, array of shape (n_subject, n_roi, n_layer), NaN where absent."""
         values = np.full((len(self.subjects), len(self.rois), len(self.layers)), np.nan)
-        values[self._place] = self._table[name].to_numpy(dtype=float, na_value=np.nan)
+        values[self._index] = self._table[name].to_numpy(dtype=float, na_value=np.nan)
         return np.where(np.isfinite(values), values, np.nan)
 
     @cached_property
@@ -189,12 +184,12 @@ def _check(table: pd.DataFrame) -> None:
             f"{', '.join(map(str, table.columns))})"
         )
     if table.empty:
-        raise ValueError("the score table has no rows: there is nothing to draw")
+        raise ValueError("the score table has no rows: there is nothing to plot")
     for name in ("metric", "model"):
         found = table[name].astype(str).unique()
         if len(found) > 1:
             raise ValueError(
-                f"a figure shows one {name}, the table has {', '.join(found)}: draw them one "
+                f"a figure shows one {name}, the table has {', '.join(found)}: plot them one "
                 f"at a time"
             )
     repeated = table.duplicated(["subject", "roi", "layer"])
@@ -210,7 +205,7 @@ def _check(table: pd.DataFrame) -> None:
         raise ValueError(
             f"the table mixes {pooled[0]!r}, a mean over subjects, with subjects "
             f"{', '.join(sorted(subjects - set(pooled)))}: its SEM would count data twice; "
-            f"draw them in separate figures"
+            f"plot them in separate figures"
         )
 
 

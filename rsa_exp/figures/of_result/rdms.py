@@ -1,92 +1,76 @@
 """Brain RDM beside model RDM, as ranks, in an order that shows their structure."""
 
-from dataclasses import dataclass
-
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 from scipy.stats import rankdata
 
-from rsa_exp.figures.colour_bar import BAR_WIDTH, colour_bar
-from rsa_exp.figures.grid import Array
-from rsa_exp.figures.page import MARGIN, Page
-from rsa_exp.figures.style import INK, LABEL_SIZE, PNG_DPI, UNDEFINED, styled
-from rsa_exp.figures.text import FigureText, fit_width
+from rsa_exp.figures.layout.colour_bar import BAR_WIDTH, colour_bar
+from rsa_exp.figures.layout.page import MARGIN, Canvas, Page
+from rsa_exp.figures.layout.style import INK, LABEL_SIZE, PNG_DPI, UNDEFINED, styled
+from rsa_exp.figures.layout.text import fit_width
+from rsa_exp.figures.result import Array, NothingToPlot, Plottable, RdmPair
 
 _LARGEST = 3.0  # inches of an RDM
 _GAP = 0.2
 _TITLE = 0.22
-
-
-@dataclass(frozen=True, eq=False)  # arrays have no one truth value
-class RdmPair:
-    """A brain and a model RDM of the same images.
-
-    Attributes
-    ----------
-    brain, model : ndarray of shape (n_image, n_image)
-        Symmetric dissimilarities, NaN where undefined; the diagonal is not looked at. Images
-        are in the same order in both.
-    brain_name, model_name : str
-        E.g. ``"LHPPA"`` and ``"layer3"``.
-    n_total : int
-        Images in the whole analysis, of which these are a part or all.
-    """
-
-    brain: Array
-    model: Array
-    brain_name: str
-    model_name: str
-    n_total: int
-
-    def __post_init__(self) -> None:
-        for name, rdm in (("brain", self.brain), ("model", self.model)):
-            if rdm.ndim != 2 or rdm.shape[0] != rdm.shape[1] or not rdm.size:
-                raise ValueError(f"the {name} RDM has shape {rdm.shape}: expected (n, n)")
-            if not np.array_equal(rdm, rdm.T, equal_nan=True) and not np.allclose(
-                rdm, rdm.T, equal_nan=True
-            ):
-                raise ValueError(f"the {name} RDM is not symmetric")
-        if self.brain.shape != self.model.shape:
-            raise ValueError(
-                f"the brain RDM is of {len(self.brain)} images, the model RDM of "
-                f"{len(self.model)}: expected the same images in both"
-            )
-        if self.n_total < len(self.brain):
-            raise ValueError(
-                f"the RDMs are of {len(self.brain)} images, more than the {self.n_total} of "
-                f"the whole analysis"
-            )
+_BAR = BAR_WIDTH + 0.6  # inches of the colour bar with its numbers and label
 
 
 @styled
-def rdm_figure(pair: RdmPair, text: FigureText) -> Figure:
-    """Draw the two RDMs as percentile ranks, images ordered by clustering of the model RDM.
+def rdms(
+    result: Plottable, *, ax: Axes | None = None, figure: Figure | SubFigure | None = None
+) -> Figure:
+    """Plot the brain and the model RDM with the best score, as percentile ranks.
 
     Ranks make the two comparable whatever their units: an RSA by rank correlation sees no more
-    than this.
+    than this. Images are ordered by clustering of the model RDM.
 
     Parameters
     ----------
-    pair : RdmPair
-        The RDMs; not changed.
-    text : FigureText
-        Title and note.
+    result : Plottable
+        Of `rsa_exp.analyse`, or :class:`Tables` with ``rdms``.
+    ax : Axes, optional
+        Emptied; becomes the brain RDM's panel, and the model RDM's shares its area.
+    figure : Figure or SubFigure, optional
+        To plot into, in the place of a new figure of the size that is needed.
+
+    Returns
+    -------
+    Figure
+        The whole figure.
+
+    Raises
+    ------
+    NothingToPlot
+        If the result has no RDMs.
+
+    Examples
+    --------
+    >>> figures.rdms(result)  # doctest: +SKIP
     """
+    canvas, text = Canvas(ax, figure), result.text
+    pair = result.rdms
+    if pair is None:
+        raise NothingToPlot("the result has no RDMs to show: it has no defined score")
     n = len(pair.model)
     order = cluster_order(pair.model)
     ranks = [percentiles(rdm)[np.ix_(order, order)] for rdm in (pair.brain, pair.model)]
     cmap = mpl.colormaps["viridis"].with_extremes(bad=UNDEFINED)
 
-    # a whole number of pixels per cell: no cell is drawn wider than its neighbour
+    # a whole number of pixels per cell: no cell is wider than its neighbour
     side = n * max(1, int(_LARGEST * PNG_DPI / n)) / PNG_DPI
+    if canvas.figure is not None:
+        side = min(_LARGEST, (canvas.most - MARGIN - 2 * _GAP - _BAR) / 2)
     undefined = any(np.isnan(rdm[~np.eye(n, dtype=bool)]).any() for rdm in ranks)
     bar = MARGIN + 2 * side + 2 * _GAP
-    page = Page(text, _captions(pair, undefined), bar + BAR_WIDTH + 0.6, side + _TITLE)
+    captions = _captions(pair, undefined)
+    page = Page(canvas, text, captions, bar + _BAR, side + _TITLE, rigid=True)
     for i, (rdm, name) in enumerate(zip(ranks, (pair.brain_name, pair.model_name), strict=True)):
         left = MARGIN + i * (side + _GAP)
         ax = page.axes(left, 0.0, side, side)

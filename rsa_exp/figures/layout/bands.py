@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from rsa_exp.figures.grid import Array
+from rsa_exp.figures.result import Array
 
 
 def sem_band(ax: Axes, mean: Array, sem: Array, colour: str, alpha: float) -> None:

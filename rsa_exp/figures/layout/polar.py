@@ -7,22 +7,20 @@ import numpy as np
 from matplotlib.patheffects import withStroke
 from matplotlib.projections.polar import PolarAxes
 
-from rsa_exp.figures.grid import Array, ScoreGrid
-from rsa_exp.figures.page import MARGIN, Page
-from rsa_exp.figures.score_scale import ScoreScale, say_empty
-from rsa_exp.figures.style import (
-    DOUBLE_COLUMN,
+from rsa_exp.figures.layout.page import MARGIN, Canvas, Page
+from rsa_exp.figures.layout.score_grid import ScoreGrid
+from rsa_exp.figures.layout.score_scale import ScoreScale, mark_empty
+from rsa_exp.figures.layout.style import (
     GREY,
     INK,
     LABEL_SIZE,
     RING,
-    SINGLE_COLUMN,
     SMALL_SIZE,
 )
-from rsa_exp.figures.text import line_height, shorten, text_width
+from rsa_exp.figures.layout.text import SLACK, line_height, shorten, text_width
+from rsa_exp.figures.result import Array
 
 _UPRIGHT = 12  # axes up to which names stand upright, beyond they run along their axis
-_SHORT = 2  # characters of names that always stand upright
 _TITLE = 0.2  # inches above a circle for its title
 _SMALLEST, _LARGEST = 0.7, 1.3  # inches of radius
 _CLOSEST = 0.15  # inches between rings whose numbers are written
@@ -31,64 +29,58 @@ _LABEL_PAD = 0.08  # inches between the circle and names
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no one truth value
-class Dial:
+class Circle:
     """What one circle shows.
 
     Attributes
     ----------
     title : str
-        Hemisphere or layer, empty if there is only one circle for all.
+        Hemisphere, empty if there is only one circle for all.
     axes : tuple of str
-        Regions or ROIs, clockwise.
+        Regions or ROIs, clockwise from the north.
     scores : ndarray of shape (n_subject, n_axis, n_layer)
-    start : float
-        Steps between axes by which the first stands clockwise from the north.
-    mark : str
-        What the names of axes without any score end in.
     """
 
     title: str
     axes: tuple[str, ...]
     scores: Array
-    start: float = 0.0
-    mark: str = " (n/a)"
 
     def shown(self, i: int, names: Mapping[str, str]) -> str:
         """Name written at the i-th axis, marked if the axis has no score at all."""
         undefined = np.isnan(self.scores[:, i]).all()
-        return names[self.axes[i]] + (self.mark if undefined else "")
+        return names[self.axes[i]] + (" (n/a)" if undefined else "")
 
     @property
     def upright(self) -> bool:
-        """Whether names stand upright: there are few, or they are numbers."""
-        return len(self.axes) <= _UPRIGHT or max(map(len, self.axes)) <= _SHORT
+        """Whether names stand upright: if there are few."""
+        return len(self.axes) <= _UPRIGHT
 
     @property
     def angles(self) -> Array:
         """Angle of each axis, radians clockwise from the north, array of shape (n_axis,)."""
-        return (np.arange(len(self.axes)) + self.start) * 2 * np.pi / len(self.axes)
+        return np.arange(len(self.axes)) * 2 * np.pi / len(self.axes)
 
 
-def dials_of(grid: ScoreGrid) -> list[Dial]:
+def circles_of(grid: ScoreGrid) -> list[Circle]:
     """One circle a hemisphere if they are known of every ROI, else one circle for all."""
     if not all(grid.hemispheres):
-        return [Dial("", grid.rois, grid.scores)]
+        return [Circle("", grid.rois, grid.scores)]
     sides = sorted(set(grid.hemispheres))
     title = {side: side if len(sides) > 1 else "" for side in sides}
     if all(grid.regions):
         regions = grid.by_region()
         by_side = [regions.scores[:, :, regions.hemispheres.index(side)] for side in sides]
-        return [Dial(title[s], regions.names, x) for s, x in zip(sides, by_side, strict=True)]
-    dials = []
+        return [Circle(title[s], regions.names, x) for s, x in zip(sides, by_side, strict=True)]
+    circles = []
     for side in sides:
         members = [i for i, name in enumerate(grid.hemispheres) if name == side]
         names = tuple(grid.rois[i] for i in members)
-        dials.append(Dial(title[side], names, grid.scores[:, members]))
-    return dials
+        circles.append(Circle(title[side], names, grid.scores[:, members]))
+    return circles
 
 
 @dataclass(frozen=True)
-class DialPlan:
+class CirclePlan:
     """Sizes in inches that leave room for the names around every circle.
 
     A cell holds one circle with its names: `side` to the left and right of the centre, `above`
@@ -102,11 +94,12 @@ class DialPlan:
     side: float
     above: float
     below: float
+    least: float
 
     @property
     def width(self) -> float:
         """Width of the figure."""
-        return max(SINGLE_COLUMN, self.columns * (2 * self.side + _CELL_GAP) + 2 * MARGIN)
+        return max(self.least, self.columns * (2 * self.side + _CELL_GAP) + 2 * MARGIN)
 
     @property
     def cell_height(self) -> float:
@@ -120,51 +113,39 @@ class DialPlan:
         return x, top - row * self.cell_height - self.above
 
 
-def plan_dials(
-    dials: Sequence[Dial],
-    columns_to_try: Sequence[int] = (2, 1),
-    radii: tuple[float, float] = (_SMALLEST, _LARGEST),
-) -> DialPlan:
+def plan_circles(circles: Sequence[Circle], canvas: Canvas) -> CirclePlan:
     """Choose the largest circles whose names fit; side by side if those are not too small.
 
     Names are shortened before circles stand one below the other; names that no circle leaves
     room for make the figure wider.
-
-    Parameters
-    ----------
-    dials : sequence of Dial
-    columns_to_try : sequence of int
-        How many circles may stand side by side, best first; the last is taken if none fits.
-    radii : (float, float)
-        Smallest and largest radius of circles whose names stand upright, inches.
     """
-    every = list(dict.fromkeys(name for dial in dials for name in dial.axes))
-    smallest, largest = radii
-    largest *= 1.0 if dials[0].upright else 1.2
-    for columns in columns_to_try if len(dials) > 1 else (1,):
-        room = (DOUBLE_COLUMN - 2 * MARGIN) / columns - _CELL_GAP
+    every = list(dict.fromkeys(name for circle in circles for name in circle.axes))
+    largest = _LARGEST * (1.0 if circles[0].upright else 1.2)
+    for columns in (2, 1) if len(circles) > 1 else (1,):
+        room = (canvas.most - 2 * MARGIN) / columns - _CELL_GAP
         for limit in (24, 18, 14):
             names = dict(zip(every, shorten(every, limit), strict=True))
-            for radius in np.arange(largest, smallest, -0.05).tolist():
-                reach = np.array([_reach(dial, names, radius) for dial in dials])
+            for radius in np.arange(largest, _SMALLEST, -0.05).tolist():
+                reach = np.array([_reach(circle, names, radius) for circle in circles])
                 side, above, below = reach.max(axis=0).tolist()
-                above += _TITLE if dials[0].title else 0.0
-                rows = -(-len(dials) // columns)
-                plan = DialPlan(names, columns, rows, radius, side, above, below + 0.05)
+                above += _TITLE if circles[0].title else 0.0
+                rows = -(-len(circles) // columns)
+                sizes = (radius, side, above, below + 0.05)
+                plan = CirclePlan(names, columns, rows, *sizes, canvas.least)
                 if 2 * side <= room:
                     return plan
     return plan
 
 
-def _reach(dial: Dial, names: dict[str, str], radius: float) -> tuple[float, float, float]:
+def _reach(circle: Circle, names: dict[str, str], radius: float) -> tuple[float, float, float]:
     """Inches that a circle with its names takes beside, above and below its centre."""
     line = line_height(SMALL_SIZE)
     outer = radius + _LABEL_PAD
     x, y = [-radius, radius], [-radius, radius]
-    for i in range(len(dial.axes)):
-        width = text_width(dial.shown(i, names), SMALL_SIZE) * 1.04
-        east, north = _compass(dial.angles[i])
-        if dial.upright:
+    for i in range(len(circle.axes)):
+        width = text_width(circle.shown(i, names), SMALL_SIZE) * SLACK
+        east, north = _compass(circle.angles[i])
+        if circle.upright:
             ha, va = _alignment(east, north)
             left = outer * east - width * {"left": 0.0, "center": 0.5, "right": 1.0}[ha]
             low = outer * north - line * {"bottom": 0.0, "center": 0.5, "top": 1.0}[va]
@@ -187,53 +168,41 @@ def _alignment(east: float, north: float) -> tuple[str, str]:
     return ha, va
 
 
-def draw_dial(
-    page: Page,
-    dial: Dial,
-    plan: DialPlan,
-    centre: tuple[float, float],
-    scale: ScoreScale,
-    *,
-    numbers_above: bool = True,
+def add_circle(
+    page: Page, circle: Circle, plan: CirclePlan, centre: tuple[float, float], scale: ScoreScale
 ) -> PolarAxes:
-    """Draw a circle without its lines: rings and their numbers, names around, title above.
+    """Add a circle without its lines: rings and their numbers, names around, title above.
 
-    Parameters
-    ----------
-    centre : (float, float)
-        Inches of the page's body.
-    numbers_above : bool
-        Whether the rings' numbers hide lines or are crossed by them: a hidden piece of one of a
-        few lines looks like a score that is not defined.
+    `centre` is in inches of the page's body.
     """
     x, y = centre
     square = (x - plan.radius, y - plan.radius, 2 * plan.radius, 2 * plan.radius)
-    ax = page.figure.add_axes(page.box(*square), projection="polar")
+    ax = page.part.add_axes(page.box(*square), projection="polar")
     assert isinstance(ax, PolarAxes)  # noqa: S101 - asked for as such
     ax.set_theta_zero_location("N")
     ax.set_theta_direction(-1)
-    ax.set_xticks(dial.angles, [""] * len(dial.axes))
-    _draw_rings(ax, dial, scale, plan.radius, 5.0 if numbers_above else 2.8)
+    ax.set_xticks(circle.angles, [""] * len(circle.axes))
+    _add_rings(ax, circle, scale, plan.radius)
     if not scale.defined:
-        say_empty(ax)
-    _name_axes(page, dial, plan, centre)
-    if dial.title:
-        page.text(x, y + plan.above - _TITLE / 2, dial.title, size=LABEL_SIZE, ha="center")
+        mark_empty(ax)
+    _name_axes(page, circle, plan, centre)
+    if circle.title:
+        page.text(x, y + plan.above - _TITLE / 2, circle.title, size=LABEL_SIZE, ha="center")
     return ax
 
 
-def _draw_rings(ax: PolarAxes, dial: Dial, scale: ScoreScale, radius: float, zorder: float) -> None:
+def _add_rings(ax: PolarAxes, circle: Circle, scale: ScoreScale, radius: float) -> None:
     low, high, ticks = radial_axis(scale)
     ax.set_rlim(low, high)
     ax.set_yticks(ticks, [""] * len(ticks))
     per_inch = (high - low) / radius
     every = int(np.ceil(_CLOSEST * per_inch / (ticks[1] - ticks[0]))) if len(ticks) > 1 else 1
-    between = (0.5 - dial.start) * 2 * np.pi / len(dial.axes)
+    between = np.pi / len(circle.axes)
     numbered = ticks[(len(ticks) - 1) % every :: every]
     for value in numbered:
         if (value - low) / (high - low) > 0.2:
             label = ax.text(between, value, scale.tick(value), size=SMALL_SIZE, color=GREY)
-            label.set(ha="center", va="center", zorder=zorder)
+            label.set(ha="center", va="center", zorder=5.0)
             label.set_path_effects([withStroke(linewidth=2.0, foreground="white")])
     ax.grid(color=RING, lw=0.5)
     ax.spines["polar"].set(color=RING, lw=0.6)
@@ -243,7 +212,7 @@ def _draw_rings(ax: PolarAxes, dial: Dial, scale: ScoreScale, radius: float, zor
 
 
 def radial_axis(scale: ScoreScale) -> tuple[float, float, list[float]]:
-    """Centre, edge and rings of a dial: the centre is zero or a round number below the least.
+    """Centre, edge and rings of a circle: the centre is zero or a round number below the least.
 
     A centre at zero is only right for scores that are positive and have zero as null value.
     """
@@ -262,14 +231,14 @@ def closed(values: Array) -> Array:
     return np.append(values, values[:1])
 
 
-def _name_axes(page: Page, dial: Dial, plan: DialPlan, centre: tuple[float, float]) -> None:
+def _name_axes(page: Page, circle: Circle, plan: CirclePlan, centre: tuple[float, float]) -> None:
     """Write the names around a circle whose centre is given in inches of the page's body."""
     outer = plan.radius + _LABEL_PAD
-    for i in range(len(dial.axes)):
-        east, north = _compass(dial.angles[i])
+    for i in range(len(circle.axes)):
+        east, north = _compass(circle.angles[i])
         x, y = centre[0] + outer * east, centre[1] + outer * north
-        shown = dial.shown(i, plan.names)
-        if dial.upright:
+        shown = circle.shown(i, plan.names)
+        if circle.upright:
             ha, va = _alignment(east, north)
             page.text(x, y, shown, ha=ha, va=va)
             continue

@@ -3,26 +3,25 @@
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
-from rsa_exp.figures.grid import Array, RegionScores, ScoreGrid, mean_sem
-from rsa_exp.figures.page import MARGIN, AxisNames, Legend, Page
-from rsa_exp.figures.score_scale import ScoreScale, say_undefined
-from rsa_exp.figures.style import (
-    DOUBLE_COLUMN,
+from rsa_exp.figures.layout.axis_names import AxisNames
+from rsa_exp.figures.layout.legends import Legend
+from rsa_exp.figures.layout.page import MARGIN, Canvas, Page
+from rsa_exp.figures.layout.score_grid import RegionScores, ScoreGrid, mean_sem
+from rsa_exp.figures.layout.score_scale import ScoreScale, undefined_captions
+from rsa_exp.figures.layout.style import (
     HEMISPHERE_MARKERS,
     INK,
-    SINGLE_COLUMN,
     layer_colours,
     styled,
     subject_markers,
 )
-from rsa_exp.figures.text import FigureText
+from rsa_exp.figures.result import Array, FigureText, Plottable, plotted_scores
 
 _GROUP = 0.82  # of the distance between groups that bars fill
 _NARROWEST_BAR, _WIDEST_BAR = 0.036, 0.24  # inches
@@ -48,8 +47,10 @@ class _Markers:
 
 
 @styled
-def bars_figure(table: pd.DataFrame, text: FigureText) -> Figure:
-    """Draw scores by region, a bar for each layer.
+def bars(
+    result: Plottable, *, ax: Axes | None = None, figure: Figure | SubFigure | None = None
+) -> Figure:
+    """Plot scores by region, a bar for each layer.
 
     A bar is the mean over hemispheres. With one subject each hemisphere is a marker and there
     are no error bars: two hemispheres of one brain are not replications. With several, the bar
@@ -57,12 +58,29 @@ def bars_figure(table: pd.DataFrame, text: FigureText) -> Figure:
 
     Parameters
     ----------
-    table : DataFrame
-        One row per subject, ROI and layer.
-    text : FigureText
-        Title, note, and how to read the score.
+    result : Plottable
+        Of `rsa_exp.analyse`, or :class:`Tables`.
+    ax : Axes, optional
+        Emptied, then plotted into; title, note, legend and further rows of bars share its area.
+    figure : Figure or SubFigure, optional
+        To plot into, in the place of a new figure of the size that is needed.
+
+    Returns
+    -------
+    Figure
+        The whole figure.
+
+    Raises
+    ------
+    ValueError
+        As :func:`heatmap`.
+
+    Examples
+    --------
+    >>> figures.bars(result, ax=ax)  # doctest: +SKIP
     """
-    grid = ScoreGrid.of(table)
+    canvas, text = Canvas(ax, figure), result.text
+    grid = ScoreGrid.of(plotted_scores(result))
     regions = grid.by_region()
     mean, sem = mean_sem(regions.over_hemispheres)
     markers = _markers(grid, regions)
@@ -75,7 +93,7 @@ def bars_figure(table: pd.DataFrame, text: FigureText) -> Figure:
 
     n_region, n_layer = mean.shape
     left = scale.left_margin(_HEIGHT) + 0.1
-    room = DOUBLE_COLUMN - left - 0.1
+    room = canvas.most - left - 0.1
     per_row = max(1, min(n_region, int(room / (n_layer * _NARROWEST_BAR / _GROUP))))
     n_row = -(-n_region // per_row)
     per_row = -(-n_region // n_row)
@@ -83,24 +101,24 @@ def bars_figure(table: pd.DataFrame, text: FigureText) -> Figure:
     bar_width = min(_GROUP / n_layer, _WIDEST_BAR / pitch)
     names = AxisNames.fit(regions.names, pitch)
     left = max(left, names.overhang - pitch / 2)
-    width = max(SINGLE_COLUMN, left + per_row * pitch + MARGIN)
+    width = max(canvas.least, left + per_row * pitch + MARGIN)
     pitch = (width - left - MARGIN) / per_row
 
     legends = Legend.stack(_entries(grid, markers, mean), width - 2 * MARGIN)
     height = _HEIGHT if n_row == 1 else 1.2
     row_height = height + names.height + _ROW_GAP
     body = n_row * row_height
-    page = Page(text, _captions(grid, regions, markers, mean, text), width, body, legends)
+    page = Page(canvas, text, _captions(grid, regions, markers, mean, text), width, body, legends)
     for row in range(n_row):
         members = slice(row * per_row, (row + 1) * per_row)
         bottom = (n_row - 1 - row) * row_height + names.height
         ax = page.axes(left, bottom, per_row * pitch, height)
         scale.on_y(ax)
         ax.set_xlim(-0.5, per_row - 0.5)
-        _draw_bars(ax, mean[members], sem[members], scale, bar_width, bar_width * pitch * 72)
-        _draw_markers(ax, markers, members, bar_width, bar_width * pitch * 72)
+        _plot_bars(ax, mean[members], sem[members], scale, bar_width, bar_width * pitch * 72)
+        _plot_markers(ax, markers, members, bar_width, bar_width * pitch * 72)
         shown = names.part(members)
-        shown.draw(ax)
+        shown.write(ax)
         ax.tick_params(axis="x", length=0)
     scale.label_y(page, left, names.height, body - names.height - _ROW_GAP)
     return page.figure
@@ -138,7 +156,7 @@ def _marker(shape: str, size: float) -> Line2D:
     return Line2D([], [], ls="", marker=shape, ms=size, mfc="white", mec=INK, mew=0.6)
 
 
-def _draw_bars(
+def _plot_bars(
     ax: Axes, mean: Array, sem: Array, scale: ScoreScale, width: float, points: float
 ) -> None:
     n_layer = mean.shape[1]
@@ -181,7 +199,7 @@ def _draw_bars(
             )
 
 
-def _draw_markers(ax: Axes, markers: _Markers, members: slice, width: float, points: float) -> None:
+def _plot_markers(ax: Axes, markers: _Markers, members: slice, width: float, points: float) -> None:
     n_marker = len(markers.names)
     n_layer = markers.scores.shape[2]
     size = float(np.clip(points / max(n_marker, 2) * 0.75, 1.6, 4.0))
@@ -219,6 +237,6 @@ def _captions(
         if markers.names:
             captions.append("markers: each hemisphere")
     if not text.signed:
-        captions.append("the axis does not start at zero, so no bars are drawn")
+        captions.append("the axis does not start at zero, so there are no bars")
     means = grid.several or regions.bilateral
-    return captions + say_undefined(mean, "hatched", grid.scores if means else None)
+    return captions + undefined_captions(mean, "hatched", grid.scores if means else None)

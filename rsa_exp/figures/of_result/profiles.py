@@ -4,22 +4,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 
-from rsa_exp.figures.bands import sem_band
-from rsa_exp.figures.grid import Array, ScoreGrid, mean_sem
-from rsa_exp.figures.line_names import LEADER, name_lines
-from rsa_exp.figures.page import MARGIN, AxisNames, Legend, Page
-from rsa_exp.figures.score_scale import ScoreScale, say_undefined
-from rsa_exp.figures.style import (
-    DOUBLE_COLUMN,
+from rsa_exp.figures.layout.axis_names import AxisNames
+from rsa_exp.figures.layout.bands import sem_band
+from rsa_exp.figures.layout.legends import Legend
+from rsa_exp.figures.layout.line_names import LEADER, name_lines
+from rsa_exp.figures.layout.page import MARGIN, Canvas, Page
+from rsa_exp.figures.layout.score_grid import ScoreGrid, mean_sem
+from rsa_exp.figures.layout.score_scale import ScoreScale, undefined_captions
+from rsa_exp.figures.layout.style import (
     GREY,
+    LABEL_SIZE,
     NAME_LIMIT,
-    SINGLE_COLUMN,
     SMALL_SIZE,
     RoiLook,
     mean_colour,
@@ -27,7 +27,8 @@ from rsa_exp.figures.style import (
     styled,
     subject_markers,
 )
-from rsa_exp.figures.text import FigureText, line_height, shorten, widest
+from rsa_exp.figures.layout.text import line_height, shorten, widest
+from rsa_exp.figures.result import Array, Plottable, plotted_scores
 
 _NARROWEST_PANEL, _WIDEST_PANEL = 1.05, 4.5  # inches
 _LOWEST_PANEL = 1.9
@@ -44,8 +45,10 @@ class _Panel:
 
 
 @styled
-def profiles_figure(table: pd.DataFrame, text: FigureText) -> Figure:
-    """Draw scores over layers, a panel for each level of the visual hierarchy.
+def profiles(
+    result: Plottable, *, ax: Axes | None = None, figure: Figure | SubFigure | None = None
+) -> Figure:
+    """Plot scores over layers, a panel for each level of the visual hierarchy.
 
     With one subject every ROI is a line with its name at the end, and nothing is averaged.
     With several, a thin line is a subject's mean over the panel's ROIs, the bold one the mean
@@ -53,18 +56,35 @@ def profiles_figure(table: pd.DataFrame, text: FigureText) -> Figure:
 
     Parameters
     ----------
-    table : DataFrame
-        One row per subject, ROI and layer.
-    text : FigureText
-        Title, note, and how to read the score.
+    result : Plottable
+        Of `rsa_exp.analyse`, or :class:`Tables`.
+    ax : Axes, optional
+        Emptied; becomes the first panel, and all panels, title and note share its area.
+    figure : Figure or SubFigure, optional
+        To plot into, in the place of a new figure of the size that is needed.
+
+    Returns
+    -------
+    Figure
+        The whole figure.
+
+    Raises
+    ------
+    ValueError
+        As :func:`heatmap`.
+
+    Examples
+    --------
+    >>> figures.profiles(result)  # doctest: +SKIP
     """
-    grid = ScoreGrid.of(table)
+    canvas, text = Canvas(ax, figure), result.text
+    grid = ScoreGrid.of(plotted_scores(result))
     panels = _panels(grid)
     by_panel = [mean_sem(grid.scores[:, panel.rois], axis=1)[0] for panel in panels]
     if grid.several:
         spreads = [mean_sem(scores) for scores in by_panel]
-        drawn = [*by_panel, *(m - s for m, s in spreads), *(m + s for m, s in spreads)]
-        scale = ScoreScale.of(np.vstack(drawn), text)
+        values = [*by_panel, *(m - s for m, s in spreads), *(m + s for m, s in spreads)]
+        scale = ScoreScale.of(np.vstack(values), text)
     else:
         scale = ScoreScale.of(grid.scores, text)
 
@@ -73,18 +93,18 @@ def profiles_figure(table: pd.DataFrame, text: FigureText) -> Figure:
     most_lines = 1 if grid.several else max(len(panel.rois) for panel in panels)
     height = max(_LOWEST_PANEL, most_lines * line_height(SMALL_SIZE) + 0.1)
     left = scale.left_margin(height) + MARGIN
-    columns, panel_width = _columns(len(panels), left, max(margins))
+    columns, panel_width = _columns(len(panels), canvas.most - left, max(margins))
     names = AxisNames.fit(grid.layers, panel_width / len(grid.layers))
     left = max(left, names.overhang + 0.05)
-    columns, panel_width = _columns(len(panels), left, max(margins))
+    columns, panel_width = _columns(len(panels), canvas.most - left, max(margins))
 
     n_row = -(-len(panels) // columns)
     pitch = panel_width + max(margins) + _PANEL_GAP
-    width = max(SINGLE_COLUMN, left + columns * pitch - _PANEL_GAP + MARGIN)
+    width = max(canvas.least, left + columns * pitch - _PANEL_GAP + MARGIN)
     title = _TITLE if any(panel.title for panel in panels) else 0.08
     row_height = title + height + names.height + 0.1
     legends = [Legend(_subject_entries(grid), width - 2 * MARGIN)] if grid.several else []
-    page = Page(text, _captions(grid), width, n_row * row_height, legends)
+    page = Page(canvas, text, _captions(grid), width, n_row * row_height, legends)
     looks = roi_looks(grid.regions_or_rois, grid.hemispheres)
     for i, panel in enumerate(panels):
         row, column = divmod(i, columns)
@@ -92,15 +112,16 @@ def profiles_figure(table: pd.DataFrame, text: FigureText) -> Figure:
         ax = page.axes(left + column * pitch, bottom, panel_width, height)
         scale.on_y(ax, labelled=column == 0)
         ax.set_xlim(-0.5, len(grid.layers) - 0.5)
-        names.draw(ax)
+        names.write(ax)
         if panel.title:
-            page.text(left + column * pitch, bottom + height + 0.1, panel.title, size=8.0)
+            x = left + column * pitch
+            page.text(x, bottom + height, panel.title, offset=(0, 0.1), size=LABEL_SIZE)
         if column == 0:
             scale.label_y(page, left, bottom, height)
         if grid.several:
-            _draw_subjects(ax, by_panel[i], grid)
+            _plot_subjects(ax, by_panel[i], grid)
         else:
-            _draw_rois(ax, grid.scores[0, panel.rois], [looks[j] for j in panel.rois])
+            _plot_rois(ax, grid.scores[0, panel.rois], [looks[j] for j in panel.rois])
             shown = [rois[j] for j in panel.rois]
             name_lines(
                 ax,
@@ -131,17 +152,16 @@ def _name_margin(grid: ScoreGrid, panel: _Panel) -> float:
     )
 
 
-def _columns(n_panel: int, left: float, margin: float) -> tuple[int, float]:
+def _columns(n_panel: int, room: float, margin: float) -> tuple[int, float]:
     """How many panels stand side by side, and how wide each is in inches."""
     for columns in range(min(n_panel, 4), 0, -1):
-        room = DOUBLE_COLUMN - left - MARGIN + _PANEL_GAP
-        width = room / columns - _PANEL_GAP - margin
+        width = (room - MARGIN + _PANEL_GAP) / columns - _PANEL_GAP - margin
         if width >= _NARROWEST_PANEL:
             break
     return columns, min(max(width, _NARROWEST_PANEL), _WIDEST_PANEL)
 
 
-def _draw_rois(ax: Axes, scores: Array, looks: Sequence[RoiLook]) -> None:
+def _plot_rois(ax: Axes, scores: Array, looks: Sequence[RoiLook]) -> None:
     for values, look in zip(scores, looks, strict=True):
         ax.plot(
             values,
@@ -156,7 +176,7 @@ def _draw_rois(ax: Axes, scores: Array, looks: Sequence[RoiLook]) -> None:
         )
 
 
-def _draw_subjects(ax: Axes, scores: Array, grid: ScoreGrid) -> None:
+def _plot_subjects(ax: Axes, scores: Array, grid: ScoreGrid) -> None:
     _, markers = subject_markers(grid.subjects)
     for values, marker in zip(scores, markers, strict=True):
         ax.plot(values, color=GREY, lw=0.6, marker=marker, ms=3.0, mfc="white", mew=0.6)
@@ -178,7 +198,7 @@ def _subject_entries(grid: ScoreGrid) -> list[tuple[Artist, str]]:
 
 def _captions(grid: ScoreGrid) -> list[str]:
     if grid.several:
-        undefined = say_undefined(grid.mean_scores, "gaps", grid.scores)
+        undefined = undefined_captions(grid.mean_scores, "gaps", grid.scores)
         return [
             "thin: a subject's mean over the ROIs of the panel",
             f"bold: mean ± SEM over {len(grid.subjects)} subjects",
@@ -187,4 +207,4 @@ def _captions(grid: ScoreGrid) -> list[str]:
     captions = ["each line is one ROI; nothing is averaged"]
     if "RH" in grid.hemispheres and "LH" in grid.hemispheres:
         captions.append("solid: LH, dashed: RH")
-    return captions + say_undefined(grid.scores, "gaps")
+    return captions + undefined_captions(grid.scores, "gaps")

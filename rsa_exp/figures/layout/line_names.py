@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from rsa_exp.figures.grid import Array
-from rsa_exp.figures.style import GREY, SMALL_SIZE, RoiLook
-from rsa_exp.figures.text import line_height, literal
+from rsa_exp.figures.layout.style import GREY, SMALL_SIZE, RoiLook
+from rsa_exp.figures.layout.text import line_height, literal
+from rsa_exp.figures.result import Array
 
 LEADER = 0.16  # inches between the axes and the names
 

@@ -1,21 +1,31 @@
-"""Null: what relabelled images reach, and the scores beside it."""
+"""Permutation: the best scores of permuted images, and the observed scores beside them."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Polygon
 
-from rsa_exp.figures.grid import Array, ScoreGrid
-from rsa_exp.figures.page import MARGIN, Legend, Page
-from rsa_exp.figures.panels import run_grid
-from rsa_exp.figures.score_scale import ScoreScale, say_undefined
-from rsa_exp.figures.style import GREY, INK, LABEL_SIZE, RING, SMALL_SIZE, mean_colour, styled
-from rsa_exp.figures.text import FigureText, fit_width, line_height, text_width, widest, wrap
+from rsa_exp.figures.layout.legends import Legend
+from rsa_exp.figures.layout.page import MARGIN, Canvas, Page
+from rsa_exp.figures.layout.panels import need, run_grid
+from rsa_exp.figures.layout.score_grid import ScoreGrid
+from rsa_exp.figures.layout.score_scale import ScoreScale, undefined_captions
+from rsa_exp.figures.layout.style import (
+    GREY,
+    INK,
+    LABEL_SIZE,
+    RING,
+    SMALL_SIZE,
+    mean_colour,
+    styled,
+)
+from rsa_exp.figures.layout.text import SLACK, fit_width, line_height, text_width, widest, wrap
+from rsa_exp.figures.result import Array, FigureText, NothingToPlot, Plottable
+from rsa_exp.stats.metrics.registry import is_best
 from rsa_exp.vocabulary import ALPHA
 
 _WIDTH = 5.0  # inches of the figure
@@ -23,7 +33,7 @@ _HISTOGRAM, _STRIP = 1.25, 0.42  # inches of axes
 _MAGNIFIED = 3.0  # times the null's range beyond which the null has an axis of its own
 _SHADE = "#efefef"
 _MOST_BINS = 50
-_MOST_BOLD = 150  # scores whose ticks are not drawn thinner
+_MOST_BOLD = 150  # scores beyond which their ticks are thinner
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no one truth value
@@ -41,55 +51,79 @@ class _Observed:
         there = np.isfinite(scores)
         if not there.any():
             return cls(scores[there], scores[there], None, "")
-        merit = np.where(there, scores if text.greater_is_better else -scores, -np.inf)
-        roi, layer = np.unravel_index(int(merit.argmax()), merit.shape)
+        best = is_best(scores.ravel(), greater_is_better=text.greater_is_better)
+        roi, layer = np.unravel_index(int(best.argmax()), scores.shape)
         name = f"{grid.rois[roi]}, {grid.layers[layer]}"
         return cls(scores[there], grid.column("p_fwe")[0][there], float(scores[roi, layer]), name)
 
 
 @styled
-def null_figure(table: pd.DataFrame, null: Array, text: FigureText) -> Figure:
-    """Draw the permutation null of the best score, and every observed score on the same axis.
+def permutation(
+    result: Plottable, *, ax: Axes | None = None, figure: Figure | SubFigure | None = None
+) -> Figure:
+    """Plot the permutation null of the best score, and every observed score on the same axis.
 
     The observed scores are often many times the null's range away from it; the null's histogram
-    then has an axis of its own, and a shade leads from it to the null's place among the scores.
+    then has an axis of its own, and a shade leads from it to the null's range among the scores.
 
     Parameters
     ----------
-    table : DataFrame
-        Scores of one run with ``p_fwe``, one row per ROI and layer.
-    null : ndarray of shape (n_perm,)
-        Best score over all ROIs and layers in each relabelling: the greatest, or the least
-        where lower is better. NaN is left out.
-    text : FigureText
-        Title, note, and how to read the score.
+    result : Plottable
+        Of `rsa_exp.analyse`, or :class:`Tables` with ``null``, the best score over
+        all ROIs and layers in each permutation (the least where lower is better; NaN is left
+        out), and scores with ``score_perm`` and ``p_fwe``.
+    ax : Axes, optional
+        Emptied; becomes the histogram, and the strip of scores shares its area.
+    figure : Figure or SubFigure, optional
+        To plot into, in the place of a new figure of the size that is needed.
+
+    Returns
+    -------
+    Figure
+        The whole figure.
 
     Raises
     ------
+    NothingToPlot
+        If no value of the null is finite.
     ValueError
-        If no value of `null` is finite; if the table has several subjects or lacks a column.
+        If the scores are of several subjects or lack a column.
+
+    Examples
+    --------
+    >>> figures.permutation(result)  # doctest: +SKIP
     """
-    grid = run_grid(table, ("p_fwe",))
-    null = np.asarray(null, dtype=float).ravel()
+    canvas, text, table = Canvas(ax, figure), result.text, result.scores
+    if result.null is None:
+        raise NothingToPlot("the result has no permutations: analyse with n_perm above 0")
+    null = np.asarray(result.null, dtype=float).ravel()
     null = null[np.isfinite(null)]
     if not null.size:
-        raise ValueError("the null has no finite value: leave this figure out")
+        raise NothingToPlot("no permutation has a score: too few images are without missing pairs")
+    need(table, ("score_perm", "p_fwe"), "score")
+    # on the images that the permutation test was made on
+    grid = run_grid(table.assign(score=table["score_perm"]))
+    if result.n_permuted < len(result.images):
+        images = f"permutation test: the {result.n_permuted:,} images without missing pairs"
+        text = replace(text, note="; ".join(filter(None, [text.note, images])))
     observed = _Observed.of(grid, text)
     critical = threshold(null, greater_is_better=text.greater_is_better)
     scale = ScoreScale.of(np.concatenate([observed.scores, null]), text)
     own = _null_scale(null, scale, text)
 
-    legend = Legend(_entries(observed), _WIDTH - 2 * MARGIN)
-    count = ScoreScale.of(_counts(null)[0], FigureText("", "", "relabellings"))
+    width = min(_WIDTH, canvas.most)
+    legend = Legend(_entries(observed), width - 2 * MARGIN)
+    count = ScoreScale.of(_counts(null)[0], FigureText("", "", "permutations"))
     end = widest([*own.tick_labels, *scale.tick_labels], SMALL_SIZE) / 2 + 0.03
     left = MARGIN + max(count.left_margin(_HISTOGRAM), end)
-    inner = _WIDTH - left - MARGIN - end
+    inner = width - left - MARGIN - end
     labels = [wrap(s.label, inner, LABEL_SIZE) for s in (own, scale)]
     line, tick = line_height(LABEL_SIZE), 0.07 + line_height(SMALL_SIZE)
     below = tick + len(labels[1]) * line
     upper = below + _STRIP + line_height(SMALL_SIZE) + 0.16 + tick + len(labels[0]) * line
     body = upper + _HISTOGRAM + line_height(SMALL_SIZE) + 0.04
-    page = Page(text, _captions(grid, observed, null, critical, text), _WIDTH, body, [legend])
+    captions = _captions(grid, observed, null, critical, text)
+    page = Page(canvas, text, captions, width, body, [legend])
 
     top = page.axes(left, upper, inner, _HISTOGRAM)
     count.on_y(top)
@@ -99,26 +133,26 @@ def null_figure(table: pd.DataFrame, null: Array, text: FigureText) -> Figure:
     top.stairs(heights, edges, fill=True, color=GREY, alpha=0.75, gid="null")
     strip = page.axes(left, below, inner, _STRIP)
     scale.on_x(strip, inner)
-    _draw_strip(strip, observed)
+    _plot_strip(strip, observed)
     if own is not scale:
         _shade(page, (strip, top), own, scale, (left, below, upper, inner))
     for bottom, lines in zip((upper, below), labels, strict=True):
-        page.text(left + inner / 2, bottom - tick, lines, size=LABEL_SIZE, ha="center", va="top")
+        beneath, x = (0.0, -tick), left + inner / 2
+        page.text(x, bottom, lines, offset=beneath, size=LABEL_SIZE, ha="center", va="top")
 
-    place = (left, inner)
     if critical is not None:
         for ax in (top, strip):
             ax.axvline(critical, color=INK, lw=0.9, ls=(0, (3, 2)), zorder=3, gid="threshold")
         percent = f"{100 * (1 - ALPHA if text.greater_is_better else ALPHA):.0f} %"
         wide = replace(own, decimals=own.decimals + 1)
         label = f"{percent}: {wide.number(critical)}"
-        _label(page, label, own, critical, (*place, upper + _HISTOGRAM))
+        _label(page, label, own, critical, (left, inner, upper + _HISTOGRAM))
     if observed.best is not None:
         strip.axvline(observed.best, color=INK, lw=0.9, zorder=2, gid="observed")
         strip.plot(observed.best, 0.93, color=INK, marker="v", ms=4.0, clip_on=False, zorder=4)
         word = "max" if text.greater_is_better else "min"
         label = f"observed {word} {scale.number(observed.best)}: {observed.best_name}"
-        _label(page, label, scale, observed.best, (*place, below + _STRIP))
+        _label(page, label, scale, observed.best, (left, inner, below + _STRIP))
     return page.figure
 
 
@@ -148,7 +182,7 @@ def threshold(null: Array, *, greater_is_better: bool) -> float | None:
 def _null_scale(null: Array, scale: ScoreScale, text: FigureText) -> ScoreScale:
     """Axis of the histogram: that of the scores unless the null would be a spike on it."""
     extreme = "greatest" if text.greater_is_better else "least"
-    label = f"{extreme} {text.score_label} of a relabelling"
+    label = f"{extreme} {text.score_label} of a permutation"
     own = ScoreScale.of(null, replace(text, score_label=label, signed=False))
     return own if scale.high - scale.low > _MAGNIFIED * (own.high - own.low) else scale
 
@@ -166,7 +200,7 @@ def _counts(null: Array) -> tuple[Array, Array]:
 
 
 def _kinds(observed: _Observed) -> list[tuple[str, str, Array]]:
-    """Name, colour and scores of each kind of score that there is."""
+    """Name, colour and scores of each kind of score that occurs."""
     tested = np.isfinite(observed.p_fwe)
     passed = observed.p_fwe < ALPHA
     kinds = [
@@ -184,7 +218,7 @@ def _entries(observed: _Observed) -> list[tuple[Artist, str]]:
     ]
 
 
-def _draw_strip(ax: Axes, observed: _Observed) -> None:
+def _plot_strip(ax: Axes, observed: _Observed) -> None:
     ax.set_ylim(0, 1)
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)
@@ -201,10 +235,10 @@ def _shade(
     axes: tuple[Axes, Axes],
     own: ScoreScale,
     scale: ScoreScale,
-    place: tuple[float, float, float, float],
+    position: tuple[float, float, float, float],
 ) -> None:
-    """Lead from the null's place on the strip up to the histogram's axis."""
-    left, below, upper, inner = place
+    """Lead from the null's range on the strip up to the histogram's axis."""
+    left, below, upper, inner = position
     low, high = (
         left + inner * (end - scale.low) / (scale.high - scale.low) for end in (own.low, own.high)
     )
@@ -212,23 +246,23 @@ def _shade(
     right = [(high, below), (high, below + _STRIP), (left + inner, upper)]
     right.append((left + inner, upper + _HISTOGRAM))
     outline = [page.box(x, y, 0.0, 0.0)[:2] for x, y in (*corners, *reversed(right))]
-    page.figure.add_artist(
-        Polygon(outline, fc=_SHADE, ec="none", transform=page.figure.transFigure, zorder=-1)
+    page.part.add_artist(
+        Polygon(outline, fc=_SHADE, ec="none", transform=page.part.transSubfigure, zorder=-1)
     )
     for ax in axes:
         ax.patch.set_visible(False)
 
 
 def _label(
-    page: Page, label: str, scale: ScoreScale, value: float, place: tuple[float, float, float]
+    page: Page, label: str, scale: ScoreScale, value: float, position: tuple[float, float, float]
 ) -> None:
     """Write a label above a vertical line, within the width of the axes."""
-    left, inner, bottom = place
+    left, inner, bottom = position
     label = fit_width(label, inner, SMALL_SIZE)
-    half = text_width(label, SMALL_SIZE) * 1.04 / 2
+    half = text_width(label, SMALL_SIZE) * SLACK / 2
     x = left + inner * (value - scale.low) / (scale.high - scale.low)
     x = float(np.clip(x, left + half, left + inner - half))
-    page.text(x, bottom + 0.03, label, ha="center", va="bottom")
+    page.text(x, bottom, label, offset=(0.0, 0.03), ha="center", va="bottom")
 
 
 def _captions(
@@ -237,14 +271,14 @@ def _captions(
     extreme, beyond = ("greatest", "exceed") if text.greater_is_better else ("least", "are below")
     captions = [
         f"histogram: {extreme} score over all ROIs and layers in each of {null.size:,} "
-        f"relabellings of the images"
+        f"permutations of the images"
     ]
     tested = int(np.isfinite(observed.p_fwe).sum())
     if tested:
         passed = int((observed.p_fwe < ALPHA).sum())
         captions.append(
-            f"{passed:,} of {tested:,} scores have p_fwe < {ALPHA:g}, too few relabellings for any"
+            f"{passed:,} of {tested:,} scores have p_fwe < {ALPHA:g}, too few permutations for any"
             if critical is None
             else f"{passed:,} of {tested:,} scores {beyond} its dashed line (p_fwe < {ALPHA:g})"
         )
-    return captions + say_undefined(grid.scores, "not drawn")
+    return captions + undefined_captions(grid.scores, "not shown")

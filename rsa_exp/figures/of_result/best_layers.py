@@ -1,29 +1,28 @@
-"""Best layers: how often each layer is an ROI's best, over images drawn again or halved."""
+"""Best layers: how often each layer is an ROI's best, over bootstrap samples or split halves."""
 
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Patch, Rectangle
 
-from rsa_exp.figures.grid import Array, ScoreGrid
-from rsa_exp.figures.heatmap import readable_on
-from rsa_exp.figures.page import MARGIN, Legend, Page
-from rsa_exp.figures.panels import run_grid
-from rsa_exp.figures.style import (
-    DOUBLE_COLUMN,
+from rsa_exp.figures.layout.cells import NO_VALUE, hatched, readable_on
+from rsa_exp.figures.layout.legends import Legend
+from rsa_exp.figures.layout.page import MARGIN, Canvas, Page
+from rsa_exp.figures.layout.panels import run_grid
+from rsa_exp.figures.layout.score_grid import ScoreGrid
+from rsa_exp.figures.layout.style import (
     LABEL_SIZE,
     NAME_LIMIT,
     SMALL_SIZE,
-    UNDEFINED,
     layer_colours,
     styled,
 )
-from rsa_exp.figures.text import FigureText, line_height, literal, shorten, text_width, widest
+from rsa_exp.figures.layout.text import SLACK, line_height, literal, shorten, text_width, widest
+from rsa_exp.figures.result import Array, NothingToPlot, Plottable
 
 _LONGEST = 4.2  # inches of a bar
 _THICK, _THIN = 0.16, 0.06  # inches of the bars of an ROI
@@ -32,26 +31,44 @@ _MOST_ROIS = 16
 
 
 @styled
-def best_layers_figure(best: pd.DataFrame, text: FigureText) -> Figure:
-    """Draw how often each layer is the best of an ROI, as a bar divided among the layers.
+def best_layers(
+    result: Plottable, *, ax: Axes | None = None, figure: Figure | SubFigure | None = None
+) -> Figure:
+    """Plot how often each layer is the best of an ROI, as a bar divided among the layers.
 
     The thick bar is of bootstrap samples, the thin one under it of split halves; where only one
     of the two was computed it is the thick bar.
 
     Parameters
     ----------
-    best : DataFrame
-        One row per ROI and layer with ``best, boot_frequency, split_frequency,
-        split_agreement``.
-    text : FigureText
-        Title and note.
+    result : Plottable
+        Of `rsa_exp.analyse`, or :class:`Tables` with ``best_layers``, one row per
+        ROI and layer with ``best, boot_frequency, split_frequency, split_agreement``.
+    ax : Axes, optional
+        Emptied, then plotted into; title, note and legend share its area.
+    figure : Figure or SubFigure, optional
+        To plot into, in the place of a new figure of the size that is needed.
+
+    Returns
+    -------
+    Figure
+        The whole figure.
 
     Raises
     ------
+    NothingToPlot
+        If neither of the frequencies has a value.
     ValueError
-        If neither of the frequencies has a value; if the table has several subjects or lacks a
-        column.
+        If the table is of several subjects or lacks a column.
+
+    Examples
+    --------
+    >>> figures.best_layers(result, ax=ax)  # doctest: +SKIP
     """
+    canvas, text = Canvas(ax, figure), result.text
+    best = result.best_layers
+    if best is None:
+        raise NothingToPlot("the result has no best layers: analyse with a bootstrap or splits")
     columns = ("boot_frequency", "split_frequency")
     grid = run_grid(best, ("best", *columns, "split_agreement"))
     kinds = [
@@ -60,17 +77,15 @@ def best_layers_figure(best: pd.DataFrame, text: FigureText) -> Figure:
         if np.isfinite(values := grid.column(name)[0]).any()
     ]
     if not kinds:
-        raise ValueError(
-            f"neither {columns[0]} nor {columns[1]} has a value: leave this figure out"
-        )
+        raise NothingToPlot(f"neither {columns[0]} nor {columns[1]} has a value")
     chosen = np.nan_to_num(grid.column("best")[0])
     agreement = _agreement(grid)
 
     n_roi = len(grid.rois)
     rois = shorten(grid.rois, NAME_LIMIT)
-    left = MARGIN + widest(rois, SMALL_SIZE) * 1.04 + 0.08
-    right = widest(agreement, SMALL_SIZE) * 1.04 + (0.12 if any(agreement) else 0.0)
-    length = min(DOUBLE_COLUMN - left - right - 2 * MARGIN, _LONGEST)
+    left = MARGIN + widest(rois, SMALL_SIZE) * SLACK + 0.08
+    right = widest(agreement, SMALL_SIZE) * SLACK + (0.12 if any(agreement) else 0.0)
+    length = min(canvas.most - left - right - 2 * MARGIN, _LONGEST)
     between = _BETWEEN if n_roi <= _MOST_ROIS else _CLOSE
     row = _THICK + (_THIN if len(kinds) > 1 else 0.0) + between
     label = f"share of {kinds[0][0]} in which a layer is the best (%)"
@@ -84,7 +99,8 @@ def best_layers_figure(best: pd.DataFrame, text: FigureText) -> Figure:
         (Patch(color=colour), layer) for colour, layer in zip(colours, grid.layers, strict=True)
     ]
     legend = Legend(entries, width - 2 * MARGIN)
-    page = Page(text, _captions(kinds, chosen, agreement), width, below + n_roi * row, [legend])
+    captions = _captions(kinds, chosen, agreement)
+    page = Page(canvas, text, captions, width, below + n_roi * row, [legend])
     ax = page.axes(left, below, length, n_roi * row)
     ax.set_xlim(0, 100)
     ax.set_xticks([0, 25, 50, 75, 100])
@@ -95,17 +111,20 @@ def best_layers_figure(best: pd.DataFrame, text: FigureText) -> Figure:
     ax.spines["left"].set_visible(False)
     for i, top in enumerate(tops.tolist()):
         for k, (_, values) in enumerate(kinds):
-            place = (top + k * _THICK, (_THICK, _THIN)[k])
-            _draw_bar(ax, values[i], colours, place, f"{('boot', 'split')[k]}-{i}")
+            span = (top + k * _THICK, (_THICK, _THIN)[k])
+            _plot_bar(ax, values[i], colours, span, f"{('boot', 'split')[k]}-{i}")
         _write_shares(ax, kinds[0][1][i], grid.layers, colours, (top, length))
         _outline(ax, kinds[0][1][i], chosen[i], top)
         page.text(left + length + 0.12, below + (n_roi * row - top - _THICK / 2), agreement[i])
-    page.text(left + length / 2, 0.02, label, size=LABEL_SIZE, ha="center", va="bottom")
+    beneath = (0.0, 0.02 - below)
+    page.text(
+        left + length / 2, below, label, offset=beneath, size=LABEL_SIZE, ha="center", va="bottom"
+    )
     return page.figure
 
 
 def _agreement(grid: ScoreGrid) -> list[str]:
-    """How often the halves of a split agree on the best layer, in words; empty if unknown."""
+    """How often the halves of a split agree on the best layer, as text; empty if unknown."""
     values = grid.column("split_agreement")[0]
     first = [row[np.isfinite(row)][:1] for row in values]
     return [f"agree {100 * found[0]:.0f} %" if found.size else "" for found in first]
@@ -116,12 +135,12 @@ def _edges(shares: Array) -> Array:
     return np.concatenate([[0.0], np.cumsum(100 * np.nan_to_num(shares))])
 
 
-def _draw_bar(
-    ax: Axes, shares: Array, colours: Sequence[str], place: tuple[float, float], gid: str
+def _plot_bar(
+    ax: Axes, shares: Array, colours: Sequence[str], span: tuple[float, float], gid: str
 ) -> None:
-    top, height = place
+    top, height = span
     if not np.isfinite(shares).any():
-        empty = Rectangle((0, top), 100, height, fc="#f2f2f2", ec=UNDEFINED, hatch="/////", lw=0.5)
+        empty = hatched((0, top), 100, height)
         empty.set_gid(f"undefined-{gid}")
         ax.add_patch(empty)
         return
@@ -137,15 +156,15 @@ def _write_shares(
     shares: Array,
     layers: Sequence[str],
     colours: Sequence[str],
-    place: tuple[float, float],
+    position: tuple[float, float],
 ) -> None:
     """Write the percentage in each segment that has room for it, and the layer's name if so."""
-    top, length = place
+    top, length = position
     edges = _edges(shares)
     for j, share in enumerate(np.diff(edges).tolist()):
         percent = f"{share:.0f} %"
         for label in (f"{layers[j]} {percent}", percent):
-            if text_width(label, SMALL_SIZE) * 1.04 + 0.06 <= share / 100 * length:
+            if text_width(label, SMALL_SIZE) * SLACK + 0.06 <= share / 100 * length:
                 ax.text(
                     (edges[j] + edges[j + 1]) / 2,
                     top + _THICK / 2,
@@ -159,7 +178,7 @@ def _write_shares(
                 break
     if not np.isfinite(shares).any():
         empty = ax.text(50, top + _THICK / 2, "n/a", size=SMALL_SIZE, ha="center", va="center")
-        empty.set_bbox({"fc": "#f2f2f2", "ec": "none", "pad": 0.8})
+        empty.set_bbox({"fc": NO_VALUE, "ec": "none", "pad": 0.8})
 
 
 def _outline(ax: Axes, shares: Array, best: Array, top: float) -> None:

@@ -1,7 +1,6 @@
-"""The words on a figure: what the caller says, and names made safe, short and measurable."""
+"""Text on a figure: names made safe and short, lines measured and broken."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 from matplotlib.font_manager import FontProperties
@@ -10,34 +9,9 @@ from matplotlib.textpath import TextToPath
 FONT_FAMILY = "DejaVu Sans"  # comes with matplotlib: the same layout on every machine
 POINTS_PER_INCH = 72.0
 LINE_HEIGHT = 1.3  # in font sizes
+SLACK = 1.04  # hinted text may be a little wider than its measured outline
 
 _GLYPHS = TextToPath()
-
-
-@dataclass(frozen=True)
-class FigureText:
-    """What a figure says about its data, and how its scores are to be read.
-
-    Attributes
-    ----------
-    title : str
-        Heading of the figure, e.g. ``"Subject 1 vs ResNet-50, simulated BOLD5000"``.
-    note : str
-        Small grey line at the bottom: provenance, number of images and pairs. Each figure
-        appends what it drew (what error bars are, what was left out).
-    score_label : str
-        Name of the score with its unit, e.g. ``"Pearson r"``.
-    greater_is_better : bool
-        Whether a greater score means more similar RDMs; False for distances.
-    signed : bool
-        Whether zero is the score's null value, so that an axis may be anchored at 0.
-    """
-
-    title: str
-    note: str
-    score_label: str
-    greater_is_better: bool = True
-    signed: bool = True
 
 
 def literal(name: str) -> str:
@@ -46,6 +20,11 @@ def literal(name: str) -> str:
     A dollar sign would start mathtext, so it is escaped.
     """
     return printable(name).replace("$", r"\$")
+
+
+def literal_lines(lines: Sequence[str]) -> str:
+    """Lines of literal text as one string for matplotlib."""
+    return "\n".join(literal(line) for line in lines)
 
 
 def printable(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Panels: small multiples of one run's ROIs, and what their captions say of its tests."""
+"""Panels: small multiples of the ROIs of one result, in rows and columns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,16 +6,17 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.axes import Axes
 
-from rsa_exp.figures.grid import ScoreGrid
-from rsa_exp.figures.page import AxisNames, Page
-from rsa_exp.figures.style import GREY, LABEL_SIZE, NAME_LIMIT, SMALL_SIZE
-from rsa_exp.figures.text import in_two_lines, line_height, shorten, wrap
+from rsa_exp.figures.layout.axis_names import AxisNames
+from rsa_exp.figures.layout.page import Page
+from rsa_exp.figures.layout.score_grid import ScoreGrid
+from rsa_exp.figures.layout.style import GREY, LABEL_SIZE, NAME_LIMIT, SMALL_SIZE
+from rsa_exp.figures.layout.text import in_two_lines, line_height, shorten, wrap
 
 _ROW_GAP = 0.1  # inches between a row of panels and the headings of the next
 
 
 def run_grid(table: pd.DataFrame, columns: Sequence[str] = ()) -> ScoreGrid:
-    """Lay the table of one run out as a grid.
+    """Lay the table of one result out as a grid.
 
     Raises
     ------
@@ -43,8 +44,8 @@ def need(table: pd.DataFrame, columns: Sequence[str], what: str) -> None:
         )
 
 
-def say_family(table: pd.DataFrame) -> str:
-    """Say over how many tests q controls the false discovery rate, empty if that varies."""
+def family_caption(table: pd.DataFrame) -> str:
+    """Return over how many tests q controls the false discovery rate, empty if that varies."""
     numbers = table.loc[table["q"].notna(), "n_tests"].dropna().unique()
     if len(numbers) != 1:
         return ""
@@ -63,12 +64,12 @@ def arrange(grid: ScoreGrid, most: int) -> tuple[tuple[int, int], ...]:
         return in_rows(len(grid.rois), most)
     regions = list(dict.fromkeys(grid.regions))
     columns = _even(len(regions), most)
-    places = []
+    positions = []
     for region, side in parts:
         band, column = divmod(regions.index(region), columns)
-        places.append((2 * band + (side == "RH"), column))
-    rows = sorted({row for row, _ in places})
-    return tuple((rows.index(row), column) for row, column in places)
+        positions.append((2 * band + (side == "RH"), column))
+    rows = sorted({row for row, _ in positions})
+    return tuple((rows.index(row), column) for row, column in positions)
 
 
 def in_rows(n: int, most: int) -> tuple[tuple[int, int], ...]:
@@ -82,20 +83,22 @@ def _even(n: int, most: int) -> int:
     return -(-n // -(-n // max(most, 1)))
 
 
-def extent(places: Sequence[tuple[int, int]]) -> tuple[int, int]:
+def extent(positions: Sequence[tuple[int, int]]) -> tuple[int, int]:
     """Numbers of rows and of columns that panels stand in."""
-    rows, columns = zip(*places, strict=True)
+    rows, columns = zip(*positions, strict=True)
     return 1 + max(rows), 1 + max(columns)
 
 
-def column_names(names: Sequence[str], slot: float, places: Sequence[tuple[int, int]]) -> AxisNames:
+def column_names(
+    names: Sequence[str], slot: float, positions: Sequence[tuple[int, int]]
+) -> AxisNames:
     """Names under the columns of panels, at ticks `slot` inches apart.
 
     Where a column ends above the last row, slanted names would reach into the panel beside
     them; they then stand upright.
     """
     fitted = AxisNames.fit(names, slot)
-    ends = {column: max(row for row, at in places if at == column) for _, column in places}
+    ends = {column: max(row for row, at in positions if at == column) for _, column in positions}
     if fitted.rotation == 45 and len(set(ends.values())) > 1:
         return AxisNames.fit(names, line_height(SMALL_SIZE))  # too narrow a slot for a slant
     return fitted
@@ -122,7 +125,7 @@ class RoiPanels:
 
     Attributes
     ----------
-    places : tuple of (int, int), length n_roi
+    positions : tuple of (int, int), length n_roi
         Row and column of each ROI's panel.
     headings : tuple of tuple of str, length n_roi
         Lines above each panel.
@@ -138,7 +141,7 @@ class RoiPanels:
         Inches between a row of axes and the headings of the next.
     """
 
-    places: tuple[tuple[int, int], ...]
+    positions: tuple[tuple[int, int], ...]
     headings: tuple[tuple[str, ...], ...]
     size: tuple[float, float]
     left: float
@@ -150,7 +153,7 @@ class RoiPanels:
     @property
     def right(self) -> float:
         """Inches at which the last column's axes end."""
-        _, columns = extent(self.places)
+        _, columns = extent(self.positions)
         return self.left + columns * (self.size[0] + self.across) - self.across
 
     @property
@@ -164,44 +167,45 @@ class RoiPanels:
         return self.top + self._heading(0)
 
     def _bottom(self, row: int) -> float:
-        rows, _ = extent(self.places)
+        rows, _ = extent(self.positions)
         beneath = range(row + 1, rows)
         return self.below + sum(self.size[1] + self._heading(i) + self.between for i in beneath)
 
     def _heading(self, row: int) -> float:
         """Inches above the axes of a row for their headings."""
-        pairs = zip(self.places, self.headings, strict=True)
+        pairs = zip(self.positions, self.headings, strict=True)
         lines = max(len(heading) for (at, _), heading in pairs if at == row)
         notes = line_height(SMALL_SIZE) if self.notes else 0.0
         return lines * line_height(LABEL_SIZE) + notes + 0.06
 
     def corner(self, roi: int) -> tuple[float, float]:
         """Lower left corner of an ROI's axes, inches of the page's body."""
-        row, column = self.places[roi]
+        row, column = self.positions[roi]
         return self.left + column * (self.size[0] + self.across), self._bottom(row)
 
     def axes(self, page: Page, roi: int) -> Axes:
         """Add the axes of an ROI, its heading above."""
         x, y = self.corner(roi)
         ax = page.axes(x, y, *self.size)
-        top = y + self.size[1] + 0.05
+        top, above = y + self.size[1], 0.05
         if self.notes:
-            page.text(x, top, self.notes[roi], va="bottom").set_color(GREY)
-            top += line_height(SMALL_SIZE)
-        page.text(x, top, self.headings[roi], size=LABEL_SIZE, va="bottom")
+            page.text(x, top, self.notes[roi], offset=(0, above), va="bottom").set_color(GREY)
+            above += line_height(SMALL_SIZE)
+        heading = self.headings[roi]
+        page.text(x, top, heading, offset=(0, above), size=LABEL_SIZE, va="bottom")
         return ax
 
     def lowest(self, roi: int) -> bool:
         """Whether no panel stands below that of an ROI, so that it names the column's axis."""
-        row, column = self.places[roi]
-        return all(other <= row for other, beside in self.places if beside == column)
+        row, column = self.positions[roi]
+        return all(other <= row for other, beside in self.positions if beside == column)
 
     def first(self, roi: int) -> bool:
         """Whether an ROI's panel names its row's axis: nothing stands left of it.
 
         Neither a panel, nor the names under a column of panels that ends above.
         """
-        row, column = self.places[roi]
-        panel = any(beside == row and other < column for beside, other in self.places)
-        ends = all(beside < row for beside, other in self.places if other == column - 1)
+        row, column = self.positions[roi]
+        panel = any(beside == row and other < column for beside, other in self.positions)
+        ends = all(beside < row for beside, other in self.positions if other == column - 1)
         return column == 0 or not (panel or ends)

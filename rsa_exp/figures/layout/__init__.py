@@ -1,0 +1,1 @@
+"""How figures are laid out: text measured, pages, axes, scales and legends."""

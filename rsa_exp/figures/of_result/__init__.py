@@ -1,0 +1,1 @@
+"""The figures of one result, a module each."""

@@ -1,0 +1,1 @@
+"""The figures of tables over several runs, a module each."""
