@@ -36,29 +36,10 @@ if TYPE_CHECKING:
     from rsa_exp.figures.saving import save
 
 __all__ = [
-    "FIGURES",
-    "FigureText",
-    "NothingToPlot",
-    "Plottable",
-    "RdmPair",
-    "Tables",
-    "agreement",
-    "bars",
-    "best_layers",
-    "comparisons",
-    "difference",
-    "draw",
-    "heatmap",
-    "intervals",
-    "multiples",
-    "permutation",
-    "profiles",
-    "radar",
-    "rdms",
-    "save",
-    "scatter",
-    "surface",
-]
+    "FIGURES", "FigureText", "NothingToPlot", "Plottable", "RdmPair", "Tables", "agreement", "bars",
+    "best_layers", "comparisons", "difference", "draw", "heatmap", "intervals", "multiples",
+    "permutation", "profiles", "radar", "rdms", "save", "scatter", "surface",
+]  # fmt: skip
 
 _HOMES = {
     "registry": ("FIGURES", "draw"),

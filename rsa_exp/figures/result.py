@@ -1,4 +1,4 @@
-"""What figures are made from: tables of scores and inference, a pair of RDMs, and their words.
+"""What figures are made from: tables of scores and inference, a pair of RDMs, title and labels.
 
 Nothing heavy is imported here, so that an analysis can name these types without matplotlib.
 """
@@ -26,7 +26,7 @@ class NothingToPlot(ValueError):  # noqa: N818 - a result without these numbers 
 
 @dataclass(frozen=True)
 class FigureText:
-    """What a figure says about its data, and how its scores are to be read.
+    """Title and note of a figure, and how its scores are to be read.
 
     Attributes
     ----------

@@ -16,14 +16,7 @@ from matplotlib.text import Text
 from rsa_exp.figures import FigureText, save
 
 # the kinds of tables whose figures are drawn with different artists
-SAVED = [
-    "bold5000",
-    "one",
-    "many",
-    "three_subjects",
-    "some_undefined",
-    "specials",
-]
+SAVED = ["bold5000", "one", "many", "three_subjects", "some_undefined", "specials"]
 
 
 def _corners(text, renderer):
@@ -135,10 +128,7 @@ def test_names_are_literal(plot, make_case):
     figure = plot(*make_case("specials"))
     _texts(figure)
     title = next(text for text in figure.texts if text.get_gid() == "title")
-    assert title._preprocess_math(title.get_text()) == (
-        title.get_text().replace(r"\$", "$"),
-        False,
-    )
+    assert title._preprocess_math(title.get_text()) == (title.get_text().replace(r"\$", "$"), False)
 
 
 def test_the_same_table_gives_the_same_bytes(plot, make_case, tmp_path):

@@ -93,6 +93,20 @@ PLOT = {
 }
 
 
+def full_result(table, text):
+    """Result of one subject that every figure can be made of."""
+    noise = np.random.default_rng(0).random((2, 30, 30))
+    rdms = figures.RdmPair(*(noise + noise.transpose(0, 2, 1)), "RHLOC", "layer3", 30)
+    return Tables(
+        _inferred(table),
+        text,
+        comparisons=_compared(table),
+        best_layers=_chosen(table),
+        null=_null(table),
+        rdms=rdms,
+    )
+
+
 def _one_subject(table):
     return table[table["subject"] == table["subject"].iloc[0]].reset_index(drop=True)
 
@@ -130,8 +144,7 @@ def test_figures_with_subjects_and_far_ceilings_are_legible(make_case):
     subjects, text = make_case("three_subjects")
     group = _one_subject(subjects).assign(subject="group")
     check_legible(
-        lambda table, text: intervals(_inferred(table, (0.2, 0.35)), text, subjects),
-        (group, text),
+        lambda table, text: intervals(_inferred(table, (0.2, 0.35)), text, subjects), (group, text)
     )
 
 

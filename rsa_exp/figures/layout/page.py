@@ -99,7 +99,7 @@ class Page:
     text : FigureText
         Title and note.
     captions : sequence of str
-        What the figure itself has to say about what it shows; stands above the caller's note.
+        What the figure shows and leaves out; written above the caller's note.
     width, body_height : float
         Inches that the body needs. A figure of its own is as much higher as title, legends and
         note need.

@@ -10,13 +10,7 @@ from matplotlib.projections.polar import PolarAxes
 from rsa_exp.figures.layout.page import MARGIN, Canvas, Page
 from rsa_exp.figures.layout.score_grid import ScoreGrid
 from rsa_exp.figures.layout.score_scale import ScoreScale, mark_empty
-from rsa_exp.figures.layout.style import (
-    GREY,
-    INK,
-    LABEL_SIZE,
-    RING,
-    SMALL_SIZE,
-)
+from rsa_exp.figures.layout.style import GREY, INK, LABEL_SIZE, RING, SMALL_SIZE
 from rsa_exp.figures.layout.text import SLACK, line_height, shorten, text_width
 from rsa_exp.figures.result import Array
 

@@ -44,7 +44,7 @@ class ScoreScale:
     data_range : (float, float)
         Least and greatest value.
     greater_is_better : bool
-        As the caller said.
+        As :class:`FigureText` has it.
     """
 
     low: float

@@ -63,7 +63,7 @@ def bars(
     ax : Axes, optional
         Emptied, then plotted into; title, note, legend and further rows of bars share its area.
     figure : Figure or SubFigure, optional
-        To plot into, in the place of a new figure of the size that is needed.
+        To plot into, instead of a new figure of the size that is needed.
 
     Returns
     -------

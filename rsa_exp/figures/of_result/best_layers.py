@@ -14,13 +14,7 @@ from rsa_exp.figures.layout.legends import Legend
 from rsa_exp.figures.layout.page import MARGIN, Canvas, Page
 from rsa_exp.figures.layout.panels import run_grid
 from rsa_exp.figures.layout.score_grid import ScoreGrid
-from rsa_exp.figures.layout.style import (
-    LABEL_SIZE,
-    NAME_LIMIT,
-    SMALL_SIZE,
-    layer_colours,
-    styled,
-)
+from rsa_exp.figures.layout.style import LABEL_SIZE, NAME_LIMIT, SMALL_SIZE, layer_colours, styled
 from rsa_exp.figures.layout.text import SLACK, line_height, literal, shorten, text_width, widest
 from rsa_exp.figures.result import Array, NothingToPlot, Plottable
 
@@ -47,7 +41,7 @@ def best_layers(
     ax : Axes, optional
         Emptied, then plotted into; title, note and legend share its area.
     figure : Figure or SubFigure, optional
-        To plot into, in the place of a new figure of the size that is needed.
+        To plot into, instead of a new figure of the size that is needed.
 
     Returns
     -------

@@ -22,14 +22,7 @@ from rsa_exp.figures.layout.panels import (
 )
 from rsa_exp.figures.layout.score_grid import ScoreGrid
 from rsa_exp.figures.layout.score_scale import ScoreScale, undefined_captions
-from rsa_exp.figures.layout.style import (
-    GREY,
-    INK,
-    NAME_LIMIT,
-    SMALL_SIZE,
-    UNDEFINED,
-    styled,
-)
+from rsa_exp.figures.layout.style import GREY, INK, NAME_LIMIT, SMALL_SIZE, UNDEFINED, styled
 from rsa_exp.figures.layout.text import SLACK, line_height, literal, printable, shorten, text_width
 from rsa_exp.figures.result import Array, FigureText, NothingToPlot, Plottable
 from rsa_exp.stats.metrics.registry import is_best
@@ -59,7 +52,7 @@ def comparisons(
     ax : Axes, optional
         Emptied; becomes the first panel, and all panels, title and note share its area.
     figure : Figure or SubFigure, optional
-        To plot into, in the place of a new figure of the size that is needed.
+        To plot into, instead of a new figure of the size that is needed.
 
     Returns
     -------

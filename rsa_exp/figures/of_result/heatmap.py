@@ -11,11 +11,7 @@ from rsa_exp.figures.layout.cells import hatch_cell, readable_on, write_cell
 from rsa_exp.figures.layout.page import MARGIN, Canvas, Page
 from rsa_exp.figures.layout.score_grid import ScoreGrid, mean_sem
 from rsa_exp.figures.layout.score_scale import ScoreScale, undefined_captions
-from rsa_exp.figures.layout.style import (
-    NAME_LIMIT,
-    SMALL_SIZE,
-    styled,
-)
+from rsa_exp.figures.layout.style import NAME_LIMIT, SMALL_SIZE, styled
 from rsa_exp.figures.layout.text import line_height, literal, shorten, text_width, widest
 from rsa_exp.figures.result import Array, FigureText, Plottable, plotted_scores
 from rsa_exp.stats.metrics.registry import is_best
@@ -40,7 +36,7 @@ def heatmap(
     ax : Axes, optional
         Emptied, then plotted into; title, note and colour bar share its area.
     figure : Figure or SubFigure, optional
-        To plot into, in the place of a new figure of the size that is needed.
+        To plot into, instead of a new figure of the size that is needed.
 
     Returns
     -------

@@ -75,7 +75,7 @@ def permutation(
     ax : Axes, optional
         Emptied; becomes the histogram, and the strip of scores shares its area.
     figure : Figure or SubFigure, optional
-        To plot into, in the place of a new figure of the size that is needed.
+        To plot into, instead of a new figure of the size that is needed.
 
     Returns
     -------

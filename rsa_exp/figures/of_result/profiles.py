@@ -61,7 +61,7 @@ def profiles(
     ax : Axes, optional
         Emptied; becomes the first panel, and all panels, title and note share its area.
     figure : Figure or SubFigure, optional
-        To plot into, in the place of a new figure of the size that is needed.
+        To plot into, instead of a new figure of the size that is needed.
 
     Returns
     -------

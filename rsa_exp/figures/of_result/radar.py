@@ -37,7 +37,7 @@ def radar(result: Plottable, *, figure: Figure | SubFigure | None = None) -> Fig
     result : Plottable
         Of `rsa_exp.analyse`, or :class:`Tables`.
     figure : Figure or SubFigure, optional
-        To plot into, in the place of a new figure of the size that is needed.
+        To plot into, instead of a new figure of the size that is needed.
 
     Returns
     -------

@@ -38,7 +38,7 @@ def rdms(
     ax : Axes, optional
         Emptied; becomes the brain RDM's panel, and the model RDM's shares its area.
     figure : Figure or SubFigure, optional
-        To plot into, in the place of a new figure of the size that is needed.
+        To plot into, instead of a new figure of the size that is needed.
 
     Returns
     -------

@@ -11,12 +11,7 @@ from rsa_exp.figures.layout.legends import Legend
 from rsa_exp.figures.layout.page import MARGIN, Canvas, Page
 from rsa_exp.figures.layout.score_grid import ScoreGrid, mean_sem
 from rsa_exp.figures.layout.score_scale import ScoreScale, undefined_captions
-from rsa_exp.figures.layout.style import (
-    GRID,
-    RoiLook,
-    distinct_looks,
-    styled,
-)
+from rsa_exp.figures.layout.style import GRID, RoiLook, distinct_looks, styled
 from rsa_exp.figures.result import Array, FigureText, Plottable, plotted_scores
 
 MOST_ROIS = 8  # as many as there are markers and colours that differ clearly
@@ -42,7 +37,7 @@ def scatter(
     ax : Axes, optional
         Emptied, then plotted into; title, note and legend share its area.
     figure : Figure or SubFigure, optional
-        To plot into, in the place of a new figure of the size that is needed.
+        To plot into, instead of a new figure of the size that is needed.
 
     Returns
     -------

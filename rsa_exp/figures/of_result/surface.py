@@ -39,7 +39,7 @@ def surface(result: Plottable, *, figure: Figure | SubFigure | None = None) -> F
     result : Plottable
         Of `rsa_exp.analyse`, or :class:`Tables`.
     figure : Figure or SubFigure, optional
-        To plot into, in the place of a new figure of the size that is needed.
+        To plot into, instead of a new figure of the size that is needed.
 
     Returns
     -------

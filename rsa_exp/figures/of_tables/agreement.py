@@ -26,13 +26,7 @@ from rsa_exp.figures.layout.style import (
     SMALL_SIZE,
     styled,
 )
-from rsa_exp.figures.layout.text import (
-    SLACK,
-    literal,
-    printable,
-    shorten,
-    widest,
-)
+from rsa_exp.figures.layout.text import SLACK, literal, printable, shorten, widest
 from rsa_exp.figures.result import Array, FigureText
 
 _COLUMNS = ("what", "variant_a", "variant_b", "tau", "same_best")
@@ -72,7 +66,7 @@ class _Matrix:
         return f"{round(tau, 2) + 0.0:.2f}".replace("0.", ".", 1).replace("-", "−")
 
     def best_written(self, row: int, column: int) -> str:
-        """Write how often the best is the same: in percent, of the one best ROI in a word."""
+        """Write how often the best is the same: in percent; of the one best ROI, whether it is."""
         share = self.same_best[row, column]
         if np.isnan(share):
             return "n/a"
