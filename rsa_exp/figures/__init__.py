@@ -3,6 +3,10 @@
 Each function returns a :class:`matplotlib.figure.Figure`; nothing is shown, and nothing is written
 but by :func:`save`. Names are imported when they are first used: matplotlib takes a while.
 
+A figure can be plotted into an Axes or a SubFigure of a larger layout: all that it shows, title and
+note included, goes into that area. Text keeps its size and the rest is stretched or squeezed, so an
+area should not be much smaller than ``heatmap(result).get_size_inches()`` gives.
+
 Modules are apart from the functions they define (``of_result/heatmap.py`` has `heatmap`): a module
 ``rsa_exp.figures.heatmap`` would take the function's place once it is imported.
 
