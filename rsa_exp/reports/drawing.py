@@ -6,16 +6,19 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from rsa_exp import figures
 from rsa_exp.figures import FigureText, Tables
 from rsa_exp.reports.group import CELL
 from rsa_exp.reports.variants import Variant
 from rsa_exp.reports.words import named_subjects
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["MOST_DRAWN", "Drawing", "Scored", "drawings"]
 
