@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ParamSpec
 
 import matplotlib as mpl
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
@@ -30,10 +31,10 @@ UNDEFINED = "#c8c8c8"  # face of what has no score; hatched wherever there is ro
 
 NAME_LIMIT = 24  # characters of a name shown before its middle is elided
 
-# seaborn's palette "colorblind" without its yellow, which vanishes on white
-_CATEGORY_COLOURS = (
-    "#0173b2", "#d55e00", "#029e73", "#cc78bc", "#de8f05", "#56b4e9", "#ca9161", "#949494",
-)  # fmt: skip
+_CATEGORY_COLOURS = tuple(
+    to_hex(sns.color_palette("colorblind")[i])
+    for i in (0, 3, 2, 4, 1, 9, 5, 7)  # without yellow, which vanishes on white
+)
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
 MOST_LOOKS = len(_MARKERS)  # names that can each have a colour and a marker of their own
 HEMISPHERE_MARKERS = {"LH": "<", "RH": ">"}

@@ -1,6 +1,7 @@
 """Heatmap: the score of every ROI and layer, written out."""
 
 import numpy as np
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Rectangle
@@ -114,10 +115,19 @@ def _annotations(mean: Array, sem: Array | None, scale: ScoreScale) -> NDArray[n
 def _plot_cells(ax: Axes, mean: Array, scale: ScoreScale, written: NDArray[np.object_]) -> None:
     cmap, norm = scale.colours
     undefined = np.isnan(mean)
-    cells = np.ma.masked_array(mean, undefined)
-    ax.pcolormesh(cells, cmap=cmap, norm=norm, linewidths=0.5, edgecolors="white")
-    ax.set(xlim=(0, mean.shape[1]), ylim=(mean.shape[0], 0))
-    ax.spines[:].set_visible(False)
+    sns.heatmap(
+        mean,
+        mask=undefined,
+        ax=ax,
+        cmap=cmap,
+        vmin=norm.vmin,  # not norm=: seaborn would look for limits in data that may be all NaN
+        vmax=norm.vmax,
+        cbar=False,
+        linewidths=0.5,
+        linecolor="white",
+        xticklabels=False,
+        yticklabels=False,
+    )
     for row, column in np.ndindex(mean.shape):
         label = write_cell(ax, (row, column), str(written[row, column]), f"cell-{row}-{column}")
         if undefined[row, column]:
