@@ -70,7 +70,7 @@ FILE_CASES: dict[str, tuple[Change, str]] = {
         edit(lambda f: f.__delitem__("dissimilarities")),
         "no 'dissimilarities'",
     ),
-    "wrong pair count": (rewrite(SHAPE, ["V1", "V2"]), "rows have 35 dissimilarities but the file"),
+    "wrong pair count": (rewrite(SHAPE, ["V1", "V2"]), "rows have 35 dissimilarities but"),
     "names for other rows": (rewrite(random_rdms(2), ["V1"]), "2 RDMs but 1 ROI names"),
     "one-dimensional": (rewrite(random_rdms(1)[0], ["V1"]), "expected numbers of shape"),
     "text for numbers": (

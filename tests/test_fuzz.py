@@ -89,7 +89,18 @@ def _new_format(path: Path) -> None:
         file.create_group("rdm_descriptors").attrs["roi"] = np.array(["V1", "V2"], "S")
 
 
-KINDS = (_plain, _compressed, _strings, _new_format)
+def _names(path: Path) -> None:
+    _compressed(path)
+    with h5py.File(path, "a") as file:
+        del file["pattern_descriptors/image"], file["rdm_descriptors/roi"]
+        file.create_dataset(
+            "pattern_descriptors/image", data=np.array(IMAGES, "S"), chunks=(4,),
+            compression="gzip", fletcher32=True,
+        )  # fmt: skip
+        file["rdm_descriptors"].attrs["roi"] = ["V1", "V2"]
+
+
+KINDS = (_plain, _compressed, _strings, _new_format, _names)
 
 
 def mutated(data: bytes, rng: random.Random) -> bytes:

@@ -27,7 +27,7 @@ from rsa_exp.config.schema import TrackingConfig
 from rsa_exp.errors import InputError
 from rsa_exp.figures.saving import save
 from rsa_exp.rdms.images import choose_images
-from rsa_exp.rdms.readers.rsatoolbox_hdf5 import RdmFile
+from rsa_exp.rdms.readers import open_rdms
 from rsa_exp.tracking.addresses import metric_name
 
 Change = Callable[[Path], object]
@@ -91,14 +91,23 @@ def many_images(n_images: int, **options: Any) -> Change:
             shape = (1, n_images * (n_images - 1) // 2)
             file.create_dataset("dissimilarities", shape, "f8", **options)
             names = np.char.mod("%d", np.arange(n_images)).astype("S")
-            file.create_dataset(NAMES, data=names, chunks=(10_000,), compression="gzip")
+            file.create_dataset(NAMES, data=names, chunks=(1000,), compression="gzip")
             file[ROWS] = np.array(["V1"], "S")
 
     return change
 
 
-def bomb(chunk: int, size: int) -> Change:
-    """Put `size` zeros into a chunk of `chunk` bytes."""
+def packed(size: int) -> bytes:
+    """Compress `size` zeros: a block of them, many times."""
+    packer, block = zlib.compressobj(9), bytes(2**24)
+    start, again = (packer.compress(block) + packer.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
+    end, n_blocks = packer.flush(), size // len(block)
+    checksum = 1 + (size % 65521 << 16)  # Adler-32 of zeros
+    return start + again * (n_blocks - 1) + end[:-4] + struct.pack(">I", checksum)
+
+
+def compressed(data: bytes, chunk: int = 288) -> Change:
+    """Put `data` into a compressed chunk of `chunk` bytes."""
 
     def replaced(file: h5py.File) -> None:
         del file["dissimilarities"]
@@ -106,12 +115,21 @@ def bomb(chunk: int, size: int) -> Change:
             "dissimilarities", (1, 36), "f8", chunks=(1, chunk // 8), maxshape=(1, None),
             compression="gzip",
         )  # fmt: skip
-        packer = zlib.compressobj(9)
-        block = bytes(2**24)
-        data = b"".join(packer.compress(block) for _ in range(size // len(block)))
-        values.id.write_direct_chunk((0, 0), data + packer.flush())
+        values.id.write_direct_chunk((0, 0), data)
 
     return edit(replaced)
+
+
+def bomb(chunk: int, size: int) -> Change:
+    """Put `size` zeros into a chunk of `chunk` bytes."""
+    return compressed(packed(size), chunk)
+
+
+def bomb_in_names(path: Path) -> None:
+    """Put three gigabytes into a chunk of 81 bytes."""
+    labels(NAMES, np.array(IMAGES, "S"), chunks=(9,), compression="gzip")(path)
+    with h5py.File(path, "a") as file:
+        file[NAMES].id.write_direct_chunk((0,), packed(3 * 2**30))
 
 
 def long_string(path: Path) -> None:
@@ -175,23 +193,30 @@ FILES: dict[str, tuple[Change, str]] = {
     ),
     "10^9 names": (
         labels(NAMES, None, shape=(10**9,), dtype="S8", chunks=(1000,)),
-        "file names 1000000000 images",
+        "names of 1000000000 images",
     ),
     "10^9 RDMs": (table((10**9, 36), "f8", chunks=(1000, 36)), "declares 1000000000 RDMs"),
     "scale offset": (
         table(data=np.ones((1, 36), int), chunks=(1, 36), scaleoffset=0),
         "stored through the filters 6",
     ),
-    "bomb in a large chunk": (bomb(2**20, 2**26), "truncated or damaged"),
-    "bomb in a small chunk": (bomb(2**12, 2**26), "truncated or damaged"),
+    "bomb in a large chunk": (bomb(2**20, 2**26), "damaged or truncated"),
+    "bomb in a small chunk": (bomb(2**12, 2**26), "damaged or truncated"),
     "chunk beyond the table": (bomb(2**29, 2**26), "in chunks of 536870912 bytes, of 288 bytes"),
-    "lzf in a large chunk": (
+    "lzf": (
         table(data=np.ones((1, 36)), chunks=(1, 2**17), maxshape=(1, None), compression="lzf"),
-        "in chunks of 1048576 bytes; use gzip",
+        "stored through the filters 32000",
     ),
-    "names in a large chunk": (
-        labels(NAMES, np.array(IMAGES, "S"), chunks=(2**16,), maxshape=(None,), compression="gzip"),
-        "is compressed in chunks of",
+    "bomb in names": (bomb_in_names, "damaged or truncated"),
+    "chunk that becomes too short": (
+        compressed(zlib.compress(bytes(8))),
+        "damaged or truncated",
+    ),
+    "chunk that is no gzip": (compressed(b"x" * 99), "damaged or truncated"),
+    "chunks of one number": (many_images(4000, chunks=(1, 1)), "in chunks of 8 bytes"),
+    "names in a huge chunk": (
+        labels(NAMES, np.array(IMAGES, "S"), chunks=(2**23,), maxshape=(None,), compression="gzip"),
+        "declares 75497472 bytes of names",
     ),
     "newline": (labels(ROWS, [b"a\nb"]), "control characters"),
     "null character": (labels(ROWS, ["a\0b"], dtype="S3"), "control characters"),
@@ -238,7 +263,7 @@ def test_a_file_that_is_being_written_is_not_called_damaged(tmp_path: Path) -> N
     with path.open("rb") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)  # as HDF5 does it
         with pytest.raises(InputError, match="close it in the program that writes to it"):
-            RdmFile(path, image_key="image", row_key="roi", row_kind="ROI")
+            open_rdms(path, image_key="image", row_key="roi", row_kind="ROI")
 
 
 @pytest.mark.slow  # it takes the seconds that such reading is allowed
@@ -259,32 +284,42 @@ def test_a_damaged_heap_of_strings_is_given_up(reader: Reader, tmp_path: Path) -
     assert "damaged or truncated" in outcome.said
 
 
-@pytest.mark.parametrize("options", [{"shuffle": True}, {"fletcher32": True}, {}])
-def test_large_chunks_are_read_as_hdf5_reads_them(tmp_path: Path, options: dict[str, Any]) -> None:
-    """Also those that were never written; with a checksum only in small chunks."""
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"compression": "gzip"},
+        {"compression": "gzip", "shuffle": True},
+        {"compression": "gzip", "fletcher32": True},
+        {"fletcher32": True},
+        {"shuffle": True},
+    ],
+)
+def test_large_chunks_are_read(tmp_path: Path, options: dict[str, Any]) -> None:
+    """Also those that were never written."""
     images = [f"i{k}" for k in range(500)]
     values = random_rdms(3, len(images)).round(2)
     path = write_rdms(tmp_path / "file.h5", values, ["a", "b", "c"], images)
-    chunks = (2, 30_000) if "fletcher32" in options else (2, 100_000)
     with h5py.File(path, "a") as file:
         del file["dissimilarities"]
         out = file.create_dataset(
-            "dissimilarities", values.shape, ">f8", chunks=chunks, compression="gzip",
-            fillvalue=np.nan, **options,
+            "dissimilarities", values.shape, ">f8", chunks=(2, 100_000), fillvalue=np.nan,
+            **options,
         )  # fmt: skip
         out[:2] = values[:2]
-    with RdmFile(path, image_key="image", row_key="roi", row_kind="ROI") as opened:
+    with open_rdms(path, image_key="image", row_key="roi", row_kind="ROI") as opened:
         rows = [opened.read_row(row).copy() for row in range(3)]
     np.testing.assert_array_equal(rows[:2], values[:2])
     assert np.isnan(rows[2]).all()
 
 
-def test_strings_of_any_length_are_read_in_every_layout(tmp_path: Path) -> None:
+@pytest.mark.parametrize("dtype", [h5py.string_dtype(), "S600"])
+def test_names_are_read_in_every_layout(tmp_path: Path, dtype: Any) -> None:
     names = ["", "é" * 300, *IMAGES[2:]]
-    for options in ({}, {"chunks": (4,)}, {"chunks": (4,), "compression": "gzip"}):
+    large = {"chunks": (2**16,), "maxshape": (None,), "compression": "gzip"}
+    for options in ({}, {"chunks": (4,)}, {"chunks": (4,), "compression": "gzip"}, large):
         path = write_rdms(tmp_path / "file.h5", random_rdms(1), ["V1"])
-        labels(NAMES, names, dtype=h5py.string_dtype(), **options)(path)
-        with RdmFile(path, image_key="image", row_key="roi", row_kind="ROI") as file:
+        labels(NAMES, [name.encode() for name in names], dtype=dtype, **options)(path)
+        with open_rdms(path, image_key="image", row_key="roi", row_kind="ROI") as file:
             assert file.images == names
 
 

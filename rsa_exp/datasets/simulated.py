@@ -37,7 +37,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from rsa_exp.errors import InputError
-from rsa_exp.rdms.readers.rsatoolbox_hdf5 import FloatArray
+from rsa_exp.stats.condensed import FloatArray
 
 __all__ = ["LAYERS", "ROIS", "SUBJECTS", "published_scores", "simulate_study"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rsa_exp.rdms.readers.rsatoolbox_hdf5 import FloatArray
 from rsa_exp.stats.compiled import compiled
+from rsa_exp.stats.condensed import FloatArray
 
 __all__ = ["PairGather"]
 

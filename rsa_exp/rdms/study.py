@@ -15,7 +15,8 @@ from rsa_exp.rdms.alignment import Alignment, LabelledFile, align
 from rsa_exp.rdms.images import choose_images
 from rsa_exp.rdms.inputs import FileState, InputRecord
 from rsa_exp.rdms.pair_gather import PairGather
-from rsa_exp.rdms.readers.rsatoolbox_hdf5 import FloatArray, RdmFile
+from rsa_exp.rdms.readers import RdmSource, open_rdms
+from rsa_exp.stats.condensed import FloatArray
 
 __all__ = ["Study", "choose_names"]
 
@@ -88,7 +89,7 @@ class Study:
     sources : mapping of str to str
         Source name to pattern of image names.
     image_key, roi_key, layer_key : str
-        Descriptors that name images, ROIs and layers (see `RdmFile`).
+        Descriptors that name images, ROIs and layers (see `open_rdms`).
     layers : sequence of str or None
         The model's layers in depth order; None takes the rows of the file in order.
     hint : str
@@ -134,18 +135,21 @@ class Study:
         with ExitStack() as stack:
             self._brain = {
                 subject: stack.enter_context(
-                    RdmFile(path, image_key=image_key, row_key=roi_key, row_kind="ROI", hint=hint)
+                    open_rdms(path, image_key=image_key, row_key=roi_key, row_kind="ROI", hint=hint)
                 )
                 for subject, path in brain.items()
             }
             self._model = stack.enter_context(
-                RdmFile(model, image_key=image_key, row_key=layer_key, row_kind="layer", hint=hint)
+                open_rdms(
+                    model, image_key=image_key, row_key=layer_key, row_kind="layer", hint=hint
+                )
             )
             for file in (*self._brain.values(), self._model):
                 self.notices += file.guessed
             self.layers = self._check_layers(layers)
             self.alignment = self._align(how, images, sources)
-            self.states = [FileState.of(file.path) for file in (*self._brain.values(), self._model)]
+            files = (*self._brain.values(), self._model)
+            self.states = [FileState.of(file.path) for file in files if file.path is not None]
             self._files = stack.pop_all()
 
     def __enter__(self) -> Study:
@@ -181,12 +185,12 @@ class Study:
         partial = [name for name in others if _fits(name, wanted)]
         if partial:
             self._warn(f"left out, because not all subjects have them: {listing(partial)}")
-        where = files[0].path.name if len(files) == 1 else f"subjects {listing(subjects)}"
+        where = files[0].name if len(files) == 1 else f"subjects {listing(subjects)}"
         chosen = choose_names(wanted, shared, "ROI", where)
         for file in files:
             for roi in chosen:
                 if (count := file.row_names.count(roi)) > 1:
-                    self.notices.append(f"{file.path.name}: ROI '{roi}' has {count} RDMs, averaged")
+                    self.notices.append(f"{file.name}: ROI '{roi}' has {count} RDMs, averaged")
         return chosen
 
     def has_roi(self, subject: str, roi: str) -> bool:
@@ -233,8 +237,8 @@ class Study:
         return [
             InputRecord(
                 role,
-                file.path.name,
-                str(file.path.absolute()),
+                file.name,
+                str(file.path.absolute()) if file.path else "",
                 file.digest(),
                 file.row_digests(),
                 file.n_cond,
@@ -263,16 +267,16 @@ class Study:
                 if row is not None:
                     file.read_row(row)
 
-    def _read(self, file: RdmFile, row: int) -> FloatArray:
+    def _read(self, file: RdmSource, row: int) -> FloatArray:
         values = self._gather_of(file)(file.read_row(row))
         if np.isinf(values).any():
             raise InputError(
-                f"{file.path.name}: {file.row_kind} '{file.row_names[row]}' holds infinite "
+                f"{file.name}: {file.row_kind} '{file.row_names[row]}' holds infinite "
                 "dissimilarities; mark missing pairs with NaN"
             )
         return values
 
-    def _gather_of(self, file: RdmFile) -> PairGather:
+    def _gather_of(self, file: RdmSource) -> PairGather:
         """Return the index for a file's order of images; files of one order share it."""
         positions = self.alignment.positions[str(file.path)]
         mark = positions.tobytes() + file.n_cond.to_bytes(8, "little")
@@ -289,7 +293,7 @@ class Study:
             raise InputError(f"data.layers names a layer twice: {listing(wanted)}")
         if repeated.intersection(wanted):
             raise InputError(
-                f"{file.path.name}: several RDMs are called layer '{min(repeated)}'; give each "
+                f"{file.name}: several RDMs are called layer '{min(repeated)}'; give each "
                 "layer one RDM, or name another descriptor with data.layer_key=NAME"
             )
         for layer in wanted:

@@ -13,12 +13,12 @@ from rsatoolbox.rdm import RDMs
 from studies import IMAGES, random_rdms, write_rdms
 
 from rsa_exp.errors import InputError
-from rsa_exp.rdms.readers.rsatoolbox_hdf5 import RdmFile
+from rsa_exp.rdms.readers import RdmSource, open_rdms
 
 
-def open_file(path: Path, **keys: str) -> RdmFile:
+def open_file(path: Path, **keys: str) -> RdmSource:
     settings = {"image_key": "image", "row_key": "roi", "row_kind": "ROI"} | keys
-    return RdmFile(path, **settings)
+    return open_rdms(path, **settings)
 
 
 @pytest.mark.parametrize("as_array", [True, False])

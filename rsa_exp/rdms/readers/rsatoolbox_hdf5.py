@@ -9,139 +9,97 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import Counter
 from pathlib import Path
 
 import h5py
 import numpy as np
-import xxhash
-from numpy.typing import NDArray
 
-from rsa_exp.errors import InputError, listing, suggestion
-from rsa_exp.rdms.readers.chunks import CompressedRows
-from rsa_exp.rdms.readers.hdf5 import Column, columns, damage_told, open_hdf5, table
+from rsa_exp.errors import InputError
+from rsa_exp.rdms.readers.chunks import check_chunks
+from rsa_exp.rdms.readers.hdf5 import (
+    MAGIC,
+    StoredDescriptor,
+    damage_reported,
+    find_descriptors,
+    find_table,
+    read_descriptors,
+)
+from rsa_exp.rdms.readers.source import RdmSource
+from rsa_exp.stats.condensed import FloatArray
 
-__all__ = ["FloatArray", "RdmFile"]
+__all__ = ["DESCRIPTION", "RsatoolboxHdf5", "can_read", "open_file"]
 
-FloatArray = NDArray[np.float64]
+DESCRIPTION = "an HDF5 file written by rsatoolbox's RDMs.save(..., file_type='hdf5')"
 
 
-class RdmFile:
-    """An RDM file opened for reading; a context manager.
+def can_read(path: Path, head: bytes) -> bool:  # noqa: ARG001
+    """Whether a file that begins with `head` is an HDF5 file."""
+    return head.startswith(MAGIC)
+
+
+class RsatoolboxHdf5(RdmSource):
+    """An HDF5 file of RDMs, open for reading.
 
     Parameters
     ----------
     path : Path
         An HDF5 file as rsatoolbox writes it.
-    image_key : str
-        Pattern descriptor that names images; if the file has none of that name, its only string
-        descriptor is used.
-    row_key : str
-        Descriptor that names RDMs (an ROI, a layer), with the same rule.
-    row_kind : str
-        What a row is, for messages: ``ROI`` or ``layer``.
-    hint : str
-        Where the file can be had, added to the message when it is missing.
-
-    Attributes
-    ----------
-    images : list of str
-        Image labels in the order of the file, length n_cond.
-    row_names : list of str
-        Name of each row, length n_rdm; names may repeat.
-    names : list of str
-        The distinct row names in order of appearance.
-    guessed : list of str
-        What to tell the user about descriptors that are not called as configured.
+    image_key, row_key, row_kind : str
+        See `rsa_exp.rdms.readers.open_rdms`.
 
     Raises
     ------
     InputError
-        If the file is missing, no HDF5 file, a pickle, truncated, or not laid out as above.
+        If the file is damaged, truncated, or not laid out as rsatoolbox does it.
     """
 
-    def __init__(
-        self, path: Path, *, image_key: str, row_key: str, row_kind: str, hint: str = ""
-    ) -> None:
-        self.path = path
-        self.row_kind = row_kind
-        self._digests: dict[int, str] = {}
-        self.guessed: list[str] = []
-        self._file = open_hdf5(path, hint)
-        try:
-            with damage_told(path):
+    path: Path
+
+    def __init__(self, path: Path, *, image_key: str, row_key: str, row_kind: str) -> None:
+        super().__init__(path.name, path, row_kind)
+        with damage_reported(path):
+            self._file = h5py.File(path, "r")
+            try:
                 self._read_layout(image_key, row_key)
-            self._descriptor = os.open(path, os.O_RDONLY)
-        except BaseException:
-            self._file.close()
-            raise
-
-    def __enter__(self) -> RdmFile:
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        self.close()
+                self._descriptor = os.open(path, os.O_RDONLY)
+            except BaseException:
+                self._file.close()
+                raise
 
     def close(self) -> None:
-        """Close the file; reading after this is an error."""
+        """Close the file."""
         self._file.close()
         os.close(self._descriptor)
 
-    def rows_of(self, name: str) -> list[int]:
-        """Rows that carry `name`.
+    def _read_layout(self, image_key: str, row_key: str) -> None:
+        """Find the rows and read the names of images and rows."""
+        values = self._dissimilarities = find_table(self._file, "dissimilarities", self.path)
+        images = self._find("pattern_descriptors", image_key, "image")
+        rows = self._find("rdm_descriptors", row_key, self.row_kind)
+        self._check_counts(values.shape, images.length, rows.length)
+        self._set_labels(*read_descriptors(self.path, [images, rows]))
+        self._offset = _contiguous_offset(values)
 
-        Raises
-        ------
-        InputError
-            If no row does.
-        """
-        rows = [i for i, row_name in enumerate(self.row_names) if row_name == name]
-        if not rows:
+    def _find(self, group_name: str, key: str, kind: str) -> StoredDescriptor:
+        """Return the descriptor that names the images or the rows."""
+        found = find_descriptors(self._file, group_name, self.path)
+        if found is None:
             raise InputError(
-                f"{self.path.name} has no {self.row_kind} '{name}' (it has {listing(self.names)})"
-                f"{suggestion(name, self.names)}"
+                f"{self.name} has no group '{group_name}' with the names of its {kind}s; write it "
+                "with rsatoolbox's RDMs.save(..., file_type='hdf5')"
             )
-        return rows
+        is_text = {name: d.is_text and d.length > 0 for name, d in found.items()}
+        return found[self._choose(is_text, key, kind)]
 
-    def read_row(self, row: int) -> FloatArray:
-        """Read one RDM as it stands in the file, in the file's image order.
-
-        May be called from several threads. The array is this thread's buffer: its contents last
-        until the thread reads its next row of any file.
-
-        Parameters
-        ----------
-        row : int
-            Row number.
-
-        Returns
-        -------
-        ndarray of shape (n_pairs,)
-            Dissimilarities in float64; NaN marks a missing pair.
-
-        Raises
-        ------
-        InputError
-            If the row cannot be read (a truncated file).
-        """
-        try:
+    def _fetch(self, row: int) -> FloatArray:
+        """Read a row into this thread's buffer; several threads may do so at once."""
+        with damage_reported(self.path):
             values = _buffer(self._dissimilarities.shape[1])
             if self._offset is not None:
                 self._read_contiguous(values, self._offset + row * values.nbytes)
-            elif self._compressed is not None:
-                self._compressed.read(row, values)
             else:
+                check_chunks(self._dissimilarities, self.path, row)
                 self._dissimilarities.read_direct(values, source_sel=np.s_[row, :])
-        except MemoryError as error:
-            raise InputError(
-                f"{self.path}: a row of {self._dissimilarities.shape[1]} dissimilarities does not "
-                "fit into this machine's memory"
-            ) from error
-        except (OSError, RuntimeError, ValueError) as error:
-            raise InputError(
-                f"{self.path} cannot be read to its end: it is truncated or damaged; copy it again"
-            ) from error
-        self._digests[row] = xxhash.xxh3_128_hexdigest(values.data)
         return values
 
     def _read_contiguous(self, values: FloatArray, offset: int) -> None:
@@ -152,78 +110,6 @@ class RdmFile:
             if count == 0:
                 raise OSError("end of file")
             view, offset = view[count:], offset + count
-
-    def row_digests(self) -> dict[str, str]:
-        """Content digests (xxh3_128) of the rows read so far, keyed ``name`` or ``name#row``."""
-        return {self._key(row): digest for row, digest in sorted(self._digests.items())}
-
-    def row_of_key(self, key: str) -> int | None:
-        """Return the row that `row_digests` keys so; None if there is none."""
-        return next((row for row in range(len(self.row_names)) if self._key(row) == key), None)
-
-    def _key(self, row: int) -> str:
-        name = self.row_names[row]
-        return name if self._counts[name] == 1 else f"{name}#{row}"
-
-    def digest(self) -> str:
-        """Content digest (xxh3_128, 32 hex digits) of the image names and of the rows read."""
-        state = xxhash.xxh3_128("\0".join(self.images).encode())
-        for name, digest in self.row_digests().items():
-            state.update(f"\0{name}\0{digest}".encode())
-        return state.hexdigest()
-
-    def _read_layout(self, image_key: str, row_key: str) -> None:
-        """Find the rows and read the names of images and rows."""
-        values = self._dissimilarities = table(self._file, "dissimilarities", self.path)
-        n_rdm, n_pairs = values.shape
-        images = self._column("pattern_descriptors", image_key, "image")
-        self.n_cond = images.length
-        if n_pairs != self.n_cond * (self.n_cond - 1) // 2:
-            raise InputError(
-                f"{self.path.name}: rows have {n_pairs} dissimilarities but the file names "
-                f"{self.n_cond} images, which make {self.n_cond * (self.n_cond - 1) // 2} "
-                "pairs; write the file again with rsatoolbox"
-            )
-        rows = self._column("rdm_descriptors", row_key, self.row_kind)
-        if rows.length != n_rdm:
-            raise InputError(
-                f"{self.path.name}: {n_rdm} RDMs but {rows.length} {self.row_kind} names"
-            )
-        self.images, self.row_names = images.read(), rows.read()
-        self.names = list(dict.fromkeys(self.row_names))
-        self._counts = Counter(self.row_names)
-        self._offset = _contiguous_offset(values)
-        compressed = values.id.get_create_plist().get_nfilters() > 0
-        self._compressed = CompressedRows(values, self.path) if compressed else None
-
-    def _column(self, group_name: str, key: str, what: str) -> Column:
-        """Return the descriptor called `key`, or the group's only string descriptor."""
-        named = columns(self._file, group_name, self.path)
-        if named is None:
-            raise InputError(
-                f"{self.path.name} has no group '{group_name}' that would say which {what} is "
-                "which; write it with rsatoolbox's RDMs.save(..., file_type='hdf5')"
-            )
-        if key in named:
-            return named[key]
-        strings = {
-            name: column for name, column in named.items() if column.is_text and column.length
-        }
-        if len(strings) == 1:
-            name, column = strings.popitem()
-            self.guessed.append(
-                f"{self.path.name}: '{name}' names the {what}s (none is called '{key}')"
-            )
-            return column
-        setting = {"image": "data.image_key", "ROI": "data.roi_key"}.get(what, "data.layer_key")
-        found = (
-            f"several descriptors could name the {what}s ({listing(strings)})"
-            if strings
-            else f"no descriptor names the {what}s (it has {listing(named)})"
-        )
-        raise InputError(
-            f"{self.path.name}: {found} and none is called '{key}'; say which with {setting}=NAME"
-        )
 
 
 _memory = threading.local()
@@ -238,7 +124,10 @@ def _buffer(n_pairs: int) -> FloatArray:
 
 
 def _contiguous_offset(values: h5py.Dataset) -> int | None:
-    """Where the rows begin in the file, if they lie there plainly as native float64."""
+    """Byte of the file at which the rows begin, if they lie there plainly as native float64."""
     plain = values.chunks is None and values.dtype == np.dtype("<f8") == np.dtype(float)
     offset = values.id.get_offset() if plain and hasattr(os, "preadv") else None
     return None if offset is None else int(offset)
+
+
+open_file = RsatoolboxHdf5
