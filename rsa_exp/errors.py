@@ -1,13 +1,14 @@
-"""What is said to a user whose input cannot be used: one line, and the nearest right name."""
+"""Errors in the user's input: reported in one line, with the nearest valid name."""
 
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = ["UNSPEAKABLE", "InputError", "listing", "speakable", "suggestion"]
+__all__ = ["UNPRINTABLE", "InputError", "listing", "printable_line", "suggestion"]
 
-UNSPEAKABLE = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-"""What no name from outside may hold: control characters, separators of lines, halves of pairs."""
+UNPRINTABLE = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""Characters that no name from outside may contain: control characters (a terminal obeys them),
+line separators and unpaired surrogates."""
 
 
 class InputError(Exception):
@@ -18,16 +19,16 @@ class InputError(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(speakable(" ".join(message.split())))
+        super().__init__(printable_line(" ".join(message.split())))
 
 
-def speakable(text: str) -> str:
-    """Return a text, perhaps from elsewhere, of which a terminal obeys nothing, as one line."""
-    return UNSPEAKABLE.sub("?", text)
+def printable_line(text: str) -> str:
+    """Replace control characters and line breaks by ``?``, so that any text is safe to print."""
+    return UNPRINTABLE.sub("?", text)
 
 
 def listing(names: Iterable[object], limit: int = 12) -> str:
-    """Names joined by commas, cut after `limit` of them.
+    """Join names by commas, cut after `limit` of them.
 
     Parameters
     ----------
@@ -56,7 +57,7 @@ def suggestion(name: object, choices: Iterable[object]) -> str:
     name : object
         What the user typed.
     choices : iterable of object
-        What would have been right.
+        The valid names.
     """
     by_folded = {str(choice).casefold(): str(choice) for choice in choices}
     near = get_close_matches(str(name).casefold(), by_folded, n=1, cutoff=0.6)

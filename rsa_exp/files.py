@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rsa_exp.errors import UNSPEAKABLE, InputError
+from rsa_exp.errors import UNPRINTABLE, InputError
 from rsa_exp.vocabulary import COUNT_COLUMNS, NUMBER_COLUMNS
 
 __all__ = [
@@ -92,7 +92,7 @@ def copy_file(name: str, source: Path, folder: Path) -> Path:
         If it cannot be copied.
     """
     path = own_file(name, source)
-    if UNSPEAKABLE.search(name):
+    if UNPRINTABLE.search(name):
         raise InputError(f"{source} has a file {name!a:.200}; rename it without such characters")
     target = folder / name
     target.parent.mkdir(parents=True, exist_ok=True)

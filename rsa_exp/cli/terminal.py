@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from rsa_exp.errors import speakable
+from rsa_exp.errors import printable_line
 from rsa_exp.vocabulary import ALPHA
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class ConsoleHandler(logging.Handler):
         text = self.format(record)
         if record.levelno >= logging.WARNING:
             text = f"{record.levelname.lower()}: {text}"
-        text = "\n".join(map(speakable, text.expandtabs().split("\n")))
+        text = "\n".join(map(printable_line, text.expandtabs().split("\n")))
         stream = sys.stderr if record.levelno >= logging.WARNING else sys.stdout
         try:
             tqdm.write(text, file=stream)

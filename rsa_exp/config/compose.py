@@ -24,7 +24,7 @@ from rsa_exp.config.schema import (
     SimulatedData,
     known_keys,
 )
-from rsa_exp.errors import UNSPEAKABLE, InputError, listing, suggestion
+from rsa_exp.errors import UNPRINTABLE, InputError, listing, suggestion
 from rsa_exp.vocabulary import (
     ALIGNMENTS,
     ATLASES,
@@ -187,7 +187,7 @@ def _plain(text: str) -> Any:
             raise InputError(
                 f"the logged config has an interpolation in '{where:.200}', which is unsafe"
             )
-        if isinstance(value, str) and not value.isprintable() and UNSPEAKABLE.search(value):
+        if isinstance(value, str) and not value.isprintable() and UNPRINTABLE.search(value):
             raise InputError(f"the logged config has control characters in {where[:200]!a}")
     return plain
 

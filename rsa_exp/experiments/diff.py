@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from rsa_exp import files as files
-from rsa_exp.errors import InputError, listing, speakable
+from rsa_exp.errors import InputError, listing, printable_line
 from rsa_exp.figures import FigureText, difference, save
 from rsa_exp.runs.changes import Change, changes, requirement_changes, settings_changes
 from rsa_exp.runs.recorded import Recorded, find_one
@@ -132,7 +132,7 @@ def diff(a: str, b: str, store_folder: Path, output: Path | None) -> int:
     cells = Cells.of(first.scores, second.scores)
     runs = [f"{side}: {run.title}, {run.place}" for side, run in (("A", first), ("B", second))]
     for line in [*runs, *_told(first, second), *_scores(cells)]:
-        print(speakable(line))
+        print(printable_line(line))
     folder = output or Path("outputs", "diffs", f"{_short(first)}-{_short(second)}")
     print(f"\nfigure: {_write(folder.absolute(), first, second, cells)}")
     return 0 if cells.identical else 1

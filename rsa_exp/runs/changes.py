@@ -11,7 +11,7 @@ from pathlib import PurePath
 from typing import Any
 
 from rsa_exp.config.schema import Config
-from rsa_exp.errors import speakable
+from rsa_exp.errors import printable_line
 
 __all__ = ["KINDS", "Change", "changes", "requirement_changes", "settings_changes"]
 
@@ -79,7 +79,7 @@ class Change:
 
     def _said(self, values: str) -> str:
         words = values if self.before or self.after else self.what
-        return speakable(f"{words}{self.note}")
+        return printable_line(f"{words}{self.note}")
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:

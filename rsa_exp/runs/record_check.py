@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rsa_exp.errors import UNSPEAKABLE
+from rsa_exp.errors import UNPRINTABLE
 
 __all__ = ["is_complete"]
 
@@ -29,8 +29,8 @@ def is_complete(record: Mapping[str, Any]) -> bool:
         and all(isinstance(text, str) for text in overrides)
         and isinstance(packages, dict)
         and all(isinstance(number, str | None) for number in packages.values())
-        and not any(map(UNSPEAKABLE.search, _texts({**record, "command": ""})))
-        and not UNSPEAKABLE.search(" ".join(str(record.get("command", "")).split()))
+        and not any(map(UNPRINTABLE.search, _texts({**record, "command": ""})))
+        and not UNPRINTABLE.search(" ".join(str(record.get("command", "")).split()))
     )
 
 

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from rsa_exp import files as output
 from rsa_exp.config.compose import from_logged
-from rsa_exp.errors import UNSPEAKABLE, InputError, listing
+from rsa_exp.errors import UNPRINTABLE, InputError, listing
 from rsa_exp.runs import manifest as filing
 from rsa_exp.runs.manifest import MAX_BYTES, SweepFiling
 from rsa_exp.runs.record_check import is_complete
@@ -147,7 +147,7 @@ class Recorded:
             raise self._damaged("scores.csv") from error
         if not {*CELL_KEYS, "score"} <= set(scores.columns) or scores.empty:
             raise self._damaged("scores.csv")
-        if any(map(UNSPEAKABLE.search, scores[list(CELL_KEYS)].to_numpy().ravel())):
+        if any(map(UNPRINTABLE.search, scores[list(CELL_KEYS)].to_numpy().ravel())):
             raise self._damaged("scores.csv")
         return scores
 
@@ -321,12 +321,12 @@ def _in_folder(folder: Path) -> list[Recorded]:
 def _sweep_in(folder: Path) -> SweepFiling | None:
     sweep = filing.read_sweep(folder)
     if sweep is not None:
-        _refuse_unspeakable(folder / filing.SWEEP_FILE, sweep.name, sweep.run_id, *sweep.keys)
+        _refuse_unprintable(folder / filing.SWEEP_FILE, sweep.name, sweep.run_id, *sweep.keys)
     return sweep
 
 
-def _refuse_unspeakable(path: Path, *texts: str) -> None:
-    if any(map(UNSPEAKABLE.search, texts)):
+def _refuse_unprintable(path: Path, *texts: str) -> None:
+    if any(map(UNPRINTABLE.search, texts)):
         raise InputError(f"{path} has control characters in it: it is damaged")
 
 
@@ -345,9 +345,9 @@ def _from_folder(folder: Path) -> Recorded:
     if run is None:
         complete = all(name in files for name in _NEEDED)
         status = "finished" if complete else "unknown"
-        name = UNSPEAKABLE.sub("?", folder.name)
+        name = UNPRINTABLE.sub("?", folder.name)
         return Recorded("", name, status, "", {}, files, str(folder))
-    _refuse_unspeakable(folder / filing.RUN_FILE, run.name, run.run_id, run.experiment)
+    _refuse_unprintable(folder / filing.RUN_FILE, run.name, run.run_id, run.experiment)
     return Recorded(
         run.run_id, run.name, run.status, run.experiment, {}, files, str(folder), run.begun,
         run.ended,

@@ -16,7 +16,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from rsa_exp.errors import UNSPEAKABLE, InputError, listing
+from rsa_exp.errors import UNPRINTABLE, InputError, listing
 from rsa_exp.rdms.readers.chunks import check_chunks, check_filters
 from rsa_exp.rdms.readers.variable_strings import read_variable_strings
 
@@ -156,7 +156,7 @@ def find_descriptors(
     for name, item in everything.items():
         shape, dtype = item.shape, item.dtype
         is_text = dtype.kind in "SU" or h5py.check_string_dtype(dtype) is not None
-        usable = (dtype.kind in "biuf" or is_text) and not UNSPEAKABLE.search(name)
+        usable = (dtype.kind in "biuf" or is_text) and not UNPRINTABLE.search(name)
         if usable and shape is not None and len(shape) == 1:
             values = item if isinstance(item, h5py.Dataset) else None
             found[name] = StoredDescriptor(group, name, shape[0], is_text, dtype, values)

@@ -10,7 +10,7 @@ from typing import Self
 
 import xxhash
 
-from rsa_exp.errors import UNSPEAKABLE, InputError, listing, suggestion
+from rsa_exp.errors import UNPRINTABLE, InputError, listing, suggestion
 from rsa_exp.stats.condensed import FloatArray, count_pairs
 
 __all__ = ["RdmSource"]
@@ -174,7 +174,7 @@ class RdmSource(ABC):
             labels = [v.decode() if isinstance(v, bytes) else str(v) for v in values]
         except UnicodeDecodeError as error:
             raise InputError(f"{self.name}: the name of an {kind} is not UTF-8 text") from error
-        bad = next((x for x in labels if UNSPEAKABLE.search(x) or len(x) > _MAX_LABEL), None)
+        bad = next((x for x in labels if UNPRINTABLE.search(x) or len(x) > _MAX_LABEL), None)
         if bad is not None:
             raise InputError(
                 f"{self.name}: the name of an {kind} has control characters or more than "
