@@ -80,15 +80,15 @@ def prepare(gate: Barrier, work: Path) -> None:
     """Import and compile what only the first run of a process has to."""
     global _gate
     from rsa_exp import tracking  # noqa: F401
-    from rsa_exp.experiments.run import JobSpec, execute
+    from rsa_exp.experiments.run import RunSpec, execute
 
-    execute(settings(work, "1", tracked=False), JobSpec(work / f"warm-{os.getpid()}", "warm", []))
+    execute(settings(work, "1", tracked=False), RunSpec(work / f"warm-{os.getpid()}", "warm", []))
     _gate = gate
 
 
 def do_share(work: Path, number: int, n_runs: int, tracked: bool) -> Share:
     """Execute the runs of one process."""
-    from rsa_exp.experiments.run import JobSpec, execute
+    from rsa_exp.experiments.run import RunSpec, execute
 
     assert _gate is not None
     errors = []
@@ -98,7 +98,7 @@ def do_share(work: Path, number: int, n_runs: int, tracked: bool) -> Share:
         name = f"{number}-{i}"
         config = settings(work, SUBJECTS[i % len(SUBJECTS)], tracked)
         try:
-            execute(config, JobSpec(work / "runs" / name, name, []))
+            execute(config, RunSpec(work / "runs" / name, name, []))
         except Exception as error:  # counted, whatever it is
             errors.append(f"{type(error).__name__}: {error}")
     return Share(start, time.monotonic(), errors)

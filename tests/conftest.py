@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from studies import IMAGES, N_IMAGES, Files, Finished, random_rdms, write_rdms
 
-from rsa_exp.cli.arguments import COMMANDS
+from rsa_exp.cli.commands import COMMANDS
 from rsa_exp.datasets.simulated import simulate_study
 
 

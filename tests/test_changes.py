@@ -18,7 +18,7 @@ from rsa_exp.config.schema import (
     TrackingConfig,
 )
 from rsa_exp.runs.changes import changes, requirement_changes, settings_changes
-from rsa_exp.runs.identity import config_id
+from rsa_exp.runs.digests import config_id
 
 RECORD: dict[str, Any] = {
     "rsa_exp": "0.1.0",

@@ -9,11 +9,11 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from rsa_exp import vocabulary
-from rsa_exp.cli import main as __main__
-from rsa_exp.cli.arguments import COMMANDS, normalise
+from rsa_exp.cli.arguments import normalise
 from rsa_exp.cli.help import help_text
 from rsa_exp.config import compose as settings
 from rsa_exp.config import schema
+from rsa_exp.config.groups import conf_dir
 from rsa_exp.errors import InputError
 from rsa_exp.figures import FIGURES
 from rsa_exp.stats.metrics.registry import METRICS, PRECISIONS
@@ -21,7 +21,7 @@ from rsa_exp.stats.metrics.registry import METRICS, PRECISIONS
 
 def composed(*overrides: str) -> schema.Config:
     settings.register()
-    with initialize_config_dir(str(settings.conf_dir()), version_base="1.3"):
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         return settings.from_hydra(compose("config", overrides=normalise(list(overrides))))
 
 
@@ -36,13 +36,12 @@ def test_defaults() -> None:
 
 
 def test_choices_are_those_of_the_registries() -> None:
-    assert set(__main__._COMMANDS) == set(COMMANDS)
     assert tuple(METRICS) == vocabulary.METRIC_NAMES
     assert tuple(FIGURES) == vocabulary.FIGURE_NAMES
     assert tuple(PRECISIONS) == vocabulary.PRECISIONS
     single = tuple(n for n, m in METRICS.items() if m.single_precision)
     assert single == vocabulary.SINGLE_PRECISION
-    groups = {p.stem for p in (settings.conf_dir() / "data").glob("*.yaml")}
+    groups = {p.stem for p in (conf_dir() / "data").glob("*.yaml")}
     assert groups == set(schema.DATA_KINDS)
 
 

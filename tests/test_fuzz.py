@@ -28,6 +28,7 @@ from studies import IMAGES, random_rdms, write_rdms
 
 from rsa_exp import files as output
 from rsa_exp.config import compose as settings
+from rsa_exp.config.groups import conf_dir
 from rsa_exp.errors import InputError
 from rsa_exp.rdms.alignment import LabelledFile, align
 from rsa_exp.rdms.images import choose_images, in_source
@@ -221,7 +222,7 @@ def test_names_of_images(n_cases: int) -> None:
 @pytest.fixture(scope="module")
 def logged() -> str:
     settings.register()
-    with initialize_config_dir(str(settings.conf_dir()), version_base="1.3"):
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         return settings.to_yaml(settings.from_hydra(compose("config")))
 
 

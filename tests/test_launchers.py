@@ -23,8 +23,9 @@ from mlflow import MlflowClient
 from omegaconf import OmegaConf
 from studies import Files, Finished
 
+from rsa_exp.cli import hydra_sweep
 from rsa_exp.config import compose as settings
-from rsa_exp.experiments import sweep
+from rsa_exp.config.groups import conf_dir
 from rsa_exp.stats.parallel import n_workers
 
 EXPERIMENTS = {
@@ -73,15 +74,13 @@ def test_workers_of_joblib_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_every_experiment_is_known_here() -> None:
-    assert set(EXPERIMENTS) == {
-        path.stem for path in (settings.conf_dir() / "experiment").iterdir()
-    }
+    assert set(EXPERIMENTS) == {path.stem for path in (conf_dir() / "experiment").iterdir()}
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_an_experiment_sweeps_by_itself(name: str) -> None:
     settings.register()
-    with initialize_config_dir(str(settings.conf_dir()), version_base="1.3"):
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         overrides = [f"experiment={name}", "figures=none", "seed=7"]
         composed = compose("config", overrides, return_hydra_config=True)
         HydraConfig.instance().set_config(composed)
@@ -118,7 +117,7 @@ def test_a_missing_plugin_is_named(
     launcher: str, plugin: str, extra: str,
     cli: Callable[..., Finished], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(sweep, "find_spec", lambda name: None if plugin in name else name)
+    monkeypatch.setattr(hydra_sweep, "find_spec", lambda name: None if plugin in name else name)
     finished = cli("-m", "subject=1,2", f"hydra/launcher={launcher}")
     assert finished.status == 1
     assert len(finished.err.splitlines()) == 1

@@ -19,6 +19,7 @@ from mlflow import MlflowClient
 from studies import Files, Finished, random_rdms, write_rdms
 
 from rsa_exp.config import compose as settings
+from rsa_exp.config.groups import conf_dir
 from rsa_exp.config.schema import Config, ModelConfig
 from rsa_exp.errors import InputError
 from rsa_exp.experiments import run as job
@@ -34,7 +35,7 @@ ID = "0123456789abcdef" * 2
 
 def composed(*overrides: str) -> Config:
     settings.register()
-    with initialize_config_dir(str(settings.conf_dir()), version_base="1.3"):
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         none = [f"{group}=none" for group in ("inference", "figures", "tracking")]
         return settings.from_hydra(compose("config", overrides=[*none, *overrides]))
 

@@ -21,8 +21,9 @@ from hostile import Outcome, Reader
 from hydra import compose, initialize_config_dir
 from studies import IMAGES, Files, Finished, random_rdms, write_rdms
 
-from rsa_exp.cli.terminal import ConsoleHandler
+from rsa_exp.cli.console import ConsoleHandler
 from rsa_exp.config import compose as settings
+from rsa_exp.config.groups import conf_dir
 from rsa_exp.config.schema import TrackingConfig
 from rsa_exp.errors import InputError
 from rsa_exp.figures.saving import save
@@ -327,7 +328,7 @@ def test_names_are_read_in_every_layout(tmp_path: Path, dtype: Any) -> None:
 def logged() -> dict[str, Any]:
     """The logged config of a study of one's own files, as plain values."""
     settings.register()
-    with initialize_config_dir(str(settings.conf_dir()), version_base="1.3"):
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         config = compose("config", overrides=["data=files", "data.model=/d/m.h5"])
     config.data.brain, config.data.subjects, config.subject = "/d/{subject}.h5", ["A", "B"], "A"
     plain: dict[str, Any] = yaml.safe_load(settings.to_yaml(settings.from_hydra(config)))

@@ -17,7 +17,7 @@ from studies import Files, Finished
 
 from rsa_exp.errors import InputError
 from rsa_exp.experiments import run as job
-from rsa_exp.runs import identity
+from rsa_exp.runs import digests
 from rsa_exp.runs import manifest as filing
 
 Cli = Callable[..., Finished]
@@ -118,6 +118,16 @@ def test_resume_adds_what_is_typed_besides(files: Files, cli: Cli, tmp_path: Pat
     }  # fmt: skip
 
 
+def test_resume_with_another_hint_changes_nothing(files: Files, cli: Cli, tmp_path: Path) -> None:
+    assert cli(*files.arguments, "inference=none", "roi=V1,V2", "-m").status == 0
+    before = uids(sweep_of(tmp_path))
+    assert cli("resume=last", "data.hint=ask-us").status == 0
+    assert uids(sweep_of(tmp_path)) == before
+    resumed = filing.read_sweep(sweep_of(tmp_path))
+    assert resumed is not None
+    assert resumed.keys == ["roi"]  # no variant of its own
+
+
 def test_a_sweep_over_files_resumes_and_counts_each_cell_once(
     files: Files, cli: Cli, tmp_path: Path
 ) -> None:
@@ -201,7 +211,7 @@ def test_a_sweep_whose_store_goes_away_is_recorded_later_and_once(
 
     def away(uri: str, experiment: str) -> object:
         opened.append(uri)
-        if len(opened) < 4:  # the sweep itself, and the first run
+        if len(opened) < 3:  # the first run
             return real(uri, experiment)
         raise InputError("the server does not answer")
 
@@ -343,7 +353,8 @@ def test_files_that_have_moved_are_known_by_their_content(
 def test_what_goes_wrong_at_a_sweeps_start_and_end_is_said(
     files: Files, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rsa_exp.experiments import sweep, sync
+    from rsa_exp.cli import hydra_sweep
+    from rsa_exp.experiments import sync
 
     arguments = [*files.arguments, "inference=none", "roi=V1,VX", "-m"]
 
@@ -351,7 +362,7 @@ def test_what_goes_wrong_at_a_sweeps_start_and_end_is_said(
         raise PermissionError(13, "Permission denied", "a folder")
 
     with monkeypatch.context() as patch:
-        patch.setattr(sweep, "_count_runs", refuse)
+        patch.setattr(hydra_sweep, "_count_runs", refuse)
         finished = cli(*arguments)
     assert finished.status == 1
     assert finished.err == "error: a folder cannot be used: Permission denied\n"
@@ -380,7 +391,7 @@ def test_a_run_returns_what_a_search_can_maximise(files: Files, cli: Cli, tmp_pa
 
 def test_numbers_come_from_the_code_that_a_runs_identity_covers() -> None:
     """What an analysis imports is part of `code_id`, but for what only says or stops."""
-    package = Path(identity.__file__).parents[1]
+    package = Path(digests.__file__).parents[1]
     aside = {"errors.py", "interrupts.py", "vocabulary.py", "files.py", "__init__.py"}
     seen: set[str] = set()
     queue = ["analysis/pipeline.py"]
@@ -398,4 +409,4 @@ def test_numbers_come_from_the_code_that_a_runs_identity_covers() -> None:
                         file for file in (f"{path}.py", f"{path}/__init__.py".lstrip("/"))
                         if (package / file).is_file()
                     ]  # fmt: skip
-    assert {name.split("/")[0] for name in seen} == set(identity.NUMBERS)
+    assert {name.split("/")[0] for name in seen} == set(digests.NUMBERS)

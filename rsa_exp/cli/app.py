@@ -1,49 +1,37 @@
-"""The Hydra application: one job per run, one parent per multirun, one line per error."""
+"""The Hydra application: one job for each run, one sweep around a multirun, one line per error."""
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
-import re
 import sys
 import warnings
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import (
-    ConfigCompositionException,
-    HydraException,
-    MissingConfigException,
-    OverrideParseException,
-)
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
 from rsa_exp import interrupts
-from rsa_exp.cli.arguments import COMMANDS
-from rsa_exp.cli.sweeper import check_each_value_once
-from rsa_exp.cli.terminal import ui_command
-from rsa_exp.config import compose as settings
-from rsa_exp.config.schema import DEFAULTS, FilesData, known_keys
-from rsa_exp.errors import InputError, listing, suggestion
-from rsa_exp.experiments.membership import membership, run_name
-from rsa_exp.experiments.resume import earlier, go_on, place
-from rsa_exp.experiments.run import JobSpec, execute, file_failure, objective
-from rsa_exp.experiments.sweep import Sweep, SweepAborted
-from rsa_exp.tracking.addresses import store_uri
+from rsa_exp.cli.hydra_sweep import SweepAborted, check_each_value_once
+from rsa_exp.cli.messages import explain
+from rsa_exp.cli.resumption import resume_arguments
+from rsa_exp.cli.session import Session, current_session, session
+from rsa_exp.config.compose import from_hydra, register
+from rsa_exp.config.groups import conf_dir
+from rsa_exp.config.schema import DEFAULTS, Config, FilesData
+from rsa_exp.errors import InputError
+from rsa_exp.experiments.membership import Membership
+from rsa_exp.experiments.resume import find_valid_run, free_run_folder
+from rsa_exp.experiments.run import RunSpec, execute, objective, record_failure
+from rsa_exp.tracking.addresses import store_uri, ui_command
 
-__all__ = ["explain", "launch"]
+__all__ = ["launch"]
 
 log = logging.getLogger("rsa_exp")
-
-# Keys that take a list.
-_LISTS = ("roi", "layer", "data.subjects", "data.layers", "figures.names")
-# What jobs of this process ended with, told to the user when it happened.
-_failures: list[InputError] = []
 
 
 def launch(arguments: list[str]) -> int:
@@ -52,45 +40,27 @@ def launch(arguments: list[str]) -> int:
     Parameters
     ----------
     arguments : list of str
-        Flags first, then overrides, as `rsa_exp.cli.arguments.normalise` puts them.
+        Flags first, then overrides, as `rsa_exp.cli.arguments.normalise` returns them.
 
     Returns
     -------
     int
         0, or 1 after an error that was explained in one line, or 130 after Ctrl-C.
     """
-    Sweep.typed = sys.argv[1:]
-    arguments, Sweep.resuming = go_on(arguments)
+    typed = sys.argv[1:]
+    arguments, resumed = resume_arguments(arguments)
     wants_traceback = "HYDRA_FULL_ERROR" in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what it would print
     sys.argv[1:] = arguments
-    settings.register()
+    register()
     check_each_value_once()
-    # Our settings of a launcher are checked against its plugin's schema of the same name, as meant.
+    # Our settings of a launcher are meant to be checked against its plugin's schema of that name.
     warnings.filterwarnings("ignore", "(?s).*validated against ConfigStore schema with the same")
     os.environ.setdefault("PYTHONWARNINGS", "ignore::UserWarning:multiprocessing.process")
-    _failures.clear()
-    start = hydra.main(
-        version_base="1.3", config_path=str(settings.conf_dir()), config_name="config"
-    )(_job)
-    failure: BaseException | None = None
-    try:
-        start()
-        interrupts.checkpoint()
-    except SweepAborted as aborted:
-        failure = aborted.reason
-    except BaseException as error:
-        failure = error
-    if (sweep := Sweep.current) is not None:
-        interrupts.forget()
-        ended = sweep.finish(failure or next(iter(_failures), None))
-        failure = failure or (None if ended in _failures else ended)
-        if failure is None and sweep.failures and not _failures:  # in processes of a launcher
-            failure = InputError(
-                f"{len(sweep.failures)} of the runs failed: {'; '.join(sweep.failures[:3])}"
-            )
+    with session(typed, resumed) as opened:
+        failure = _finish_sweep(opened, _run_hydra())
     if failure is None:
-        return 1 if _failures else 0
+        return 1 if opened.errors else 0
     if isinstance(failure, KeyboardInterrupt | SystemExit):
         if isinstance(failure, SystemExit) and failure.code not in interrupts.EXIT_CODES:
             raise failure  # argparse, or a flag of Hydra's that prints and ends
@@ -103,160 +73,95 @@ def launch(arguments: list[str]) -> int:
     return 1
 
 
+def _run_hydra() -> BaseException | None:
+    """Let Hydra do one run or a multirun; return what ended it early."""
+    start = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(_job)
+    try:
+        start()
+        interrupts.checkpoint()
+    except SweepAborted as aborted:
+        return aborted.reason
+    except BaseException as error:
+        return error
+    return None
+
+
+def _finish_sweep(opened: Session, failure: BaseException | None) -> BaseException | None:
+    """Finish the sweep, if one was started; return what is still to be reported."""
+    sweep = opened.sweep
+    if sweep is None:
+        return failure
+    interrupts.forget()
+    ended = sweep.finish(failure or next(iter(opened.errors), None))
+    if failure is None and ended not in opened.errors:
+        failure = ended
+    if failure is None and sweep.failures and not opened.errors:  # in processes of a launcher
+        first = "; ".join(sweep.failures[:3])
+        failure = InputError(f"{len(sweep.failures)} of the runs failed: {first}")
+    return failure
+
+
 def _job(composed: DictConfig) -> float:
     """Do one run: what Hydra calls, once or for every combination of a multirun.
 
     Returns
     -------
     float
-        As `rsa_exp.experiments.run.objective` gives it, for sweepers that search; NaN when the run failed.
+        As `rsa_exp.experiments.run.objective` returns it, for sweepers that search; NaN when the
+        run failed.
     """
     hydra_config = HydraConfig.get()
-    overrides = list(hydra_config.overrides.task)
-    multirun = hydra_config.mode == RunMode.MULTIRUN
     chosen = hydra_config.runtime.choices
-    choices = {group: str(chosen[group]) for group in DEFAULTS if group in chosen}
-    sweep = membership()
-    name, folder = "", Path(hydra_config.runtime.output_dir)
+    spec = RunSpec(
+        folder=Path(hydra_config.runtime.output_dir),
+        name="",
+        overrides=list(hydra_config.overrides.task),
+        sweep=Membership.from_environment(),
+        choices={group: str(chosen[group]) for group in DEFAULTS if group in chosen},
+    )
+    multirun = hydra_config.mode == RunMode.MULTIRUN
     interrupts.checkpoint()
     try:
-        config = settings.from_hydra(composed)
-        if isinstance(config.data, FilesData) and _sets_model(overrides):
-            raise InputError(
-                "data=files does not use the model group; set data.model=/path/to/RDMs.h5"
-            )
-        name = run_name(config, overrides, sweep.keys)
-        kept = earlier(sweep, config, overrides)
-        if kept is not None:
-            log.info("%s: finished before, kept in %s", name, kept)
-            _remove_if_empty(folder)
-            return objective(kept, config)
-        if sweep.resumed is not None:
-            folder = place(folder)
-        spec = JobSpec(
-            folder, name, overrides, sweep.parent, sweep.mark, sweep.folder, choices=choices
-        )  # fmt: skip
-        outcome = execute(config, spec)
+        config = from_hydra(composed)
+        _refuse_model_group(config, spec.overrides)
+        spec = replace(spec, name=spec.sweep.run_name(config, spec.overrides))
+        valid = find_valid_run(spec.sweep, config, spec.overrides)
+        if valid is not None:
+            log.info("%s: finished before and still valid: %s", spec.name, valid)
+            with suppress(OSError):  # the folder that Hydra made for it, if it is empty
+                spec.folder.rmdir()
+            return objective(valid, config)
+        if spec.sweep.resumed:
+            spec = replace(spec, folder=free_run_folder(spec.folder))
+        finished = execute(config, spec)
     except InputError as error:
-        said = str(error) in map(str, _failures)
-        _failures.append(error)
-        if not multirun or Sweep.current is not None:  # else the sweep's own process says it
-            reason = "the same" if said else str(error)
-            log.error(f"{name}: {reason}" if name and multirun else str(error))  # noqa: TRY400
-        if multirun:
-            with suppress(OSError, InputError):
-                name = name or " ".join(overrides)
-                file_failure(folder, name, overrides, choices, sweep, str(error))
+        _report_failure(error, spec, multirun=multirun)
         return float("nan")  # raised here, Hydra would print a line of its own before ours
-    log.info("results: %s", outcome.folder)
-    if outcome.address and not multirun:
-        if not outcome.address.startswith(store_uri(Path(config.tracking.folder))):
-            log.info("compare it with other runs: %s", ui_command(Path(config.tracking.folder)))
-        log.info(outcome.address)
-    return outcome.objective
+    log.info("results: %s", finished.folder)
+    if finished.address and not multirun:
+        _print_address(finished.address, Path(config.tracking.folder))
+    return finished.objective
 
 
-def _remove_if_empty(folder: Path) -> None:
-    with suppress(OSError):
-        folder.rmdir()
+def _print_address(address: str, store_folder: Path) -> None:
+    if not address.startswith(store_uri(store_folder)):  # a server shows its runs itself
+        log.info("compare it with other runs: %s", ui_command(store_folder))
+    log.info(address)
 
 
-def _sets_model(overrides: list[str]) -> bool:
-    return any(text.startswith(("model=", "model.")) for text in overrides)
+def _report_failure(error: InputError, spec: RunSpec, *, multirun: bool) -> None:
+    """Print why a run failed, and record it so that its sweep counts the run."""
+    message = str(error)
+    if (here := current_session()) is not None:  # else the process of the sweep reports it
+        shown = "same error as above" if message in map(str, here.errors) else message
+        here.errors.append(error)
+        log.error(f"{spec.name}: {shown}" if spec.name and multirun else message)
+    if multirun:
+        with suppress(OSError, InputError):
+            record_failure(replace(spec, name=spec.name or " ".join(spec.overrides)), message)
 
 
-def explain(error: BaseException) -> str | None:
-    """Say in one line what is wrong with the user's input.
-
-    Parameters
-    ----------
-    error : BaseException
-        What ended the program.
-
-    Returns
-    -------
-    str or None
-        None when the error is not the user's: then its traceback is wanted.
-    """
-    text = str(error)
-    if isinstance(error, InputError):
-        return text
-    if isinstance(error, MissingConfigException):
-        return _explain_missing(text)
-    if isinstance(error, OverrideParseException):
-        return _explain_override(str(error.override))
-    if isinstance(error, ConfigCompositionException):
-        return _explain_composition(text, error.__cause__)
-    if isinstance(error, OmegaConfBaseException):
-        return settings.first_line(error)
-    if type(error).__module__.startswith("submitit"):
-        reason = " ".join(text.split()[:40])
-        return (
-            f"a job of the cluster failed, others may go on: {reason} (its output is in the "
-            "sweep's .submitit/)"
-        )
-    if isinstance(error, RuntimeError) and "srun" in text:
-        return f"this machine cannot start Slurm jobs: {text.splitlines()[0]}"
-    if isinstance(error, HydraException):
-        return " ".join(text.split())
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename} cannot be used: {error.strerror}"
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EIO}:
-        return f"a file could not be written: {os.strerror(error.errno)}"
-    if isinstance(error, MemoryError):
-        return f"there is not enough memory ({text or 'allocation failed'}); choose fewer images"
-    return None
-
-
-def _explain_missing(text: str) -> str:
-    found = re.search(r"Could not find '([^']+)/([^'/]+)'", text)
-    if found is None:
-        return text.split("\n")[0]
-    group, name = found.groups()
-    listed = text.partition("Available options in")[2].partition("Config search path")[0]
-    options = [line.strip() for line in listed.splitlines()[1:] if line.strip()]
-    return f"{group}={name} is not one of {listing(options)}{suggestion(name, options)}"
-
-
-def _explain_override(override: str) -> str:
-    if "=" not in override:
-        return (
-            f"'{override}' is neither KEY=VALUE nor a command ({', '.join(COMMANDS)})"
-            f"{suggestion(override, COMMANDS)}"
-        )
-    key, _, value = override.partition("=")
-    if found := re.match(r"\+*(data\.(?:rois|sources))\.(\d.*)", key):
-        return (
-            f"{key}: a name that begins with a digit is written "
-            f"'{found.group(1)}={{{found.group(2)}:{value}}}'"
-        )
-    if "{subject}" in value:
-        return f"{key} has braces, which need two pairs of quotes: \"{key}='{value}'\""
-    if value.startswith("["):
-        return f"{override} cannot be read; a list is written \"{key}=['FIRST NAME',second]\""
-    escaped = value.replace("'", "\\'")
-    return (
-        f"{override} cannot be read; put a value with special characters in two pairs of quotes: "
-        f"\"{key}='{escaped}'\""
-    )
-
-
-def _explain_composition(text: str, cause: BaseException | None) -> str:
-    if found := re.match(r"Could not override '([^']+)'", text):
-        key = found.group(1)
-        return f"there is no key '{key}'{suggestion(key, known_keys())} (see --help)"
-    if found := re.match(r"Error merging override (\S+)", text):
-        reason = str(cause).splitlines()[0] if cause is not None else "it does not fit the schema"
-        key = found.group(1).lstrip("+").split("=", 1)[0]
-        known = known_keys()
-        return f"{found.group(1)}: {reason}{'' if key in known else suggestion(key, known)}"
-    if found := re.match(r"Ambiguous value for argument '([^=]+)=([^']*)'", text):
-        key, values = found.groups()
-        over_all = f", or write '{key}=[{values}]' for one run over all"
-        return (
-            f"{key}={values} has several values: add --multirun for one run each"
-            f"{over_all if key in _LISTS else ''}"
-        )
-    if found := re.match(r"Sweep parameters '(.+)' requires --multirun", text):
-        return f"{found.group(1)} has several values: add --multirun for one run each"
-    return " ".join(text.split())
+def _refuse_model_group(config: Config, overrides: list[str]) -> None:
+    given = any(text.startswith(("model=", "model.")) for text in overrides)
+    if given and isinstance(config.data, FilesData):
+        raise InputError("data=files does not use the model group; set data.model=/path/to/RDMs.h5")

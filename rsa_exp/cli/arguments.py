@@ -1,4 +1,4 @@
-"""The command line before Hydra sees it: flags in any place, ids as they are written."""
+"""The command line before Hydra reads it: flags in any position, ids as they are written."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from pathlib import Path
 from rsa_exp.config.quoting import is_foreign, quoted
 from rsa_exp.errors import InputError, listing, suggestion
 
-__all__ = ["COMMANDS", "normalise"]
-
-COMMANDS = ("reproduce", "export", "diff", "report", "sync", "ui")
-"""Words that stand first and are not settings."""
+__all__ = ["normalise"]
 
 _FLAGS = {
     "--multirun": False, "-m": False, "--run": False, "-r": False, "--resolve": False,
@@ -23,13 +20,13 @@ _FLAGS = {
 _CHOICES = dict.fromkeys(("--cfg", "-c"), ("job", "hydra", "all"))
 # Their values are names: 1_2 is not the number 12, 01 not 1.
 _NAMES = re.compile(r"^(subject|roi|layer|data\.subjects|data\.layers)=(.*)$", re.DOTALL)
-# Tables that a user adds entries to; Hydra would refuse a new entry without the plus signs.
-_OPEN = re.compile(r"^data\.(rois|sources)[.=]")
+# Tables that users add entries to; Hydra would refuse a new entry without the plus signs.
+_TABLE = re.compile(r"^data\.(rois|sources)[.=]")
 _GLOB = re.compile(r"^(subject|roi|layer|images|metric|align|data\.\w+)=glob\(")
 
 
 def normalise(arguments: list[str]) -> list[str]:
-    """Put flags before overrides and quote what Hydra would misread.
+    """Put flags before overrides and quote values that Hydra would misread.
 
     Parameters
     ----------
@@ -44,7 +41,7 @@ def normalise(arguments: list[str]) -> list[str]:
     Raises
     ------
     InputError
-        If a flag is unknown, lacks its value, or an override asks for what Hydra silently ignores.
+        If a flag is unknown or lacks its value, or Hydra would silently ignore an override.
     """
     flags: list[str] = []
     overrides: list[str] = []
@@ -87,9 +84,9 @@ def _override(text: str) -> str:
         key = text.split("=", 1)[0]
         raise InputError(
             f"{text}: glob() chooses among config files, not among names, and would run nothing; "
-            f"for one run over all that fit write {key}='PATTERN'"
+            f"for one run over all names that match write {key}='PATTERN'"
         )
-    if _OPEN.match(text):
+    if _TABLE.match(text):
         return f"++{text}"
     found = _NAMES.match(text)
     if found is None:

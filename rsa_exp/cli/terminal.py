@@ -1,59 +1,17 @@
-"""What the terminal shows: messages, warnings, and score tables in short."""
+"""Scores of a run as text."""
 
 from __future__ import annotations
 
-import io
-import logging
 import math
-import shlex
 import shutil
-import sys
-import threading
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
-from rsa_exp.errors import printable_line
 from rsa_exp.vocabulary import ALPHA
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ConsoleHandler", "score_table", "summary_of_tests", "tolerant_console", "ui_command"]
-
-# Progress bars of one process: a lock shared between processes would outlive a launcher's workers.
-tqdm.set_lock(threading.RLock())
-
-
-class ConsoleHandler(logging.Handler):
-    """Messages to standard output, warnings and errors to standard error, around progress bars."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Print one record, with its level when it is a warning or worse."""
-        text = self.format(record)
-        if record.levelno >= logging.WARNING:
-            text = f"{record.levelname.lower()}: {text}"
-        text = "\n".join(map(printable_line, text.expandtabs().split("\n")))
-        stream = sys.stderr if record.levelno >= logging.WARNING else sys.stdout
-        try:
-            tqdm.write(text, file=stream)
-            stream.flush()
-        except (AttributeError, OSError, ValueError):
-            pass  # closed, or nobody reads it any more: no reason to lose a run
-
-
-def tolerant_console() -> None:
-    """Let no character that the terminal cannot show, and no closed pipe, end the program."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
-
-
-def ui_command(store: Path) -> str:
-    """Return the command that shows a local store's runs, as typed from this folder."""
-    default = store.absolute() == Path("mlruns").absolute()
-    return "python -m rsa_exp ui" + ("" if default else f" --store {shlex.quote(str(store))}")
+__all__ = ["score_table", "summary_of_tests"]
 
 
 def score_table(

@@ -1,94 +1,91 @@
-"""What a job knows of the sweep it belongs to, in whichever process it runs."""
+"""The sweep that a run belongs to, known in whichever process the run is made."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rsa_exp.vocabulary import POOLED
+
 if TYPE_CHECKING:
     from rsa_exp.config.schema import Config
 
-__all__ = ["Membership", "announce", "membership", "run_name"]
+__all__ = ["Membership"]
 
-# Reaches jobs that a launcher starts in other processes.
-_ENVIRONMENT = "RSA_EXP_SWEEP"
-# These are in every run's name in a form of their own, or say nothing in it.
-_NAMED = ("subject", "roi", "layer", "metric")
+# Inherited by the processes that a launcher starts for runs.
+_VARIABLE = "RSA_EXP_SWEEP"
+# Settings that every run's name has in a form of their own.
+_IN_EVERY_NAME = ("subject", "roi", "layer", "metric")
 
 
 @dataclass(frozen=True)
 class Membership:
-    """What a job knows of the sweep it belongs to; nothing outside a multirun.
+    """The sweep that a run belongs to; of a run outside a sweep every attribute is empty.
 
     Attributes
     ----------
     folder : Path or None
-        The sweep's.
-    mark : str or None
-        What its runs carry on disk.
-    parent : str or None
-        Id of its run in the store.
+        The sweep's folder.
+    mark : str
+        The sweep's id in the manifests of its runs.
+    parent : str
+        Id of the sweep's run in the store; empty when it is not tracked.
     keys : tuple of str
-        What was swept.
-    resumed : str or None
-        When it was resumed; None if it was not, so that none of its runs can be finished.
+        Settings that the sweep has several values of.
+    resumed : str
+        Time at which it was resumed; empty when it was not, so that no run of it is finished yet.
     """
 
     folder: Path | None = None
-    mark: str | None = None
-    parent: str | None = None
+    mark: str = ""
+    parent: str = ""
     keys: tuple[str, ...] = ()
-    resumed: str | None = None
+    resumed: str = ""
 
+    @classmethod
+    def from_environment(cls) -> Membership:
+        """Return the sweep whose runs this process makes, perhaps for another process."""
+        record = json.loads(os.environ.get(_VARIABLE, "{}"))
+        if not record:
+            return cls()
+        return cls(**record | {"folder": Path(record["folder"]), "keys": tuple(record["keys"])})
 
-def announce(sweep: Membership | None) -> None:
-    """Tell the jobs of this process, and of those that it starts, which sweep they belong to."""
-    if sweep is None:
-        os.environ.pop(_ENVIRONMENT, None)
-    else:
-        record = dataclasses.asdict(sweep) | {"folder": str(sweep.folder)}
-        os.environ[_ENVIRONMENT] = json.dumps(record)
+    def to_environment(self) -> None:
+        """Make this the sweep of the runs of this process, and of those that it starts."""
+        if self.folder is None:
+            os.environ.pop(_VARIABLE, None)
+        else:
+            record = dataclasses.asdict(self) | {"folder": str(self.folder)}
+            os.environ[_VARIABLE] = json.dumps(record)
 
+    def run_name(self, config: Config, overrides: list[str]) -> str:
+        """Name a run by its subject, its metric and what else distinguishes it in the sweep.
 
-def membership() -> Membership:
-    """Return the sweep that this process's job belongs to, also in a launcher's own process."""
-    record = json.loads(os.environ.get(_ENVIRONMENT, "{}"))
-    if not record:
-        return Membership()
-    return Membership(**record | {"folder": Path(record["folder"]), "keys": tuple(record["keys"])})
+        Parameters
+        ----------
+        config : Config
+            The run's config.
+        overrides : list of str
+            The run's own overrides, ``key=value``.
 
-
-def run_name(config: Config, overrides: list[str], keys: Sequence[str]) -> str:
-    """Name a run by what tells it from the others: subject, metric, and what else was swept.
-
-    Parameters
-    ----------
-    config : Config
-        The run's config.
-    overrides : list of str
-        The run's own overrides, ``key=value``.
-    keys : sequence of str
-        Keys that the sweep gave several values.
-
-    Returns
-    -------
-    str
-        For example ``sub-1 corr``, ``joint LHLOC spearman align=exact``.
-    """
-    parts = [config.subject if config.subject in {"joint", "group"} else f"sub-{config.subject}"]
-    parts += [
-        value if isinstance(value, str) else ",".join(value)
-        for value in (config.roi, config.layer)
-        if value != "all"
-    ]
-    parts.append(config.metric)
-    for text in overrides:
-        key, _, value = text.partition("=")
-        if key.lstrip("+") in keys and key not in _NAMED:
-            parts.append(f"{key.lstrip('+').removeprefix('data.')}={value}")
-    return " ".join(parts)[:250]
+        Returns
+        -------
+        str
+            For example ``sub-1 corr``, ``joint LHLOC spearman align=exact``.
+        """
+        parts = [config.subject if config.subject in POOLED else f"sub-{config.subject}"]
+        parts += [
+            value if isinstance(value, str) else ",".join(value)
+            for value in (config.roi, config.layer)
+            if value != "all"
+        ]
+        parts.append(config.metric)
+        for text in overrides:
+            key, _, value = text.lstrip("+").partition("=")
+            if key in self.keys and key not in _IN_EVERY_NAME:
+                parts.append(f"{key.removeprefix('data.')}={value}")
+        return " ".join(parts)[:250]

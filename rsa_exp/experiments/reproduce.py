@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from rsa_exp import files as output
-from rsa_exp.cli.terminal import ConsoleHandler
 from rsa_exp.config.schema import Config, SimulatedData
 from rsa_exp.errors import InputError, listing
-from rsa_exp.experiments.run import JobSpec, execute, open_store
+from rsa_exp.experiments.membership import Membership
+from rsa_exp.experiments.run import RunSpec, execute, open_store
 from rsa_exp.runs import manifest as filing
 from rsa_exp.runs.changes import Change, changes
 from rsa_exp.runs.comparison import Comparison, Verdict
-from rsa_exp.runs.identity import changed_inputs
 from rsa_exp.runs.manifest import SweepFiling
 from rsa_exp.runs.recorded import Recorded, find, sweep_of
 from rsa_exp.runs.relocate import check_inputs, moved
+from rsa_exp.runs.validity import changed_inputs
 from rsa_exp.stats.condensed import count_pairs
 from rsa_exp.tracking.addresses import store_uri
 
@@ -120,8 +120,6 @@ def reproduce(run: str, wishes: Wishes) -> int:
         If there is no such run, it has no complete record, its inputs are gone, or `strict`
         forbids it.
     """
-    logging.basicConfig(level=logging.WARNING, handlers=[ConsoleHandler()], format="%(message)s")
-    log.setLevel(logging.INFO)
     try:
         return _reproduce_all(run, wishes)
     except InputError as error:
@@ -245,13 +243,11 @@ def _reproduce(
             "reruns it)"
         )
         return Verdict.DIFFERENT, True
-    spec = JobSpec(
+    spec = RunSpec(
         folder,
         f"{record.name} (reproduced)",
         [str(text) for text in before.get("overrides", [])],
-        parent=sweep.run_id if sweep else None,
-        sweep=sweep.mark if sweep else None,
-        sweep_folder=folder.parent if sweep else None,
+        Membership(folder.parent, sweep.mark, sweep.run_id) if sweep else Membership(),
         tags={"reproduces": record.run_id or record.name},
     )
     try:

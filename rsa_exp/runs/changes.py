@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from rsa_exp.config.schema import Config
+from rsa_exp.config.schema import Config, affects
 from rsa_exp.errors import printable_line
 
 __all__ = ["KINDS", "Change", "changes", "requirement_changes", "settings_changes"]
@@ -33,11 +33,6 @@ _MACHINE = {
     "platform": ("machine", "platform"),
 }
 _WHOLE = ""  # stands for a file's own digest among those of its rows
-
-# No number depends on these (see `rsa_exp.runs.identity`): they come last.
-_ASIDE = re.compile(
-    r"(output_dir|figures\..*|tracking\..*|data\.(root|brain|model|hint)|model\.file)"
-)
 
 
 @dataclass(frozen=True)
@@ -75,7 +70,7 @@ class Change:
     @property
     def aside(self) -> bool:
         """Whether it is a setting on which no number depends: a path, figures, tracking."""
-        return self.kind == "setting" and _ASIDE.fullmatch(self.what) is not None
+        return self.kind == "setting" and affects(self.what) != "numbers"
 
     def _said(self, values: str) -> str:
         words = values if self.before or self.after else self.what

@@ -78,7 +78,7 @@ class Run:
     begun, ended : str
         ISO times; `ended` is empty before.
     config_id, code_id : str
-        What its numbers are determined by besides its inputs (see `rsa_exp.runs.identity`).
+        What its numbers are determined by besides its inputs (see `rsa_exp.runs.digests`).
     overrides : list of str
         Hydra overrides it was made with.
     choices : dict of str to str

@@ -21,7 +21,7 @@ import xxhash
 
 from rsa_exp import __version__
 from rsa_exp.rdms.inputs import FileState, InputRecord
-from rsa_exp.runs.identity import code_id
+from rsa_exp.runs.digests import code_id
 from rsa_exp.stats.parallel import n_workers
 
 __all__ = ["code_diff", "combined_digest", "environment", "git_state", "provenance", "requirements"]

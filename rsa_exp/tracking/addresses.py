@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from pathlib import Path
 
 import xxhash
 
 from rsa_exp.errors import InputError
 
-__all__ = ["local_folder", "metric_name", "store_uri"]
+__all__ = ["local_folder", "metric_name", "store_uri", "ui_command"]
 
 
 _MAX_NAME = 250  # what MLflow takes
@@ -42,6 +43,12 @@ def store_uri(folder: Path, *, server: bool = False) -> str:
             "`mlflow server` on it and name that (docs/server.md)"
         )
     return named
+
+
+def ui_command(folder: Path) -> str:
+    """Return the command that shows a local store's runs, as typed from the current folder."""
+    default = folder.absolute() == Path("mlruns").absolute()
+    return "python -m rsa_exp ui" + ("" if default else f" --store {shlex.quote(str(folder))}")
 
 
 def local_folder(uri: str) -> Path | None:

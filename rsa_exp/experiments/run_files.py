@@ -1,0 +1,113 @@
+"""The files of a run: its tables, figures, provenance and log."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rsa_exp import files as output
+from rsa_exp import interrupts
+
+if TYPE_CHECKING:
+    from rsa_exp.analysis.pipeline import RunResult
+
+__all__ = ["log_file", "write_figures", "write_provenance", "write_results"]
+
+
+def write_results(folder: Path, result: RunResult) -> list[Path]:
+    """Write a run's tables, its draws if they are kept, its alignment and its images."""
+    import pandas as pd
+
+    found = result.inference
+    null = None if found.null is None else pd.DataFrame({"best_score": found.null})
+    tables = {
+        "scores": result.scores,
+        "subject_scores": result.subject_scores,
+        "comparisons": found.comparisons,
+        "ceilings": found.ceilings,
+        "best_layers": found.best_layers,
+        "permutations": null,
+    }
+    files = [
+        output.write_table(folder / f"{name}.csv", table)
+        for name, table in tables.items()
+        if table is not None
+    ]
+    if found.draws is not None:
+        files.append(output.write_arrays(folder / "draws.npz", found.draws))
+    files.append(output.write_json(folder / "alignment.json", result.alignment))
+    files.append(output.write_text(folder / "images.txt", "\n".join(result.images) + "\n"))
+    return files
+
+
+def write_figures(folder: Path, result: RunResult, names: list[str]) -> list[Path]:
+    """Plot and save those of the named figures that a run has the numbers for."""
+    from rsa_exp.analysis import pipeline
+    from rsa_exp.figures import save
+
+    files = []
+    for name, figure in pipeline.draw(result, names):
+        interrupts.checkpoint()
+        files += save(figure, output.prepare_folder(folder / "figures"), name)
+    return files
+
+
+def write_provenance(
+    folder: Path, result: RunResult, overrides: list[str], seed: int, seconds: dict[str, float],
+    code_diff: bytes,
+) -> list[Path]:  # fmt: skip
+    """Write what a run's numbers rest on: packages, code, inputs, machine.
+
+    Parameters
+    ----------
+    folder : Path
+        The run's.
+    result : RunResult
+        Its numbers.
+    overrides : list of str
+        Hydra overrides it was made with.
+    seed : int
+        Its seed.
+    seconds : dict of str to float
+        Time of each of its stages.
+    code_diff : bytes
+        Uncommitted changes of the code when it was started.
+    """
+    from rsa_exp.runs.provenance import provenance, requirements
+
+    text = result.text
+    record = provenance(result.inputs, result.files, result.images, overrides, seed) | {
+        "seconds": seconds,
+        "notices": result.notices,
+        "warnings": result.warnings,
+        "text": {"title": text.title, "score_label": text.score_label, "note": text.note},
+    }
+    files = [output.write_text(folder / "requirements.txt", requirements())]
+    if code_diff:
+        files.append(output.write_bytes(folder / "code.diff", code_diff))
+    return [*files, output.write_json(folder / "provenance.json", record)]
+
+
+class _LogFile(logging.FileHandler):
+    """Ignores its own failures: a full disk is reported by what needs it."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Do nothing."""
+
+
+@contextmanager
+def log_file(path: Path) -> Iterator[None]:
+    """Write all messages of the block to a file too, with time and level."""
+    handler = _LogFile(path, encoding="utf-8", delay=True)
+    pattern = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    handler.setFormatter(logging.Formatter(pattern))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,62 @@
+"""Digests of what determines a run's numbers besides its inputs: its settings and its code."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import xxhash
+
+from rsa_exp.config.schema import Config, affects
+
+__all__ = ["NUMBERS", "code_id", "config_id"]
+
+NUMBERS = ("analysis", "datasets", "rdms", "stats")
+"""Parts of the package that numbers come from; a test checks that they import no others that do."""
+
+
+def config_id(config: Config) -> str:
+    """Digest of the settings that numbers depend on.
+
+    Paths are left out, as files are compared by content (see `rsa_exp.runs.validity`).
+
+    Returns
+    -------
+    str
+        xxh3_128, 32 hex digits.
+    """
+    settings = _that_affect_numbers(dataclasses.asdict(config))
+    if Path(config.images).is_absolute():
+        settings["images"] = "a list"
+    text = json.dumps(settings, sort_keys=True, ensure_ascii=False, default=str)
+    return xxhash.xxh3_128_hexdigest(text.encode())
+
+
+def _that_affect_numbers(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    return {
+        name: _that_affect_numbers(value, f"{prefix}{name}.") if isinstance(value, dict) else value
+        for name, value in settings.items()
+        if affects(f"{prefix}{name}") == "numbers"
+    }
+
+
+@cache
+def code_id() -> str:
+    """Digest of the package's code that numbers come from, committed or not.
+
+    Returns
+    -------
+    str
+        xxh3_128, 32 hex digits.
+    """
+    package = Path(__file__).parents[1]
+    state = xxhash.xxh3_128()
+    for path in sorted(package.rglob("*.py")):
+        name = path.relative_to(package)
+        if name.parts[0] in NUMBERS:
+            state.update(f"{name.as_posix()}\0".encode())
+            state.update(path.read_bytes())
+    return state.hexdigest()

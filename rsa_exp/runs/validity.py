@@ -1,0 +1,109 @@
+"""Whether a finished run is still valid: same settings, code and inputs, and no file missing."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rsa_exp.config.schema import Config
+from rsa_exp.errors import InputError
+from rsa_exp.runs.digests import code_id, config_id
+from rsa_exp.runs.manifest import Run
+from rsa_exp.runs.record_check import is_complete
+
+__all__ = ["changed_inputs", "is_still_valid"]
+
+
+def is_still_valid(folder: Path, run: Run, config: Config) -> bool:
+    """Whether a run need not be done again, as that would give the same numbers.
+
+    Parameters
+    ----------
+    folder : Path
+        The run's folder.
+    run : Run
+        Its manifest.
+    config : Config
+        The settings that would be run now.
+
+    Raises
+    ------
+    InputError
+        If an input cannot be used any more.
+    """
+    return (
+        run.status == "finished"
+        and run.config_id == config_id(config)
+        and run.code_id == code_id()
+        and all((folder / name).is_file() for name in run.files)
+        and (record := _provenance(folder)) is not None
+        and _same_inputs(config, record)
+    )
+
+
+def _provenance(folder: Path) -> dict[str, Any] | None:
+    """Read a run's ``provenance.json``; None if it is missing or damaged."""
+    try:
+        record = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) and is_complete(record) else None
+
+
+def _same_inputs(config: Config, record: Mapping[str, Any]) -> bool:
+    """Whether a config reads the images and RDM rows that a run read.
+
+    Files of the same size and time are taken to be the same; others are compared by content.
+    """
+    from rsa_exp.analysis import pipeline
+    from rsa_exp.rdms.inputs import FileState
+
+    try:
+        states = [dataclasses.asdict(FileState.of(path)) for path in pipeline.input_files(config)]
+    except FileNotFoundError as error:
+        raise InputError(f"{error.filename} is gone; put it back, or name where it is") from error
+    return states == record.get("files") or not changed_inputs(config, record)
+
+
+def changed_inputs(config: Config, record: Mapping[str, Any]) -> list[str]:
+    """Compare by content the inputs of a config with those that a run read.
+
+    Parameters
+    ----------
+    config : Config
+        What would be run now.
+    record : mapping
+        The run's ``provenance.json``.
+
+    Returns
+    -------
+    list of str
+        Inputs that differ: rows as ``FILE ROW``, or ``names or order of images``.
+
+    Raises
+    ------
+    InputError
+        If an input cannot be used.
+    """
+    from rsa_exp.analysis import pipeline
+    from rsa_exp.runs.provenance import combined_digest
+
+    with pipeline.open_study(config) as study:
+        for item in record["inputs"]:
+            study.digest_rows(item["role"], item.get("subject", ""), item["rows"])
+        now = study.inputs()
+        if combined_digest(now, study.images) == record["content_digest"]:
+            return []
+    rows = {
+        (item.role, item.subject, row): digest for item in now for row, digest in item.rows.items()
+    }
+    changed = [
+        f"{item['name']} {row}"
+        for item in record["inputs"]
+        for row, digest in item["rows"].items()
+        if rows.get((item["role"], item.get("subject", ""), row)) != digest
+    ]
+    return changed or ["names or order of images"]
