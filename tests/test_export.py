@@ -18,7 +18,7 @@ from rsa_exp.errors import InputError
 from rsa_exp.experiments import export as exporting
 from rsa_exp.experiments.export import export
 from rsa_exp.experiments.ro_crate import METADATA
-from rsa_exp.runs import manifest as filing
+from rsa_exp.runs import manifest
 from rsa_exp.runs.recorded import find, find_one
 
 Cli = Callable[..., Finished]
@@ -120,11 +120,11 @@ def test_a_sweep_is_exported_with_its_runs_in_order(
     several = ["metric=corr,cosine"] if tracking == "local" else []
     finished = cli(*arguments, *several, "hydra.sweep.dir=sweep", "-m", tracking=tracking)
     assert finished.status == 0, finished.err
-    sweep = filing.read_sweep(tmp_path / "sweep")
+    sweep = manifest.read_sweep(tmp_path / "sweep")
     assert sweep is not None
     source = sweep.run_id or "sweep"
     assert export(source, tmp_path / "out", tmp_path / "mlruns") == 0
-    names = [run.name for _, run in filing.runs_below(tmp_path / "sweep", sweep.mark)]
+    names = [run.name for _, run in manifest.find_runs(tmp_path / "sweep", sweep.uid)]
     runs = find(str(tmp_path / "out"), tmp_path)
     folders = [re.sub(r"[^-\w]+", "_", name) for name in names]
     digits = len(str(len(names)))
@@ -142,7 +142,7 @@ def test_a_sweep_is_exported_with_its_runs_in_order(
     assert export("out", tmp_path / "again", tmp_path / "mlruns") == 0  # an export of an export
     again = find(str(tmp_path / "again"), tmp_path)
     assert [(run.name, run.files) for run in again] == [(run.name, run.files) for run in runs]
-    written = filing.read_sweep(tmp_path / "again")
+    written = manifest.read_sweep(tmp_path / "again")
     assert written is not None
     assert (written.keys, written.store, written.run_id) == (sweep.keys, "", "")
 

@@ -32,8 +32,7 @@ from rsa_exp.config.groups import conf_dir
 from rsa_exp.errors import InputError
 from rsa_exp.rdms.alignment import LabelledFile, align
 from rsa_exp.rdms.images import choose_images, in_source
-from rsa_exp.runs import changes
-from rsa_exp.runs import manifest as filing
+from rsa_exp.runs import changes, manifest
 from rsa_exp.runs.recorded import Recorded
 from rsa_exp.vocabulary import CELL_KEYS
 
@@ -329,8 +328,8 @@ def test_changed_records(n_cases: int, tmp_path: Path) -> None:
             with suppress(InputError):
                 assert set(CELL_KEYS) <= set(record.scores.columns)
         run = json.dumps({**RUN, inner or "name": value})
-        (tmp_path / filing.RUN_FILE).write_text(run + piece, encoding="utf-8")
-        filing.read_run(tmp_path)
+        (tmp_path / manifest.RUN_FILE).write_text(run + piece, encoding="utf-8")
+        manifest.read_run(tmp_path)
 
     pieces = ('"', ",", "\n", "[" * 50_000, "]", "{", "\0", "9" * 5000, "1e999", "NaN", "x", "")
     keys = st.dictionaries(st.text(LETTERS, max_size=4), SCALARS, max_size=3)

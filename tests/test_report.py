@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from rsa_exp.experiments.report import collect, report
-from rsa_exp.runs import manifest as filing
+from rsa_exp.runs import manifest
 from rsa_exp.tracking.reading import RunRecord
 
 NOW = "2026-01-02T03:04:05.000+00:00"
@@ -18,12 +18,16 @@ NOW = "2026-01-02T03:04:05.000+00:00"
 def write_run(folder: Path, **values: object) -> None:
     folder.mkdir(parents=True)
     facts = {"uid": folder.name.zfill(32), "name": f"run {folder.name}", "sweep": "m"}
-    filing.write(folder, filing.Run(**facts | {"status": "failed", "begun": NOW} | values))
+    manifest.write(
+        folder, manifest.RunManifest(**facts | {"status": "failed", "started": NOW} | values)
+    )
 
 
 def test_a_run_has_what_its_preset_chose_and_a_dead_one_is_killed(tmp_path: Path) -> None:
-    sweep = filing.SweepFiling("m", "sweep", "running", NOW, keys=["inference", "model", "figures"])
-    filing.write(tmp_path, sweep)
+    sweep = manifest.SweepManifest(
+        "m", "sweep", "running", NOW, keys=["inference", "model", "figures"]
+    )
+    manifest.write(tmp_path, sweep)
     chosen = {"inference": "full", "model": "alexnet"}
     write_run(tmp_path / "0", choices=chosen)
     write_run(tmp_path / "1", choices=chosen, overrides=["inference=fast"], status="running")

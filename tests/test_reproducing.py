@@ -24,7 +24,7 @@ from rsa_exp.config.schema import Config, ModelConfig
 from rsa_exp.errors import InputError
 from rsa_exp.experiments import run as job
 from rsa_exp.experiments.run import JobSpec, execute
-from rsa_exp.runs import manifest as filing
+from rsa_exp.runs import manifest
 from rsa_exp.runs.recorded import _in_store, find
 from rsa_exp.runs.relocate import moved
 from rsa_exp.tracking.store import PARENT_TAG
@@ -53,13 +53,13 @@ class Made:
 
     def sweep(self, folder: Path) -> Path:
         """Write a sweep of two runs, of which the second failed."""
-        run = filing.read_run(self.run)
+        run = manifest.read_run(self.run)
         assert run is not None
-        sweep = filing.SweepFiling("f" * 32, "sweep", "failed", run.begun, n_planned=2)
+        sweep = manifest.SweepManifest("f" * 32, "sweep", "failed", run.started, n_planned=2)
         for number, status in enumerate(("finished", "failed")):
             place = self.copy(folder / str(number))
-            filing.write(place, dataclasses.replace(run, sweep=sweep.mark, status=status))
-        filing.write(folder, sweep)
+            manifest.write(place, dataclasses.replace(run, sweep=sweep.uid, status=status))
+        manifest.write(folder, sweep)
         return folder
 
     def tags(self, name: str) -> dict[str, str]:
@@ -264,14 +264,14 @@ def test_a_record_may_lack_what_earlier_ones_lack(made: Made, tmp_path: Path) ->
     find(str(tmp_path / "run"), made.store)[0].check()
 
 
-def test_names_of_a_filing_are_printable(made: Made, tmp_path: Path) -> None:
+def test_names_in_a_manifest_are_printable(made: Made, tmp_path: Path) -> None:
     made.copy(tmp_path / "run")
-    run = filing.read_run(tmp_path / "run")
+    run = manifest.read_run(tmp_path / "run")
     assert run is not None
-    filing.write(tmp_path / "run", dataclasses.replace(run, experiment="mine"))
+    manifest.write(tmp_path / "run", dataclasses.replace(run, experiment="mine"))
     assert find(str(tmp_path / "run"), made.store)[0].experiment == "mine"
-    text = json.dumps(dataclasses.asdict(dataclasses.replace(run, name="\ud800")))
-    (tmp_path / "run" / filing.RUN_FILE).write_text(text)
+    path = tmp_path / "run" / manifest.RUN_FILE
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"name": "\ud800"}))
     with pytest.raises(InputError, match="has control characters"):
         find(str(tmp_path / "run"), made.store)
 
@@ -286,9 +286,9 @@ def test_a_lost_list_of_images_is_named(made: Made, again: Cli, tmp_path: Path) 
 
 def test_changed_inputs_are_part_of_the_verdict(made: Made, again: Cli, tmp_path: Path) -> None:
     change(made.copy(tmp_path / "changed"), lambda record: record.update(content_digest="0"))
-    run = filing.read_run(made.run)
+    run = manifest.read_run(made.run)
     assert run is not None
-    filing.write(tmp_path / "changed", dataclasses.replace(run, name="changed"))
+    manifest.write(tmp_path / "changed", dataclasses.replace(run, name="changed"))
     finished = again("--force", "changed")
     assert finished.status == 0
     said = "identical: all 6 scores to the last bit; its inputs have changed"
@@ -306,9 +306,9 @@ def test_the_verdict_survives_the_store(
     def away(*_: object, **__: object) -> None:
         raise InputError("database is locked")
 
-    run = filing.read_run(made.copy(tmp_path / "run"))
+    run = manifest.read_run(made.copy(tmp_path / "run"))
     assert run is not None
-    filing.write(tmp_path / "run", dataclasses.replace(run, run_id=ID))
+    manifest.write(tmp_path / "run", dataclasses.replace(run, run_id=ID))
     said = "identical: all 6 scores to the last bit"
     monkeypatch.setattr("rsa_exp.tracking.store.Store.has", away)
     finished = again("run")

@@ -17,8 +17,7 @@ from studies import Files, Finished
 
 from rsa_exp.errors import InputError
 from rsa_exp.experiments import run as job
-from rsa_exp.runs import digests
-from rsa_exp.runs import manifest as filing
+from rsa_exp.runs import digests, manifest
 
 Cli = Callable[..., Finished]
 
@@ -29,13 +28,13 @@ def sweep_of(folder: Path) -> Path:
 
 
 def uids(sweep: Path) -> dict[str, str]:
-    return {run.name: run.uid for _, run in filing.runs_below(sweep, mark(sweep))}
+    return {run.name: run.uid for _, run in manifest.find_runs(sweep, mark(sweep))}
 
 
 def mark(sweep: Path) -> str:
-    found = filing.read_sweep(sweep)
+    found = manifest.read_sweep(sweep)
     assert found is not None
-    return found.mark
+    return found.uid
 
 
 def edit(path: Path, **changes: object) -> None:
@@ -89,10 +88,10 @@ def test_resume_does_again_what_does_not_hold_and_nothing_else(
     after = uids(sweep)
     assert after["sub-A V1 corr"] == before["sub-A V1 corr"]
     assert after["sub-B V1 corr"] != before["sub-B V1 corr"]
-    assert {run.status for _, run in filing.runs_below(sweep, mark(sweep))} == {"finished"}
+    assert {run.status for _, run in manifest.find_runs(sweep, mark(sweep))} == {"finished"}
     assert ((sweep / "scores.csv").read_text() == scores) == (damage is not alter_its_input)
     if damage is not tear:  # what was there before is kept aside
-        old = [run for _, run in filing.runs_below(sweep / "superseded")]
+        old = [run for _, run in manifest.find_runs(sweep / "superseded")]
         assert [run.uid for run in old] == [before["sub-B V1 corr"]]
 
 
@@ -123,7 +122,7 @@ def test_resume_with_another_hint_changes_nothing(files: Files, cli: Cli, tmp_pa
     before = uids(sweep_of(tmp_path))
     assert cli("resume=last", "data.hint=ask-us").status == 0
     assert uids(sweep_of(tmp_path)) == before
-    resumed = filing.read_sweep(sweep_of(tmp_path))
+    resumed = manifest.read_sweep(sweep_of(tmp_path))
     assert resumed is not None
     assert resumed.keys == ["roi"]  # no variant of its own
 
@@ -167,11 +166,11 @@ def test_a_run_that_a_cluster_starts_again_is_the_same_run(
 ) -> None:
     arguments = [*files.arguments, "inference=none", f"hydra.run.dir={tmp_path}/run"]
     assert cli(*arguments).status == 0
-    run = filing.read_run(tmp_path / "run")
+    run = manifest.read_run(tmp_path / "run")
     assert run is not None
     edit(tmp_path / "run" / "run.json", status=status)
     assert cli(*arguments).status == 0
-    again = filing.read_run(tmp_path / "run")
+    again = manifest.read_run(tmp_path / "run")
     assert again is not None
     assert (again.uid, again.status) == (run.uid, "finished")
     assert "holds the results of another run" in cli(*arguments).err
@@ -222,7 +221,7 @@ def test_a_sweep_whose_store_goes_away_is_recorded_later_and_once(
     assert finished.status == 0, finished.err  # it was back at the end
     assert finished.err.count("the sweep goes on") == 1
     sweep = sweep_of(tmp_path)
-    assert all(run.recorded for _, run in filing.runs_below(sweep))
+    assert all(run.uploaded for _, run in manifest.find_runs(sweep))
 
     for path in sweep.glob("[13]/run.json"):  # as if it had not been
         edit(path, recorded=False)
@@ -262,9 +261,9 @@ def test_sync_lets_no_one_resume_meanwhile_and_overwrites_nothing(
 
     monkeypatch.setattr(sync, "record_run", meanwhile)
     assert "1 runs recorded in" in cli("sync").out
-    run = filing.read_run(sweep / "1")
+    run = manifest.read_run(sweep / "1")
     assert run is not None
-    assert (run.uid, run.recorded) == ("f" * 32, False)
+    assert (run.uid, run.uploaded) == ("f" * 32, False)
 
 
 def test_one_run_without_a_file_keeps_no_other_from_being_recorded(
@@ -303,10 +302,10 @@ def test_runs_that_differ_in_what_no_number_depends_on_are_all_kept(
 ) -> None:
     arguments = [*files.arguments, "inference=none", "roi=V1", "-m"]
     assert cli(*arguments, figures="none,profiles").status == 0
-    before = sorted(run.uid for _, run in filing.runs_below(sweep_of(tmp_path)))
+    before = sorted(run.uid for _, run in manifest.find_runs(sweep_of(tmp_path)))
     assert cli("resume=last", figures="none,profiles").status == 0
     assert not (sweep_of(tmp_path) / "superseded").exists()
-    assert sorted(run.uid for _, run in filing.runs_below(sweep_of(tmp_path))) == before
+    assert sorted(run.uid for _, run in manifest.find_runs(sweep_of(tmp_path))) == before
 
 
 def test_a_sweep_that_the_store_has_lost_or_never_heard_the_end_of(
@@ -320,11 +319,11 @@ def test_a_sweep_that_the_store_has_lost_or_never_heard_the_end_of(
     assert cli(*arguments, tracking="local").status == 0
     sweep = sweep_of(tmp_path)
     client = MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
-    first = filing.read_sweep(sweep)
+    first = manifest.read_sweep(sweep)
     assert first is not None
     client.delete_run(first.run_id)
     assert cli("resume=last", tracking="local").status == 0
-    second = filing.read_sweep(sweep)
+    second = manifest.read_sweep(sweep)
     assert second is not None
     of_second = f"tags.`mlflow.parentRunId` = '{second.run_id}'"
     assert len(client.search_runs(["1"], of_second)) == 2

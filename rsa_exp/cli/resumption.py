@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rsa_exp.config.schema import known_keys
 from rsa_exp.errors import InputError
-from rsa_exp.runs import manifest as filing
-from rsa_exp.runs.manifest import SweepFiling
+from rsa_exp.runs import manifest
+from rsa_exp.runs.manifest import SweepManifest
 
 __all__ = ["resume_arguments"]
 
@@ -45,10 +45,10 @@ def resume_arguments(arguments: list[str]) -> tuple[list[str], Path | None]:
     rest = [text for text in arguments if not text.startswith(_KEY)]
     outputs = [text.removeprefix("output_dir=") for text in rest if text.startswith("output_dir=")]
     folder = _sweep_folder(named[-1].strip("'\""), Path((outputs or ["outputs"])[-1].strip("'\"")))
-    sweep = filing.read_sweep(folder)
+    sweep = manifest.read_sweep(folder)
     if sweep is None:
         raise InputError(
-            f"{folder} is not the folder of a sweep: it has no {filing.SWEEP_FILE}; name one, or "
+            f"{folder} is not the folder of a sweep: it has no {manifest.SWEEP_FILE}; name one, or "
             "resume=last"
         )
     if sweep.reproduces:
@@ -70,8 +70,8 @@ def resume_arguments(arguments: list[str]) -> tuple[list[str], Path | None]:
 def _sweep_folder(named: str, outputs: Path) -> Path:
     if named != "last":
         return Path(named).expanduser().resolve()
-    found = filing.sweeps_below(outputs)
-    sweeps = [(sweep.begun, folder) for folder, sweep in found if not sweep.reproduces]
+    found = manifest.find_sweeps(outputs)
+    sweeps = [(sweep.started, folder) for folder, sweep in found if not sweep.reproduces]
     if not sweeps:
         raise InputError(
             f"there is no sweep under {outputs.absolute()}; name its folder: resume=FOLDER"
@@ -79,7 +79,7 @@ def _sweep_folder(named: str, outputs: Path) -> Path:
     return max(sweeps)[1].absolute()
 
 
-def _recorded_settings(folder: Path, sweep: SweepFiling) -> list[str]:
+def _recorded_settings(folder: Path, sweep: SweepManifest) -> list[str]:
     """Return a sweep's recorded settings, which are data: keys of the schema, plain values."""
     known = {*known_keys(), "experiment"}
     for text in sweep.overrides:
@@ -87,7 +87,7 @@ def _recorded_settings(folder: Path, sweep: SweepFiling) -> list[str]:
         plain = key.lstrip("+")
         if not equals or "${" in value or not (plain in known or _TABLE_ENTRY.match(plain)):
             raise InputError(
-                f"{folder / filing.SWEEP_FILE} has '{text[:80]}', which is no setting of rsa_exp; "
-                "type the sweep's settings again beside resume=, or start it anew"
+                f"{folder / manifest.SWEEP_FILE} has '{text[:80]}', which is no setting of "
+                "rsa_exp; type the sweep's settings again beside resume=, or start it anew"
             )
     return list(sweep.overrides)

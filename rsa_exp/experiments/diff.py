@@ -26,7 +26,8 @@ MOST_LINES = 20
 _INPUTS = ("input", "images")
 # What else a table may hold, of a record from elsewhere, is not looked at.
 _COLUMNS = (
-    *CELL_KEYS, "study", "model", *ROI_FIELDS, "depth", "n_images", "n_pairs", *INFERENCE_COLUMNS, "score",
+    *CELL_KEYS, "study", "model", *ROI_FIELDS, "depth", "n_images", "n_pairs",
+    *INFERENCE_COLUMNS, "score",
 )  # fmt: skip
 # Keys that a run has one value of: where two runs have each their own, the rest is compared.
 _OWN = ("subject", "metric")

@@ -19,8 +19,8 @@ from rsa_exp import interrupts
 from rsa_exp.config.schema import Config, SimulatedData
 from rsa_exp.errors import InputError, listing
 from rsa_exp.experiments.ro_crate import METADATA, Described, describe
-from rsa_exp.runs import manifest as filing
-from rsa_exp.runs.manifest import SweepFiling
+from rsa_exp.runs import manifest
+from rsa_exp.runs.manifest import SweepManifest
 from rsa_exp.runs.recorded import Recorded, fetch, find, sweep_of
 from rsa_exp.stats.metrics.registry import METRICS
 
@@ -67,7 +67,7 @@ def export(run: str, folder: Path, store_folder: Path) -> int:
                     sweep.name,
                     f"{len(found)} runs of rsa_exp: {listing([r.name for r in found], 6)}",
                 )
-            crate = describe(part, name, about, described, filing.now())
+            crate = describe(part, name, about, described, manifest.now())
             output.write_json(part / METADATA, crate)
     except OSError as error:
         raise InputError(
@@ -103,16 +103,16 @@ def _whole(folder: Path) -> Iterator[Path]:
 
 
 def _write_sweep(
-    run: str, sweep: SweepFiling, found: Sequence[Recorded], folder: Path, store_folder: Path
+    run: str, sweep: SweepManifest, found: Sequence[Recorded], folder: Path, store_folder: Path
 ) -> list[Described]:
     """Write a sweep's summary and its runs."""
     _fetch_summary(run, sweep, store_folder, folder)
     # Neither this machine's folders and store, nor a place among sweeps that can be resumed.
     plain = dataclasses.replace(
-        sweep, mark="", begun="", ended="", started_in="", store="", experiment="", run_id="",
-        recorded=False,
+        sweep, uid="", started="", ended="", started_in="", store="", experiment="", run_id="",
+        uploaded=False,
     )  # fmt: skip
-    filing.write(folder, plain)
+    manifest.write(folder, plain)
     digits = len(str(len(found)))
     progress = tqdm(found, desc="runs", unit="run", disable=None, leave=False)
     described = []
@@ -127,7 +127,7 @@ def _write_sweep(
     return described
 
 
-def _fetch_summary(run: str, sweep: SweepFiling, store_folder: Path, folder: Path) -> None:
+def _fetch_summary(run: str, sweep: SweepManifest, store_folder: Path, folder: Path) -> None:
     """Copy a sweep's tables, figures and report, from its folder or from the store."""
     from rsa_exp.experiments.report import summary_files
 
@@ -266,7 +266,7 @@ def _others(record: Mapping[str, Any], config: Config) -> list[str]:
     return [Path(path).name for path in opened if path not in {*scored, config.images}]
 
 
-def _sweep_readme(sweep: SweepFiling, runs: Sequence[tuple[str, str]]) -> str:
+def _sweep_readme(sweep: SweepManifest, runs: Sequence[tuple[str, str]]) -> str:
     """Say what a sweep's folder is."""
     lines = [sweep.name, "=" * len(sweep.name), ""]
     lines += [f"Made by: {sweep.command}", ""] if sweep.command else []

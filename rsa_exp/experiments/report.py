@@ -17,10 +17,9 @@ from rsa_exp import interrupts
 from rsa_exp.config.plain_yaml import load_plain_yaml
 from rsa_exp.config.schema import DEFAULTS
 from rsa_exp.errors import InputError
-from rsa_exp.experiments import sync
 from rsa_exp.reports.record import Picture, SweepRecord, SweepRun
 from rsa_exp.reports.summary import Summary, summarise
-from rsa_exp.runs import manifest as filing
+from rsa_exp.runs import locks, manifest
 
 if TYPE_CHECKING:
     from rsa_exp.tracking.reading import RunRecord
@@ -119,9 +118,11 @@ def report(sweep: str, store_folder: Path, output_dir: Path) -> int:
     """
     place = Path(sweep)
     if place.is_dir():
-        if filing.read_sweep(place) is None:
-            raise InputError(f"{place} is not the folder of a sweep: no {filing.SWEEP_FILE} in it")
-        sync.reap(place)
+        if manifest.read_sweep(place) is None:
+            raise InputError(
+                f"{place} is not the folder of a sweep: no {manifest.SWEEP_FILE} in it"
+            )
+        locks.mark_dead_as_killed(place)
         _, files = write_summary(place.absolute(), figures=True)
     else:
         from rsa_exp.tracking.store import existing_store
@@ -145,18 +146,18 @@ def collect(folder: Path) -> SweepRecord:
     InputError
         If it is not the folder of a sweep.
     """
-    sweep = filing.read_sweep(folder)
+    sweep = manifest.read_sweep(folder)
     if sweep is None:
-        raise InputError(f"{folder} is not the folder of a sweep: no {filing.SWEEP_FILE} in it")
+        raise InputError(f"{folder} is not the folder of a sweep: no {manifest.SWEEP_FILE} in it")
     runs = [
         _sweep_run(
             run.name, number, run.status, run.error, run.overrides, run.choices, sweep.keys,
             str(place), run.run_id, _reader(place),
         )
-        for number, (place, run) in enumerate(filing.runs_below(folder, sweep.mark))
+        for number, (place, run) in enumerate(manifest.find_runs(folder, sweep.uid))
     ]  # fmt: skip
     return SweepRecord(
-        sweep.name, sweep.command, sweep.begun, sweep.run_id or None, tuple(sweep.keys),
+        sweep.name, sweep.command, sweep.started, sweep.run_id or None, tuple(sweep.keys),
         tuple(runs), sweep.n_planned,
     )  # fmt: skip
 

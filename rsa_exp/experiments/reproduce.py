@@ -17,10 +17,10 @@ from rsa_exp.config.schema import Config, SimulatedData
 from rsa_exp.errors import InputError, listing
 from rsa_exp.experiments.membership import Membership
 from rsa_exp.experiments.run import RunSpec, execute, open_store
-from rsa_exp.runs import manifest as filing
+from rsa_exp.runs import locks, manifest
 from rsa_exp.runs.changes import Change, changes
 from rsa_exp.runs.comparison import Comparison, Verdict
-from rsa_exp.runs.manifest import SweepFiling
+from rsa_exp.runs.manifest import SweepManifest
 from rsa_exp.runs.recorded import Recorded, find, sweep_of
 from rsa_exp.runs.relocate import check_inputs, moved
 from rsa_exp.runs.validity import changed_inputs
@@ -153,7 +153,7 @@ def _reproduce_all(run: str, wishes: Wishes) -> int:
 
 
 def _reproduce_sweep(
-    old: SweepFiling, reruns: list[_Rerun], folder: Path, wishes: Wishes
+    old: SweepManifest, reruns: list[_Rerun], folder: Path, wishes: Wishes
 ) -> Verdict:
     """Reproduce the runs of a sweep as a sweep of its own."""
     from rsa_exp.experiments import sync
@@ -162,14 +162,14 @@ def _reproduce_sweep(
     experiment = reruns[0].config.tracking.experiment
     store = open_store(store_uri(wishes.store_folder), experiment)
     output.claim_folder(folder, "sweep")
-    with filing.occupied(folder, "sweep"):
-        new = SweepFiling(
-            mark=uuid4().hex,
+    with locks.locked(folder, "sweep"):
+        new = SweepManifest(
+            uid=uuid4().hex,
             name=f"{old.name} (reproduced)",
             reproduces=old.run_id or old.name,
             n_planned=len(reruns),
             status="running",
-            begun=filing.now(),
+            started=manifest.now(),
             keys=old.keys,
             command=shlex.join(["python", "-m", "rsa_exp", *sys.argv[1:]]),
             started_in=str(Path.cwd()),
@@ -177,7 +177,7 @@ def _reproduce_sweep(
             experiment=experiment,
         )
         new = sync.open_sweep(store, folder, new)
-        filing.write(folder, new)
+        manifest.write(folder, new)
         found = []
         status = "killed"
         try:
@@ -190,8 +190,8 @@ def _reproduce_sweep(
             status = "failed"
             raise
         finally:
-            new = dataclasses.replace(new, status=status, ended=filing.now())
-            filing.write(folder, new)
+            new = dataclasses.replace(new, status=status, ended=manifest.now())
+            manifest.write(folder, new)
             summary, files = write_summary(folder, figures=False)
             _record_sweep(folder, new, store, summary, files)
     _tag(store, old.run_id, new.run_id, said, f"{verdict.value}{note}")
@@ -212,7 +212,7 @@ def _sum_up(found: list[tuple[Verdict, bool]], n_planned: int) -> tuple[Verdict,
 
 
 def _record_sweep(
-    folder: Path, sweep: SweepFiling, store: Store, summary: Summary, files: list[Path]
+    folder: Path, sweep: SweepManifest, store: Store, summary: Summary, files: list[Path]
 ) -> None:
     from rsa_exp.experiments import sync
 
@@ -226,7 +226,7 @@ def _record_sweep(
 
 
 def _reproduce(
-    rerun: _Rerun, wishes: Wishes, sweep: SweepFiling | None = None
+    rerun: _Rerun, wishes: Wishes, sweep: SweepManifest | None = None
 ) -> tuple[Verdict, bool]:
     """Reproduce one run; say how it went, and whether its inputs have changed."""
     record, config, folder = rerun.record, rerun.config, rerun.folder
@@ -247,13 +247,13 @@ def _reproduce(
         folder,
         f"{record.name} (reproduced)",
         [str(text) for text in before.get("overrides", [])],
-        Membership(folder.parent, sweep.mark, sweep.run_id) if sweep else Membership(),
+        Membership(folder.parent, sweep.uid, sweep.run_id) if sweep else Membership(),
         tags={"reproduces": record.run_id or record.name},
     )
     try:
         outcome = execute(config, spec)
     except InputError:
-        run = filing.read_run(folder)
+        run = manifest.read_run(folder)
         if run is not None and run.status == "finished":  # and is not recorded
             _say(rerun, changed, None)
         raise

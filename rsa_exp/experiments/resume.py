@@ -10,9 +10,9 @@ from pathlib import Path
 from rsa_exp.config.schema import Config, affects
 from rsa_exp.errors import InputError
 from rsa_exp.experiments.membership import Membership
-from rsa_exp.runs import manifest as filing
+from rsa_exp.runs import locks, manifest
 from rsa_exp.runs.digests import config_id
-from rsa_exp.runs.manifest import SUPERSEDED, Run
+from rsa_exp.runs.manifest import SUPERSEDED
 from rsa_exp.runs.validity import is_still_valid
 
 __all__ = ["changed_keys", "find_valid_run", "free_run_folder", "supersede_unfinished"]
@@ -65,7 +65,7 @@ def find_valid_run(sweep: Membership, config: Config, overrides: list[str]) -> P
     for folder, run in earlier:
         if _swept_without_digest(run.overrides, sweep.keys) != own:
             continue
-        if filing.in_use(folder):
+        if locks.is_locked(folder):
             raise InputError(f"another process is at work on the run in {folder}; wait for it")
         if valid is None and is_still_valid(folder, run, config):
             valid = folder
@@ -76,14 +76,14 @@ def find_valid_run(sweep: Membership, config: Config, overrides: list[str]) -> P
 
 def supersede_unfinished(folder: Path, mark: str) -> None:
     """Move a sweep's unfinished runs to ``superseded/``: they are made again if still asked for."""
-    for run_folder, run in filing.runs_below(folder, mark):
-        if run.status != "finished" and not filing.in_use(run_folder):
+    for run_folder, run in manifest.find_runs(folder, mark):
+        if run.status != "finished" and not locks.is_locked(run_folder):
             _supersede(folder, run_folder, run)
 
 
 def free_run_folder(wanted: Path) -> Path:
     """Return the wanted folder for a run, or a new one beside it if a run is in it already."""
-    if not any((wanted / name).exists() for name in (filing.RUN_FILE, "scores.csv", _RESERVED)):
+    if not any((wanted / name).exists() for name in (manifest.RUN_FILE, "scores.csv", _RESERVED)):
         return wanted
     number = max(
         (int(path.name) for path in wanted.parent.iterdir() if path.name.isdigit()), default=-1
@@ -112,24 +112,26 @@ def _swept_without_digest(overrides: list[str], keys: tuple[str, ...]) -> dict[s
 
 
 @lru_cache(maxsize=2)
-def _runs_by_config(folder: Path, mark: str, resumed: str) -> dict[str, list[tuple[Path, Run]]]:
+def _runs_by_config(
+    folder: Path, mark: str, resumed: str
+) -> dict[str, list[tuple[Path, RunManifest]]]:
     """Find the runs that a sweep had when it was resumed, by their ``config_id``; newest first."""
     del resumed  # part of the cache's key: a sweep may be resumed again
-    found: dict[str, list[tuple[Path, Run]]] = {}
-    for run_folder, run in filing.runs_below(folder, mark):
+    found: dict[str, list[tuple[Path, RunManifest]]] = {}
+    for run_folder, run in manifest.find_runs(folder, mark):
         found.setdefault(run.config_id, []).append((run_folder, run))
     for runs in found.values():
-        runs.sort(key=lambda item: item[1].begun, reverse=True)
+        runs.sort(key=lambda item: item[1].started, reverse=True)
     return found
 
 
-def _supersede(sweep_folder: Path, folder: Path, run: Run) -> None:
+def _supersede(sweep_folder: Path, folder: Path, run: RunManifest) -> None:
     """Move a run aside that is made again."""
-    now = filing.read_run(folder)
+    now = manifest.read_run(folder)
     if now is None or now.uid != run.uid:  # moved already, by another run of this sweep
         return
-    filing.write(folder, dataclasses.replace(now, superseded=True, recorded=False))
-    stamp = re.sub(r"[^0-9T]", "", run.begun)
+    manifest.write(folder, dataclasses.replace(now, superseded=True, uploaded=False))
+    stamp = re.sub(r"[^0-9T]", "", run.started)
     target = sweep_folder / SUPERSEDED / f"{folder.name}-{stamp}"
     target.parent.mkdir(exist_ok=True)
     folder.rename(target)

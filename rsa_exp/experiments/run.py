@@ -25,7 +25,7 @@ from rsa_exp.experiments.run_files import (
     write_provenance,
     write_results,
 )
-from rsa_exp.runs import manifest as filing
+from rsa_exp.runs import locks, manifest
 from rsa_exp.runs.digests import code_id, config_id
 from rsa_exp.tracking.addresses import store_uri
 from rsa_exp.tracking.outage import Outage
@@ -102,7 +102,7 @@ def execute(config: Config, spec: RunSpec) -> FinishedRun:
         If the input, the output folder or, for a run by itself, the store cannot be used.
     """
     output.prepare_folder(spec.folder)
-    with filing.occupied(spec.folder, "run"), log_file(spec.folder / "run.log"):
+    with locks.locked(spec.folder, "run"), log_file(spec.folder / "run.log"):
         run = _RunInProgress(config, spec)
         output.claim_folder(spec.folder, "run")
         return run.execute()
@@ -110,14 +110,14 @@ def execute(config: Config, spec: RunSpec) -> FinishedRun:
 
 def record_failure(spec: RunSpec, error: str) -> None:
     """Write the manifest of a sweep's run that failed before it started, so that it is counted."""
-    run = filing.read_run(spec.folder)
+    run = manifest.read_run(spec.folder)
     if run is not None and (run.sweep, run.overrides) == (spec.sweep.mark, spec.overrides):
         return  # it started, and wrote its own
     folder = output.prepare_folder(free_run_folder(spec.folder))
     failed = dataclasses.replace(
-        _new_manifest(spec), status="failed", ended=filing.now(), error=error
+        _new_manifest(spec), status="failed", ended=manifest.now(), error=error
     )
-    filing.write(folder, failed)
+    manifest.write(folder, failed)
 
 
 def objective(folder: Path, config: Config) -> float:
@@ -144,12 +144,12 @@ def open_store(uri: str, experiment: str) -> Store:
     return Store(uri, experiment)
 
 
-def _new_manifest(spec: RunSpec) -> filing.Run:
-    return filing.Run(
+def _new_manifest(spec: RunSpec) -> manifest.RunManifest:
+    return manifest.RunManifest(
         uid=uuid4().hex,
         name=spec.name,
         status="running",
-        begun=filing.now(),
+        started=manifest.now(),
         overrides=spec.overrides,
         choices=spec.choices,
         sweep=spec.sweep.mark,
@@ -182,13 +182,13 @@ class _RunInProgress:
             self._run = dataclasses.replace(
                 self._run, store=uri, experiment=tracking.experiment
             )  # fmt: skip
-        before = filing.read_run(spec.folder)
+        before = manifest.read_run(spec.folder)
         self._requeued = before is not None and self._is_requeued(before)
         if before is not None and self._requeued:
             (spec.folder / "scores.csv").unlink(missing_ok=True)
             self._run = dataclasses.replace(self._run, uid=before.uid)
 
-    def _is_requeued(self, before: filing.Run) -> bool:
+    def _is_requeued(self, before: manifest.RunManifest) -> bool:
         """Whether a cluster starts a run again after its process was killed."""
         now = self._run
         return before.status in {"running", "killed"} and (
@@ -206,14 +206,14 @@ class _RunInProgress:
                 self._open_in_store()
             files = [config, *self._compute()]
             names = [path.relative_to(self._folder).as_posix() for path in files]
-            self._write_manifest(status="finished", ended=filing.now(), files=names)
+            self._write_manifest(status="finished", ended=manifest.now(), files=names)
         except BaseException as error:
             with interrupts.shield(closing=True):
                 self._fail(error)
             raise
         with interrupts.shield():
             self._upload()
-        run_id = self._run.run_id if self._run.recorded else None
+        run_id = self._run.run_id if self._run.uploaded else None
         address = self._tracked.address if self._tracked and run_id else None
         return FinishedRun(self._folder, run_id, address, objective(self._folder, self._config))
 
@@ -235,7 +235,7 @@ class _RunInProgress:
 
     def _write_manifest(self, **changes: Any) -> None:
         self._run = dataclasses.replace(self._run, **changes)
-        filing.write(self._folder, self._run)
+        manifest.write(self._folder, self._run)
 
     def _open_in_store(self) -> None:
         """Open the run in the store; a sweep whose store went away continues without it."""
@@ -277,7 +277,7 @@ class _RunInProgress:
             self._write_manifest(
                 status="killed" if killed else "failed",
                 error="interrupted" if killed else reason,
-                ended=filing.now(),
+                ended=manifest.now(),
             )
             if self._tracked is None:
                 return

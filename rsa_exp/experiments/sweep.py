@@ -18,7 +18,7 @@ from rsa_exp.experiments import sync
 from rsa_exp.experiments.membership import Membership
 from rsa_exp.experiments.resume import changed_keys, supersede_unfinished
 from rsa_exp.experiments.run import open_store
-from rsa_exp.runs import manifest as filing
+from rsa_exp.runs import locks, manifest
 from rsa_exp.tracking.addresses import ui_command
 from rsa_exp.tracking.outage import Outage
 
@@ -76,9 +76,9 @@ def start_sweep(plan: SweepPlan) -> Sweep:
         If its folder or its store cannot be used.
     """
     folder = plan.folder
-    before = filing.read_sweep(folder) if plan.resumed else None
+    before = manifest.read_sweep(folder) if plan.resumed else None
     if before is None:
-        if (folder / filing.SWEEP_FILE).exists():
+        if (folder / manifest.SWEEP_FILE).exists():
             raise InputError(f"{folder} holds a sweep already; continue it with resume={folder}")
         output.claim_folder(folder, "sweep")
     store = open_store(plan.store, plan.experiment) if plan.store else None
@@ -91,13 +91,13 @@ def start_sweep(plan: SweepPlan) -> Sweep:
     return Sweep(folder, sweep, store, figures=plan.figures, resumed=before is not None)
 
 
-def _new_manifest(plan: SweepPlan) -> filing.SweepFiling:
+def _new_manifest(plan: SweepPlan) -> manifest.SweepManifest:
     values = [f"{key}={value}" for key, value in plan.swept.items()]
-    return filing.SweepFiling(
-        mark=uuid4().hex,
+    return manifest.SweepManifest(
+        uid=uuid4().hex,
         name=" ".join(["sweep", *values]),
         status="running",
-        begun=filing.now(),
+        started=manifest.now(),
         keys=list(plan.swept),
         overrides=plan.overrides,
         command=plan.command,
@@ -105,7 +105,7 @@ def _new_manifest(plan: SweepPlan) -> filing.SweepFiling:
     )
 
 
-def _continued_manifest(plan: SweepPlan, before: filing.SweepFiling) -> filing.SweepFiling:
+def _continued_manifest(plan: SweepPlan, before: manifest.SweepManifest) -> manifest.SweepManifest:
     keys = [*before.keys, *plan.swept, *changed_keys(before.overrides, plan.overrides)]
     sweep = dataclasses.replace(before, keys=list(dict.fromkeys(keys)))
     if plan.overrides == before.overrides:
@@ -121,7 +121,7 @@ class Sweep:
     ----------
     folder : Path
         Under which its runs' folders are.
-    sweep : SweepFiling
+    sweep : SweepManifest
         Its manifest.
     store : Store or None
         Where it is tracked.
@@ -139,7 +139,7 @@ class Sweep:
     def __init__(
         self,
         folder: Path,
-        sweep: filing.SweepFiling,
+        sweep: manifest.SweepManifest,
         store: Store | None,
         *,
         figures: bool,
@@ -149,7 +149,7 @@ class Sweep:
         self._folder, self._figures = folder, figures
         self._sweep, self._store = sweep, store
         self._lock = ExitStack()
-        self._lock.enter_context(filing.occupied(folder, "sweep"))
+        self._lock.enter_context(locks.locked(folder, "sweep"))
         try:
             self._start(resumed)
         except BaseException as error:
@@ -161,22 +161,22 @@ class Sweep:
     def _start(self, resumed: bool) -> None:
         Outage(self._folder).end()
         if resumed:
-            sync.reap(self._folder)
-            supersede_unfinished(self._folder, self._sweep.mark)
-        filing.write(self._folder, self._sweep)
+            locks.mark_dead_as_killed(self._folder)
+            supersede_unfinished(self._folder, self._sweep.uid)
+        manifest.write(self._folder, self._sweep)
         if self._store is not None:
             with interrupts.shield():
                 self._sweep = sync.open_sweep(self._store, self._folder, self._sweep)
-        filing.write(self._folder, self._sweep)
+        manifest.write(self._folder, self._sweep)
         (self._folder / "report.html").unlink(missing_ok=True)  # out of date from now on
         if resumed and self._store is not None:
             sync.adopt(self._folder, self._sweep)
         Membership(
             self._folder,
-            self._sweep.mark,
+            self._sweep.uid,
             self._sweep.run_id,
             tuple(self._sweep.keys),
-            filing.now() if resumed else "",
+            manifest.now() if resumed else "",
         ).to_environment()
 
     def finish(self, error: BaseException | None) -> BaseException | None:
@@ -228,7 +228,7 @@ class Sweep:
         """Leave nothing to resume of a sweep that could start none of its runs."""
         from rsa_exp.tracking.tracked import TrackedRun
 
-        (self._folder / filing.SWEEP_FILE).unlink(missing_ok=True)
+        (self._folder / manifest.SWEEP_FILE).unlink(missing_ok=True)
         if self._store is not None and self._sweep.run_id:
             with interrupts.shield(closing=True), suppress(Exception):
                 TrackedRun(self._store, self._sweep.run_id).end("failed", str(error))
@@ -241,14 +241,14 @@ class Sweep:
         bool
             Whether any run was started.
         """
-        sync.reap(self._folder)
-        runs = [run for _, run in filing.runs_below(self._folder, self._sweep.mark)]
+        locks.mark_dead_as_killed(self._folder)
+        runs = [run for _, run in manifest.find_runs(self._folder, self._sweep.uid)]
         self.failures = [f"{run.name}: {run.error}" for run in runs if run.status == "failed"]
         status = "failed" if self.failures else "finished"
         if error is not None:
             status = "killed" if isinstance(error, KeyboardInterrupt | SystemExit) else "failed"
-        self._sweep = dataclasses.replace(self._sweep, status=status, ended=filing.now())
-        filing.write(self._folder, self._sweep)
+        self._sweep = dataclasses.replace(self._sweep, status=status, ended=manifest.now())
+        manifest.write(self._folder, self._sweep)
         return bool(runs)
 
     def _summarise(self, *, figures: bool) -> None:

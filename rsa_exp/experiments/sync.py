@@ -13,8 +13,8 @@ from tqdm import tqdm
 
 from rsa_exp.errors import InputError, listing
 from rsa_exp.experiments.run import open_store
-from rsa_exp.runs import manifest as filing
-from rsa_exp.runs.manifest import Run, SweepFiling
+from rsa_exp.runs import locks, manifest
+from rsa_exp.runs.manifest import RunManifest, SweepManifest
 from rsa_exp.tracking.addresses import store_uri
 from rsa_exp.tracking.record import entry_of, record_run
 
@@ -22,11 +22,9 @@ if TYPE_CHECKING:
     from rsa_exp.reports.summary import Summary
     from rsa_exp.tracking.store import Store
 
-__all__ = ["adopt", "open_sweep", "reap", "record_runs", "record_sweep", "sync"]
+__all__ = ["adopt", "open_sweep", "record_runs", "record_sweep", "sync"]
 
 log = logging.getLogger("rsa_exp")
-
-_DIED = "its process ended without a word"
 
 
 def sync(outputs: Path, store_folder: Path) -> int:
@@ -56,20 +54,20 @@ def sync(outputs: Path, store_folder: Path) -> int:
         raise InputError(f"there is no folder {outputs}; name the one that runs landed in")
     uri = store_uri(store_folder)
     outputs = outputs.absolute()
-    with filing.occupied(outputs, "records", lock=filing.SYNC_LOCK), ExitStack() as held:
-        reap(outputs)
+    with locks.locked(outputs, "records", lock=locks.SYNC_LOCK), ExitStack() as held:
+        locks.mark_dead_as_killed(outputs)
         busy = _hold(outputs, held)
-        runs = [run for _, run in filing.runs_below(outputs) if run.sweep not in busy]
-        sweeps = [sweep for _, sweep in filing.sweeps_below(outputs) if sweep.mark not in busy]
-        experiments = {run.experiment for run in runs if run.lacks_record and run.store == uri}
-        experiments |= {s.experiment for s in sweeps if s.lacks_record and s.store == uri}
+        runs = [run for _, run in manifest.find_runs(outputs) if run.sweep not in busy]
+        sweeps = [sweep for _, sweep in manifest.find_sweeps(outputs) if sweep.uid not in busy]
+        experiments = {run.experiment for run in runs if run.needs_upload and run.store == uri}
+        experiments |= {s.experiment for s in sweeps if s.needs_upload and s.store == uri}
         recorded, damaged = 0, 0
         for experiment in sorted(experiments):
             done, bad = _sync(outputs, open_store(uri, experiment), busy)
             recorded, damaged = recorded + done, damaged + bad
-    there = sum(run.recorded and run.store == uri for run in runs)
+    there = sum(run.uploaded and run.store == uri for run in runs)
     print(f"{recorded} runs recorded in {uri}; {there} are filed as there already")
-    elsewhere = [run.store for run in runs if run.lacks_record and run.store != uri]
+    elsewhere = [run.store for run in runs if run.needs_upload and run.store != uri]
     for other in dict.fromkeys(elsewhere):
         print(
             f"{elsewhere.count(other)} runs are to be recorded in {other}: name it with --store "
@@ -83,8 +81,8 @@ def _sync(outputs: Path, store: Store, busy: Set[str]) -> tuple[int, int]:
     from rsa_exp.reports.summary import summarise
 
     done, bad = record_runs(outputs, store, busy, progress=True)
-    for folder, sweep in filing.sweeps_below(outputs):
-        if sweep.mark in busy or not sweep.lacks_record or not _is_of(store, sweep):
+    for folder, sweep in manifest.find_sweeps(outputs):
+        if sweep.uid in busy or not sweep.needs_upload or not _is_of(store, sweep):
             continue
         if (folder / "report.html").is_file():
             summary, files = summarise(collect(folder)), summary_files(folder)
@@ -94,32 +92,22 @@ def _sync(outputs: Path, store: Store, busy: Set[str]) -> tuple[int, int]:
     return done, bad
 
 
-def _is_of(store: Store, item: Run | SweepFiling) -> bool:
+def _is_of(store: Store, item: RunManifest | SweepManifest) -> bool:
     return (item.store, item.experiment) == (store.uri, store.experiment)
 
 
 def _hold(outputs: Path, held: ExitStack) -> set[str]:
     """Let no sweep under a folder be resumed meanwhile; return the marks of those under way."""
-    lacking = {run.sweep for _, run in filing.runs_below(outputs) if run.lacks_record}
+    lacking = {run.sweep for _, run in manifest.find_runs(outputs) if run.needs_upload}
     busy = set()
-    for place, sweep in filing.sweeps_below(outputs):
-        if sweep.mark not in lacking and not sweep.lacks_record and sweep.status != "running":
+    for place, sweep in manifest.find_sweeps(outputs):
+        if sweep.uid not in lacking and not sweep.needs_upload and sweep.status != "running":
             continue
         try:
-            held.enter_context(filing.occupied(place, "sweep", patience=0))
+            held.enter_context(locks.locked(place, "sweep", wait=0))
         except InputError:
-            busy.add(sweep.mark)
+            busy.add(sweep.uid)
     return busy
-
-
-def reap(folder: Path) -> None:
-    """File runs and sweeps under a folder as killed whose processes died without doing so."""
-    for place, run in filing.runs_below(folder):
-        if run.status == "running":
-            filing.file_as_dead(place, run, _DIED)
-    for place, sweep in filing.sweeps_below(folder):
-        if sweep.status == "running":
-            filing.file_as_dead(place, sweep, _DIED)
 
 
 def record_runs(
@@ -151,18 +139,18 @@ def record_runs(
     """
     lacking = [
         (place, run)
-        for place, run in filing.runs_below(folder)
-        if run.lacks_record and _is_of(store, run) and run.sweep not in busy
+        for place, run in manifest.find_runs(folder)
+        if run.needs_upload and _is_of(store, run) and run.sweep not in busy
     ]
     recorded = 0
     damaged: list[Path] = []
     refused: list[InputError] = []
     quiet = None if progress else True
     for place, run in tqdm(lacking, desc="recording", unit="run", disable=quiet, leave=False):
-        if filing.read_run(place) != run:  # a cluster has begun it again since
+        if manifest.read_run(place) != run:  # a cluster has begun it again since
             continue
         if not run.files:  # it ended before it had settings
-            filing.write(place, dataclasses.replace(run, store=""))
+            manifest.write(place, dataclasses.replace(run, store=""))
             continue
         try:
             entry = entry_of(place, run)
@@ -184,12 +172,12 @@ def record_runs(
     return recorded, len(damaged) + len(refused)
 
 
-def open_sweep(store: Store, folder: Path, sweep: SweepFiling) -> SweepFiling:
+def open_sweep(store: Store, folder: Path, sweep: SweepManifest) -> SweepManifest:
     """Open a sweep's run in a store: the one it had, if it is still there, else a new one."""
     from rsa_exp.tracking.store import UID_TAG
 
     tags = {
-        UID_TAG: sweep.mark,
+        UID_TAG: sweep.uid,
         "sweep": "true",
         "folder": str(folder),
         "swept": ", ".join(sweep.keys),
@@ -198,7 +186,7 @@ def open_sweep(store: Store, folder: Path, sweep: SweepFiling) -> SweepFiling:
     }
     tags |= {"reproduces": sweep.reproduces} if sweep.reproduces else {}
     known = sweep.run_id
-    if not known and (orphan := store.find(sweep.mark)) is not None:
+    if not known and (orphan := store.find(sweep.uid)) is not None:
         known = orphan.run_id  # opened by a process that died before it could file it
     found = store.resume(known, tags) if known else None
     if known and found is None:
@@ -206,24 +194,24 @@ def open_sweep(store: Store, folder: Path, sweep: SweepFiling) -> SweepFiling:
             "run %s of the sweep is not in %s any more; all is recorded anew",
             known, store.uri,
         )  # fmt: skip
-    tracked = found or store.start(sweep.name, {}, tags, begun=filing.milliseconds(sweep.begun))
-    return dataclasses.replace(sweep, run_id=tracked.run_id, recorded=False)
+    tracked = found or store.start(sweep.name, {}, tags, begun=manifest.milliseconds(sweep.started))
+    return dataclasses.replace(sweep, run_id=tracked.run_id, uploaded=False)
 
 
-def adopt(folder: Path, sweep: SweepFiling) -> None:
+def adopt(folder: Path, sweep: SweepManifest) -> None:
     """Have the runs that a resumed sweep has already recorded where it is recorded now."""
     here = (sweep.store, sweep.experiment, sweep.run_id)
-    for path, run in filing.runs_below(folder):
-        if run.sweep == sweep.mark and (run.store, run.experiment, run.parent) != here:
+    for path, run in manifest.find_runs(folder):
+        if run.sweep == sweep.uid and (run.store, run.experiment, run.parent) != here:
             moved = dataclasses.replace(
                 run, store=sweep.store, experiment=sweep.experiment, parent=sweep.run_id,
-                run_id="", recorded=False,
+                run_id="", uploaded=False,
             )  # fmt: skip
-            filing.write(path, moved)
+            manifest.write(path, moved)
 
 
 def record_sweep(
-    folder: Path, sweep: SweepFiling, store: Store, summary: Summary, files: Sequence[Path]
+    folder: Path, sweep: SweepManifest, store: Store, summary: Summary, files: Sequence[Path]
 ) -> None:
     """Give a sweep's run in a store its summary, and end it.
 
@@ -235,13 +223,13 @@ def record_sweep(
     from rsa_exp.tracking.record import Entry
     from rsa_exp.tracking.tracked import TrackedRun
 
-    listed = [*files, folder / filing.SWEEP_FILE, folder / "multirun.yaml"]
+    listed = [*files, folder / manifest.SWEEP_FILE, folder / "multirun.yaml"]
     entry = Entry(
-        sweep.name, {}, {}, "", filing.milliseconds(sweep.begun),
-        filing.milliseconds(sweep.ended), sweep.status, None,
+        sweep.name, {}, {}, "", manifest.milliseconds(sweep.started),
+        manifest.milliseconds(sweep.ended), sweep.status, None,
         metrics=summary.metrics(),
         tags={"mlflow.note.content": summary.headline},
         files=[path for path in listed if path.is_file()],
     )  # fmt: skip
     TrackedRun(store, sweep.run_id).record(entry)
-    filing.write(folder, dataclasses.replace(sweep, recorded=True))
+    manifest.write(folder, dataclasses.replace(sweep, uploaded=True))

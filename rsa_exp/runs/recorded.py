@@ -15,8 +15,8 @@ from urllib.parse import unquote, urlsplit
 from rsa_exp import files as output
 from rsa_exp.config.compose import from_logged
 from rsa_exp.errors import UNPRINTABLE, InputError, listing
-from rsa_exp.runs import manifest as filing
-from rsa_exp.runs.manifest import MAX_BYTES, SweepFiling
+from rsa_exp.runs import manifest
+from rsa_exp.runs.manifest import MAX_BYTES, SweepManifest
 from rsa_exp.runs.record_check import is_complete
 from rsa_exp.vocabulary import CELL_KEYS
 
@@ -206,14 +206,14 @@ def find_one(run: str, store_folder: Path) -> Recorded:
     return found[0]
 
 
-def sweep_of(run: str, store_folder: Path) -> SweepFiling | None:
+def sweep_of(run: str, store_folder: Path) -> SweepManifest | None:
     """Return what is known of the sweep that `run` names; None if it names a single run."""
     folder = _folder_named(run)
     if folder is not None:
         sweep = _sweep_in(folder)
         if sweep is not None or not (folder / "runs").is_dir():
             return sweep
-        return SweepFiling("", folder.name, "finished", "")
+        return SweepManifest("", folder.name, "finished", "")
     from rsa_exp.tracking.reading import read
 
     record = read(*_in_store(run, store_folder), ())
@@ -221,7 +221,7 @@ def sweep_of(run: str, store_folder: Path) -> SweepFiling | None:
         return None
     keys = list(filter(None, record.tags.get("swept", "").split(", ")))
     planned = record.tags.get("n_planned", "")
-    return SweepFiling(
+    return SweepManifest(
         "", record.name, record.status.lower(), record.begun, keys=keys,
         command=record.tags.get("command", ""), run_id=record.run_id,
         n_planned=int(planned) if planned.isdecimal() else 0,
@@ -247,7 +247,7 @@ def fetch(recorded: Recorded, store_folder: Path, folder: Path) -> list[Path]:
     """
     source = Path(recorded.place)
     if source.is_absolute() and source.is_dir():
-        run = filing.read_run(source)
+        run = manifest.read_run(source)
         if run is not None:
             names = list(run.files)
         else:
@@ -312,16 +312,16 @@ def _in_folder(folder: Path) -> list[Recorded]:
         places = sorted(path for path in (folder / "runs").iterdir() if path.is_dir())
         runs = [_finished(_from_folder(place)) for place in places]
     elif sweep is not None:
-        runs = [_from_folder(place) for place, _ in filing.runs_below(folder, sweep.mark)]
+        runs = [_from_folder(place) for place, _ in manifest.find_runs(folder, sweep.uid)]
     else:
         return [_finished(_from_folder(folder))]
     return _finished_of(runs, str(folder))
 
 
-def _sweep_in(folder: Path) -> SweepFiling | None:
-    sweep = filing.read_sweep(folder)
+def _sweep_in(folder: Path) -> SweepManifest | None:
+    sweep = manifest.read_sweep(folder)
     if sweep is not None:
-        _refuse_unprintable(folder / filing.SWEEP_FILE, sweep.name, sweep.run_id, *sweep.keys)
+        _refuse_unprintable(folder / manifest.SWEEP_FILE, sweep.name, sweep.run_id, *sweep.keys)
     return sweep
 
 
@@ -331,7 +331,7 @@ def _refuse_unprintable(path: Path, *texts: str) -> None:
 
 
 def _from_folder(folder: Path) -> Recorded:
-    run = filing.read_run(folder)
+    run = manifest.read_run(folder)
     files = {}
     for name in TEXTS:
         path = folder / name
@@ -347,9 +347,9 @@ def _from_folder(folder: Path) -> Recorded:
         status = "finished" if complete else "unknown"
         name = UNPRINTABLE.sub("?", folder.name)
         return Recorded("", name, status, "", {}, files, str(folder))
-    _refuse_unprintable(folder / filing.RUN_FILE, run.name, run.run_id, run.experiment)
+    _refuse_unprintable(folder / manifest.RUN_FILE, run.name, run.run_id, run.experiment)
     return Recorded(
-        run.run_id, run.name, run.status, run.experiment, {}, files, str(folder), run.begun,
+        run.run_id, run.name, run.status, run.experiment, {}, files, str(folder), run.started,
         run.ended,
     )  # fmt: skip
 

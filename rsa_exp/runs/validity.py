@@ -11,20 +11,20 @@ from typing import Any
 from rsa_exp.config.schema import Config
 from rsa_exp.errors import InputError
 from rsa_exp.runs.digests import code_id, config_id
-from rsa_exp.runs.manifest import Run
+from rsa_exp.runs.manifest import RunManifest
 from rsa_exp.runs.record_check import is_complete
 
 __all__ = ["changed_inputs", "is_still_valid"]
 
 
-def is_still_valid(folder: Path, run: Run, config: Config) -> bool:
+def is_still_valid(folder: Path, run: RunManifest, config: Config) -> bool:
     """Whether a run need not be done again, as that would give the same numbers.
 
     Parameters
     ----------
     folder : Path
         The run's folder.
-    run : Run
+    run : RunManifest
         Its manifest.
     config : Config
         The settings that would be run now.

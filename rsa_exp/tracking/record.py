@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rsa_exp import files as output
 from rsa_exp.config.compose import from_logged
 from rsa_exp.config.schema import Config, FilesData
-from rsa_exp.runs import manifest as filing
+from rsa_exp.runs import manifest
 from rsa_exp.vocabulary import ALPHA
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Entry:
     begun, ended : int or None
         In ms since 1970.
     status, error : str
-        As it was filed.
+        As in its manifest.
     metrics : list of (str, float, int)
         Name, value and step.
     tags : dict of str to str
@@ -66,7 +66,7 @@ class Entry:
     files: list[Path] = field(default_factory=list)
 
 
-def entry_of(folder: Path, run: filing.Run, config: Config | None = None) -> Entry:
+def entry_of(folder: Path, run: manifest.RunManifest, config: Config | None = None) -> Entry:
     """Say what the store is told of a run.
 
     Parameters
@@ -74,7 +74,7 @@ def entry_of(folder: Path, run: filing.Run, config: Config | None = None) -> Ent
     folder : Path
         The run's folder.
     run : Run
-        Its filing.
+        Its manifest.
     config : Config or None
         Its settings; None reads them.
 
@@ -93,8 +93,8 @@ def entry_of(folder: Path, run: filing.Run, config: Config | None = None) -> Ent
         _params(config),
         _opening(folder, run, config),
         run.parent,
-        filing.milliseconds(run.begun),
-        filing.milliseconds(run.ended),
+        manifest.milliseconds(run.started),
+        manifest.milliseconds(run.ended),
         run.status,
         run.error or None,
         files=files,
@@ -123,8 +123,12 @@ def open_run(store: Store, entry: Entry) -> TrackedRun:
 
 
 def record_run(
-    store: Store, entry: Entry, folder: Path, run: filing.Run, tracked: TrackedRun | None = None
-) -> filing.Run:
+    store: Store,
+    entry: Entry,
+    folder: Path,
+    run: manifest.RunManifest,
+    tracked: TrackedRun | None = None,
+) -> manifest.RunManifest:
     """Give a store all of a run that has ended, once, however often this is done.
 
     Parameters
@@ -136,14 +140,14 @@ def record_run(
     folder : Path
         The run's folder.
     run : Run
-        Its filing.
+        Its manifest.
     tracked : TrackedRun or None
         The store's run; None looks for the one that was opened for it, else opens one.
 
     Returns
     -------
     Run
-        The filing as it is now on disk.
+        The manifest as it is now on disk.
 
     Raises
     ------
@@ -152,8 +156,8 @@ def record_run(
     """
     found = tracked or store.find(run.uid) or open_run(store, entry)
     found.record(entry)
-    run = dataclasses.replace(run, run_id=found.run_id, recorded=True)
-    filing.write(folder, run)
+    run = dataclasses.replace(run, run_id=found.run_id, uploaded=True)
+    manifest.write(folder, run)
     return run
 
 
@@ -188,7 +192,7 @@ def _joined(value: str | list[str]) -> str:
     return value if isinstance(value, str) else ",".join(value)
 
 
-def _opening(folder: Path, run: filing.Run, config: Config) -> dict[str, str]:
+def _opening(folder: Path, run: manifest.RunManifest, config: Config) -> dict[str, str]:
     from rsa_exp.runs.provenance import git_state
     from rsa_exp.tracking.store import UID_TAG
 
