@@ -1,4 +1,4 @@
-"""Files a run leaves behind: each is written whole or not at all."""
+"""Files and folders that a run leaves behind: each is written whole or not at all."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any, TextIO
 
 import numpy as np
 import pandas as pd
@@ -18,9 +18,11 @@ from rsa_exp.vocabulary import COUNT_COLUMNS, NUMBER_COLUMNS
 __all__ = [
     "claim_folder",
     "copy_file",
-    "own_file",
+    "file_inside",
     "prepare_folder",
     "read_scores",
+    "whole_file",
+    "whole_folder",
     "write_arrays",
     "write_bytes",
     "write_json",
@@ -65,15 +67,15 @@ def claim_folder(folder: Path, what: str) -> Path:
     return folder
 
 
-def own_file(name: str, folder: Path) -> Path:
-    """Return the path of a file that is in a folder.
+def file_inside(folder: Path, name: str) -> Path:
+    """Return the path of a file that lies in a folder itself.
 
     Raises
     ------
     InputError
         If it is a link or behind one: what it leads to is not part of the folder.
     OSError
-        If it is not there.
+        If it does not exist.
     """
     path = folder / name
     if path.resolve(strict=True).as_posix() != f"{folder.resolve().as_posix()}/{name}":
@@ -87,11 +89,11 @@ def copy_file(name: str, source: Path, folder: Path) -> Path:
     Raises
     ------
     InputError
-        As `own_file`, and if its name cannot be written.
+        As `file_inside`, and if its name has control characters.
     OSError
         If it cannot be copied.
     """
-    path = own_file(name, source)
+    path = file_inside(source, name)
     if UNPRINTABLE.search(name):
         raise InputError(f"{source} has a file {name!a:.200}; rename it without such characters")
     target = folder / name
@@ -100,15 +102,72 @@ def copy_file(name: str, source: Path, folder: Path) -> Path:
     return target
 
 
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Let a file be written under a temporary name; it gets its own if the block ends well.
+
+    Whoever looks sees the old file, or none, until the new one is complete and on the disk. After
+    an error nothing is left of it.
+
+    Parameters
+    ----------
+    path : Path
+        The file's own name, in a folder that exists.
+
+    Yields
+    ------
+    Path
+        The name to write it under, in the same folder.
+    """
+    part = _part(path)
+    try:
+        yield part
+        with part.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        part.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Let a folder be filled under a temporary name; it gets its own if the block ends well.
+
+    Parameters
+    ----------
+    path : Path
+        The folder's own name. It must not exist, or be empty.
+
+    Yields
+    ------
+    Path
+        An empty folder beside it. After an error nothing is left of it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = _part(path)
+    part.mkdir()
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
 def write_text(path: Path, text: str) -> Path:
-    """Write text under a temporary name and rename it."""
+    """Write text as UTF-8."""
     return write_bytes(path, text.encode())
 
 
 def write_bytes(path: Path, data: bytes) -> Path:
-    """Write bytes under a temporary name and rename it."""
-    with _whole(path) as stream:
-        stream.write(data)
+    """Write bytes."""
+    with whole_file(path) as part:
+        part.write_bytes(data)
     return path
 
 
@@ -124,25 +183,9 @@ def write_table(path: Path, table: pd.DataFrame) -> Path:
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> Path:
     """Write named arrays, compressed, as ``.npz`` that loads without pickle."""
-    with _whole(path) as stream:
+    with whole_file(path) as part, part.open("wb") as stream:
         np.savez_compressed(stream, allow_pickle=False, **arrays)
     return path
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that is there once the block is left, whole; leave nothing if it fails."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise
 
 
 def read_scores(path: Path | TextIO) -> pd.DataFrame:

@@ -18,8 +18,8 @@ from test_pipeline import config_of
 from rsa_exp import files as output
 from rsa_exp.analysis import pipeline
 from rsa_exp.analysis.family import correct_over_runs
-from rsa_exp.cli.terminal import summary_of_tests
 from rsa_exp.config.schema import InferenceConfig
+from rsa_exp.runs.significance import count_significant
 from rsa_exp.stats.uncertainty import Sampling, t_test
 
 SUBJECTS = ["A", "B", "C", "D"]
@@ -281,10 +281,10 @@ def test_what_few_images_cannot_say_is_not_said(tmp_path: Path) -> None:
 
 
 def test_the_line_below_the_table_names_the_test(group: Files) -> None:
-    line = summary_of_tests(infer(group, "group").scores)
+    line = count_significant(infer(group, "group").scores)
     assert "scores are above 0 (one-sided t test, dual bootstrap) at q < 0.05; " in line
-    line = summary_of_tests(infer(group, "group", "cosine").scores)
-    assert "scores are better than relabelled images at q < 0.05; " in line
+    line = count_significant(infer(group, "group", "cosine").scores)
+    assert "scores are better than permuted images at q < 0.05; " in line
 
 
 def test_tables_come_back_from_disk_exactly(group: Files, tmp_path: Path) -> None:

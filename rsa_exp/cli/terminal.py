@@ -6,12 +6,12 @@ import math
 import shutil
 from typing import TYPE_CHECKING
 
-from rsa_exp.vocabulary import ALPHA
-
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["score_table", "summary_of_tests"]
+__all__ = [
+    "score_table",
+]
 
 
 def score_table(
@@ -71,27 +71,6 @@ def _sureness(scores: pd.DataFrame, best_layers: pd.DataFrame | None) -> dict[st
         chosen = best_layers[best_layers["best"] & best_layers["boot_frequency"].notna()]
         shares = {row.roi: f"{row.boot_frequency:.0%}" for row in chosen.itertuples()}
     return {"ceiling": ceilings, "* in draws": shares}
-
-
-def summary_of_tests(scores: pd.DataFrame) -> str:
-    """Say in a line how many scores pass each test; empty without tests."""
-    parts = []
-    tested = scores["q"].notna()
-    if tested.any():
-        passed, total = int((scores["q"] < ALPHA).sum()), int(tested.sum())
-        what = "are better than relabelled images"
-        if scores["p_zero"].notna().any():
-            method = next(text for text in scores["ci_method"] if text).split(",")[0]
-            what = f"are above 0 (one-sided t test, {method})"
-        parts.append(f"{passed} of {total} scores {what} at q < {ALPHA}")
-    permuted = scores["p_fwe"].notna()
-    if permuted.any():
-        passed = int((scores["p_fwe"] < ALPHA).sum())
-        parts.append(
-            f"{passed} of {int(permuted.sum())} are better than the best of relabelled images at "
-            f"p_fwe < {ALPHA}"
-        )
-    return "; ".join(parts)
 
 
 def _best(

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
 import shlex
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +54,7 @@ def export(run: str, folder: Path, store_folder: Path) -> int:
     found = find(run, store_folder)
     sweep = sweep_of(run, store_folder)
     try:
-        with _whole(folder) as part:
+        with output.whole_folder(folder) as part:
             if sweep is None:
                 described = [_write_run(found[0], part, "", store_folder)]
                 name, about = found[0].title, _title(found[0])
@@ -85,21 +82,6 @@ def _refuse_full(folder: Path) -> None:
         return
     if folder.exists() or folder.is_symlink():
         raise InputError(f"{folder} is there already; name a new folder, or an empty one")
-
-
-@contextmanager
-def _whole(folder: Path) -> Iterator[Path]:
-    """Give a folder to write to, which gets its own name when the block ends without an error."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    part.mkdir()
-    try:
-        yield part
-        if folder.is_dir():
-            folder.rmdir()
-        part.rename(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def _write_sweep(

@@ -12,7 +12,7 @@ from rsa_exp.errors import InputError
 from rsa_exp.experiments.membership import Membership
 from rsa_exp.runs import locks, manifest
 from rsa_exp.runs.digests import config_id
-from rsa_exp.runs.manifest import SUPERSEDED
+from rsa_exp.runs.manifest import SUPERSEDED, RunManifest
 from rsa_exp.runs.validity import is_still_valid
 
 __all__ = ["changed_keys", "find_valid_run", "free_run_folder", "supersede_unfinished"]

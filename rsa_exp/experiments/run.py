@@ -28,7 +28,7 @@ from rsa_exp.experiments.run_files import (
 from rsa_exp.runs import locks, manifest
 from rsa_exp.runs.digests import code_id, config_id
 from rsa_exp.tracking.addresses import store_uri
-from rsa_exp.tracking.outage import Outage
+from rsa_exp.tracking.outage import TrackingOutage
 from rsa_exp.tracking.record import entry_of, open_run, record_run
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ class _RunInProgress:
 
     def __init__(self, config: Config, spec: RunSpec) -> None:
         self._config, self._spec, self._folder = config, spec, spec.folder
-        self._outage = Outage(spec.sweep.folder) if spec.sweep.folder is not None else None
+        self._outage = TrackingOutage(spec.sweep.folder) if spec.sweep.folder is not None else None
         self._tracked: TrackedRun | None = None
         tracking = config.tracking
         self._run = dataclasses.replace(
@@ -239,7 +239,7 @@ class _RunInProgress:
 
     def _open_in_store(self) -> None:
         """Open the run in the store; a sweep whose store went away continues without it."""
-        if not self._run.store or (self._outage is not None and self._outage.lasts()):
+        if not self._run.store or (self._outage is not None and self._outage.is_recent()):
             return
         try:
             entry = entry_of(self._folder, self._run, self._config)
@@ -250,11 +250,11 @@ class _RunInProgress:
             if self._outage is None:
                 self._write_manifest(store="")  # nothing to be uploaded later
                 raise
-            self._outage.tell(error)
+            self._outage.report(error)
 
     def _upload(self) -> None:
         """Upload the run, which has ended."""
-        if not self._run.store or (self._outage is not None and self._outage.lasts()):
+        if not self._run.store or (self._outage is not None and self._outage.is_recent()):
             return
         try:
             store = open_store(self._run.store, self._run.experiment)
@@ -266,7 +266,7 @@ class _RunInProgress:
                     f"the results are in {self._folder} but could not be uploaded to {error}; "
                     f"python -m rsa_exp sync {self._folder} does it when the store is back"
                 ) from error
-            self._outage.tell(f"a run could not be uploaded to {error}")
+            self._outage.report(f"a run could not be uploaded to {error}")
 
     def _fail(self, error: BaseException) -> None:
         """Record that the run failed; a failure to do so must not hide the first one."""
@@ -290,7 +290,8 @@ class _RunInProgress:
 
 def _print_result(result: RunResult, config: Config) -> None:
     """Show the run's notices and scores on the terminal."""
-    from rsa_exp.cli.terminal import score_table, summary_of_tests
+    from rsa_exp.cli.terminal import score_table
+    from rsa_exp.runs.significance import count_significant
     from rsa_exp.stats.metrics.registry import METRICS
 
     for notice in result.notices:
@@ -304,5 +305,5 @@ def _print_result(result: RunResult, config: Config) -> None:
     best = result.inference.best_layers
     greater = METRICS[config.metric].greater_is_better
     log.info(score_table(result.scores, best, greater_is_better=greater))
-    if summary := summary_of_tests(result.scores):
+    if summary := count_significant(result.scores):
         log.info(summary)

@@ -20,7 +20,7 @@ from rsa_exp.experiments.resume import changed_keys, supersede_unfinished
 from rsa_exp.experiments.run import open_store
 from rsa_exp.runs import locks, manifest
 from rsa_exp.tracking.addresses import ui_command
-from rsa_exp.tracking.outage import Outage
+from rsa_exp.tracking.outage import TrackingOutage
 
 if TYPE_CHECKING:
     from rsa_exp.tracking.store import Store
@@ -159,7 +159,7 @@ class Sweep:
             raise
 
     def _start(self, resumed: bool) -> None:
-        Outage(self._folder).end()
+        TrackingOutage(self._folder).clear()
         if resumed:
             locks.mark_dead_as_killed(self._folder)
             supersede_unfinished(self._folder, self._sweep.uid)
@@ -256,7 +256,7 @@ class Sweep:
 
         not_uploaded = None
         if self._store is not None:
-            Outage(self._folder).end()
+            TrackingOutage(self._folder).clear()
             try:
                 sync.record_runs(self._folder, self._store)
             except InputError as error:

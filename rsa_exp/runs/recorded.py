@@ -17,7 +17,7 @@ from rsa_exp.config.compose import from_logged
 from rsa_exp.errors import UNPRINTABLE, InputError, listing
 from rsa_exp.runs import manifest
 from rsa_exp.runs.manifest import MAX_BYTES, SweepManifest
-from rsa_exp.runs.record_check import is_complete
+from rsa_exp.runs.provenance_check import is_complete
 from rsa_exp.vocabulary import CELL_KEYS
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from rsa_exp.config.schema import Config
 from rsa_exp.errors import InputError
 from rsa_exp.runs.digests import code_id, config_id
 from rsa_exp.runs.manifest import RunManifest
-from rsa_exp.runs.record_check import is_complete
+from rsa_exp.runs.provenance_check import is_complete
 
 __all__ = ["changed_inputs", "is_still_valid"]
 

@@ -1,4 +1,4 @@
-"""A store that goes away in mid-sweep: said once, and not asked again at every run."""
+"""A tracking store that goes away in mid-sweep: reported once, and not asked again at every run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import time
 from pathlib import Path
 
-__all__ = ["Outage"]
+__all__ = ["TrackingOutage"]
 
 log = logging.getLogger("rsa_exp")
 
@@ -14,7 +14,7 @@ log = logging.getLogger("rsa_exp")
 _PAUSE = 60.0
 
 
-class Outage:
+class TrackingOutage:
     """Whether the store was lost, known to all processes of a sweep by a file in its folder.
 
     Parameters
@@ -26,26 +26,24 @@ class Outage:
     def __init__(self, folder: Path) -> None:
         self._sign = folder / ".store-lost"
 
-    def lasts(self) -> bool:
+    def is_recent(self) -> bool:
         """Whether the store was lost so recently that asking it again is in vain."""
         try:
             return time.time() - self._sign.stat().st_mtime < _PAUSE
         except OSError:
             return False
 
-    def tell(self, reason: object) -> None:
-        """Say that the store was lost, once a sweep."""
+    def report(self, reason: object) -> None:
+        """Warn that the store was lost, once a sweep."""
         try:
             self._sign.touch(exist_ok=False)
         except FileExistsError:
             self._sign.touch()
         except OSError:
-            pass  # a full disk has been said
+            pass  # a full disk is reported where results are written
         else:
             log.warning("%s; the sweep goes on, its results are on disk", reason)
 
-    def end(self) -> bool:
-        """Forget it; return whether there was one."""
-        there = self._sign.exists()
+    def clear(self) -> None:
+        """Forget the outage: the store is asked again."""
         self._sign.unlink(missing_ok=True)
-        return there

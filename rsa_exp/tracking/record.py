@@ -87,7 +87,7 @@ def entry_of(folder: Path, run: manifest.RunManifest, config: Config | None = No
     """
     if config is None:
         config = from_logged((folder / "config.yaml").read_text(encoding="utf-8"))
-    files = [output.own_file(name, folder) for name in run.files]
+    files = [output.file_inside(folder, name) for name in run.files]
     entry = Entry(
         run.name,
         _params(config),
@@ -252,11 +252,11 @@ def _closing(scores: pd.DataFrame, record: Mapping[str, Any], config: Config) ->
 
 def _note(scores: pd.DataFrame, record: Mapping[str, Any]) -> str:
     """Return the run's description in the UI, in Markdown."""
-    from rsa_exp.cli.terminal import summary_of_tests
+    from rsa_exp.runs.significance import count_significant
 
     text = record["text"]
     lines = [f"**{text['title']}**", "", f"{text['score_label']}; {text['note']}"]
-    summary = summary_of_tests(scores)
+    summary = count_significant(scores)
     lines += ["", summary] if summary else []
     said = [*record["warnings"], *record["notices"]]
     lines += ["", *(f"- {line}" for line in said)] if said else []

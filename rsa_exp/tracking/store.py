@@ -12,6 +12,7 @@ from filelock import FileLock
 from mlflow.entities import Run, RunTag, ViewType
 
 from rsa_exp.errors import InputError
+from rsa_exp.files import whole_file
 from rsa_exp.tracking.addresses import local_folder, store_uri
 from rsa_exp.tracking.client import FAILURES, connect, raced, reason
 from rsa_exp.tracking.tracked import ERROR_TAG, PARENT_TAG, TrackedRun
@@ -268,18 +269,14 @@ class Store:
 
 
 def _create(uri: str) -> None:
-    """Make the tables of a SQLite store that is not there, whole or not at all.
+    """Make the tables of a SQLite store that does not exist, whole or not at all.
 
     MLflow makes them in many steps, and a database that was left between two is refused for ever.
     """
     path = Path(uri.removeprefix("sqlite:///"))
-    if path.exists():
-        return
-    part = path.with_name(f".{path.name}.part")
-    for left in part.parent.glob(f"{part.name}*"):
-        left.unlink()
-    connect(f"sqlite:///{part}").search_experiments(max_results=1)
-    part.replace(path)
+    if not path.exists():
+        with whole_file(path) as part:
+            connect(f"sqlite:///{part}").search_experiments(max_results=1)
 
 
 def _user() -> str:
