@@ -187,6 +187,7 @@ def test_what_cannot_be_resumed_is_said_in_one_line(files: Files, cli: Cli, tmp_
         return finished.err
 
     assert "there is no sweep under" in refused("resume=last")
+    assert "resume= is empty" in refused("resume=")
     assert "is not the folder of a sweep" in refused(f"resume={files.folder}")
     assert cli(*files.arguments, "inference=none", "roi=V1", "subject=A,B", "-m").status == 0
     sweep = sweep_of(tmp_path)

@@ -11,7 +11,7 @@ from rsa_exp.errors import InputError
 __all__ = ["COMMANDS"]
 
 _RUN = (
-    "{}: its id, or six or more of the id's first characters; its address in the UI; its folder, or "
+    "{}: its id, or its first six characters or more; its address in the UI; its folder, or "
     "one that export wrote"
 )
 _RUN_OR_SWEEP = _RUN.format("a run or a sweep")

@@ -13,7 +13,7 @@ from rsa_exp.runs.manifest import SweepManifest
 
 __all__ = ["resume_arguments"]
 
-_KEY = "resume="
+_RESUME = "resume="
 # Entries of the tables that users add to.
 _TABLE_ENTRY = re.compile(r"data\.(rois|sources)\.")
 
@@ -30,7 +30,8 @@ def resume_arguments(arguments: list[str]) -> tuple[list[str], Path | None]:
     Returns
     -------
     arguments : list of str
-        Without ``resume=``, with the sweep's recorded settings before those that were given.
+        Without ``resume=``; the sweep's recorded settings, then those that were given, which
+        replace recorded ones of the same key.
     folder : Path or None
         The sweep's; None when nothing is to be resumed.
 
@@ -39,10 +40,10 @@ def resume_arguments(arguments: list[str]) -> tuple[list[str], Path | None]:
     InputError
         If there is no such sweep, or its manifest has more in it than settings.
     """
-    named = [text.removeprefix(_KEY) for text in arguments if text.startswith(_KEY)]
+    named = [text.removeprefix(_RESUME) for text in arguments if text.startswith(_RESUME)]
     if not named:
         return arguments, None
-    rest = [text for text in arguments if not text.startswith(_KEY)]
+    rest = [text for text in arguments if not text.startswith(_RESUME)]
     outputs = [text.removeprefix("output_dir=") for text in rest if text.startswith("output_dir=")]
     folder = _sweep_folder(named[-1].strip("'\""), Path((outputs or ["outputs"])[-1].strip("'\"")))
     sweep = manifest.read_sweep(folder)
@@ -63,11 +64,19 @@ def resume_arguments(arguments: list[str]) -> tuple[list[str], Path | None]:
     overrides = [text for text in rest if not text.startswith("-")]
     if not {"-m", "--multirun"}.intersection(flags):
         flags.append("--multirun")
+    replaced = {_key(text) for text in overrides}
+    recorded = [text for text in recorded if _key(text) not in replaced]
     escaped = str(folder).replace("'", "\\'")
     return [*flags, *recorded, *overrides, f"hydra.sweep.dir='{escaped}'"], folder
 
 
+def _key(override: str) -> str:
+    return override.partition("=")[0].lstrip("+")
+
+
 def _sweep_folder(named: str, outputs: Path) -> Path:
+    if not named:
+        raise InputError("resume= is empty; write resume=last or resume=FOLDER")
     if named != "last":
         return Path(named).expanduser().resolve()
     found = manifest.find_sweeps(outputs)
@@ -83,9 +92,8 @@ def _recorded_settings(folder: Path, sweep: SweepManifest) -> list[str]:
     """Return a sweep's recorded settings, which are data: keys of the schema, plain values."""
     known = {*known_keys(), "experiment"}
     for text in sweep.overrides:
-        key, equals, value = text.partition("=")
-        plain = key.lstrip("+")
-        if not equals or "${" in value or not (plain in known or _TABLE_ENTRY.match(plain)):
+        key, (_, equals, value) = _key(text), text.partition("=")
+        if not equals or "${" in value or not (key in known or _TABLE_ENTRY.match(key)):
             raise InputError(
                 f"{folder / manifest.SWEEP_FILE} has '{text[:80]}', which is no setting of "
                 "rsa_exp; type the sweep's settings again beside resume=, or start it anew"
