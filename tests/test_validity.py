@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from test_config import composed
 
 from rsa_exp.config import schema
 from rsa_exp.experiments.resume import changed_keys
+from rsa_exp.runs import digests
 from rsa_exp.runs.changes import settings_changes
 from rsa_exp.runs.digests import config_id
 
@@ -76,3 +78,26 @@ def test_any_other_setting_makes_another_variant(override: str) -> None:
     assert config_id(before) != config_id(after)
     assert changed_keys(FILES, [*FILES, override]) == [override.split("=")[0]]
     assert not any(change.aside for change in settings_changes(before, after))
+
+
+def test_numbers_come_from_the_code_that_code_id_covers() -> None:
+    """What an analysis imports is part of `code_id`, but for what only says or stops."""
+    package = Path(digests.__file__).parents[1]
+    aside = {"errors.py", "interrupts.py", "vocabulary.py", "files.py", "__init__.py"}
+    seen: set[str] = set()
+    queue = ["analysis/pipeline.py"]
+    while queue:
+        name = queue.pop()
+        if name in seen or name.split("/")[0] in {*aside, "figures", "config"}:
+            continue
+        seen.add(name)
+        for node in ast.walk(ast.parse((package / name).read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("rsa_exp"):
+                parts = str(node.module).split(".")[1:]
+                for tail in ([], *([item.name] for item in node.names)):
+                    path = "/".join([*parts, *tail])
+                    queue += [
+                        file for file in (f"{path}.py", f"{path}/__init__.py".lstrip("/"))
+                        if (package / file).is_file()
+                    ]  # fmt: skip
+    assert {name.split("/")[0] for name in seen} == set(digests.NUMBERS)

@@ -35,5 +35,7 @@ class ConsoleHandler(logging.Handler):
 
 def show_messages() -> None:
     """Show the program's messages, and all warnings, where Hydra does not set logging up."""
-    logging.basicConfig(level=logging.WARNING, handlers=[ConsoleHandler()], format="%(message)s")
+    root = logging.getLogger()
+    if not any(isinstance(handler, ConsoleHandler) for handler in root.handlers):
+        root.addHandler(ConsoleHandler())
     logging.getLogger("rsa_exp").setLevel(logging.INFO)
