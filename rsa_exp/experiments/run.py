@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import shutil
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -290,7 +291,7 @@ class _RunInProgress:
 
 def _print_result(result: RunResult, config: Config) -> None:
     """Show the run's notices and scores on the terminal."""
-    from rsa_exp.cli.terminal import score_table
+    from rsa_exp.reports.score_text import score_text
     from rsa_exp.runs.significance import count_significant
     from rsa_exp.stats.metrics.registry import METRICS
 
@@ -302,8 +303,8 @@ def _print_result(result: RunResult, config: Config) -> None:
     each = ", ".join(f"{Path(file['file']).name} {file['n_images']}" for file in report["files"])
     log.info("images: %s; %d common, %d used", each, report["n_common"], report["n_used"])
     log.info("\n%s: %s (%s)", result.text.title, result.text.score_label, result.text.note)
-    best = result.inference.best_layers
-    greater = METRICS[config.metric].greater_is_better
-    log.info(score_table(result.scores, best, greater_is_better=greater))
+    width = shutil.get_terminal_size((100, 24)).columns
+    best_layers = result.inference.best_layers
+    log.info(score_text(result.scores, best_layers, METRICS[config.metric], width))
     if summary := count_significant(result.scores):
         log.info(summary)
