@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from rsa_exp.config.quoting import is_foreign, quoted
+from rsa_exp.config.quoting import needs_quotes, quoted
 from rsa_exp.errors import InputError, listing, suggestion
 
 __all__ = ["normalise"]
@@ -90,7 +90,7 @@ def _override(text: str) -> str:
         return f"++{text}"
     found = _NAMES.match(text)
     if found is None:
-        return f"{key}='{value}'" if is_foreign(value) else text
+        return f"{key}='{value}'" if needs_quotes(value) else text
     key, value = found.groups()
     inner = value[1:-1] if value.startswith("[") and value.endswith("]") else None
     if inner is not None and not any(sign in inner for sign in "[]'\"()"):

@@ -10,10 +10,10 @@ from rsa_exp.errors import InputError
 
 __all__ = ["check_plain_yaml", "load_plain_yaml"]
 
-# Safe: it makes plain values and nothing else. The one in C is ten times as fast.
+# Safe: it makes plain values only. The one in C is ten times as fast.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-# An atlas of 10,000 ROIs is within both; what either lets through is read in some seconds.
+# An atlas of 10,000 ROIs is within these limits, and a file at the limits is read in seconds.
 _MAX_CHARACTERS = 2_000_000
 _MAX_VALUES = 100_000
 _MAX_DEPTH = 8
@@ -22,7 +22,7 @@ _REFUSED = "the logged config"
 
 
 def check_plain_yaml(text: str) -> None:
-    """Refuse what a run never writes, before anything is built from it.
+    """Refuse YAML that a run never writes, before anything is built from it.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def check_plain_yaml(text: str) -> None:
     Raises
     ------
     InputError
-        If it is too large, no YAML, nested too deeply, or has anchors, aliases, tags or several
+        If it is too large, not YAML, nested too deeply, or has anchors, aliases, tags or several
         documents.
     """
     if len(text) > _MAX_CHARACTERS:
@@ -61,7 +61,7 @@ def load_plain_yaml(text: str) -> dict[str, Any]:
     Raises
     ------
     InputError
-        As `check_plain_yaml`, and if it is no mapping.
+        As `check_plain_yaml`, and if it is not a mapping.
     """
     check_plain_yaml(text)
     try:

@@ -1,10 +1,10 @@
-"""Values of settings in the quotes that Hydra's grammar needs."""
+"""Quotes that Hydra's grammar needs around some values of settings."""
 
 from __future__ import annotations
 
 import re
 
-__all__ = ["is_foreign", "quoted"]
+__all__ = ["needs_quotes", "quoted"]
 
 _PLAIN = re.compile(r"0|[1-9][0-9]*")
 _NUMBER = re.compile(
@@ -12,16 +12,16 @@ _NUMBER = re.compile(
 )
 
 
-def is_foreign(value: str) -> bool:
-    """Whether Hydra's grammar, which knows ASCII, would refuse a value for its letters."""
+def needs_quotes(value: str) -> bool:
+    """Whether a value has letters that Hydra's grammar, which is ASCII, refuses without quotes."""
     return not value.isascii() and not any(sign in value for sign in "[]{}'\"(),")
 
 
 def quoted(values: str) -> str:
-    """Quote those of several comma-separated values that would not stay as they are."""
+    """Quote those of several comma-separated values that Hydra would change or refuse."""
     return ",".join(
         f"'{value}'"
-        if (_NUMBER.fullmatch(value) and not _PLAIN.fullmatch(value)) or is_foreign(value)
+        if (_NUMBER.fullmatch(value) and not _PLAIN.fullmatch(value)) or needs_quotes(value)
         else value
         for value in values.split(",")
     )

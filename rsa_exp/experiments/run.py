@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import shutil
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,8 +19,9 @@ from rsa_exp.config.schema import Config
 from rsa_exp.errors import InputError
 from rsa_exp.experiments.membership import Membership
 from rsa_exp.experiments.resume import free_run_folder
-from rsa_exp.experiments.run_files import (
+from rsa_exp.experiments.run_output import (
     log_file,
+    print_result,
     write_figures,
     write_provenance,
     write_results,
@@ -33,7 +33,6 @@ from rsa_exp.tracking.outage import TrackingOutage
 from rsa_exp.tracking.record import entry_of, open_run, record_run
 
 if TYPE_CHECKING:
-    from rsa_exp.analysis.pipeline import RunResult
     from rsa_exp.tracking.store import Store
     from rsa_exp.tracking.tracked import TrackedRun
 
@@ -227,7 +226,7 @@ class _RunInProgress:
         diff = code_diff()  # before the code is edited while this runs
         result = pipeline.run(config)
         files = write_results(folder, result)
-        _print_result(result, config)
+        print_result(result, config)
         start = time.perf_counter()
         files += write_figures(folder, result, config.figures.names)
         seconds = result.seconds | {"draw": time.perf_counter() - start}
@@ -287,24 +286,3 @@ class _RunInProgress:
             except Exception as second:
                 run_id = self._tracked.run_id
                 log.warning("run %s could not be marked as failed: %s", run_id, second)
-
-
-def _print_result(result: RunResult, config: Config) -> None:
-    """Show the run's notices and scores on the terminal."""
-    from rsa_exp.reports.score_text import score_text
-    from rsa_exp.runs.significance import count_significant
-    from rsa_exp.stats.metrics.registry import METRICS
-
-    for notice in result.notices:
-        log.info("note: %s", notice)
-    for warning in result.warnings:
-        log.warning(warning)
-    report = result.alignment
-    each = ", ".join(f"{Path(file['file']).name} {file['n_images']}" for file in report["files"])
-    log.info("images: %s; %d common, %d used", each, report["n_common"], report["n_used"])
-    log.info("\n%s: %s (%s)", result.text.title, result.text.score_label, result.text.note)
-    width = shutil.get_terminal_size((100, 24)).columns
-    best_layers = result.inference.best_layers
-    log.info(score_text(result.scores, best_layers, METRICS[config.metric], width))
-    if summary := count_significant(result.scores):
-        log.info(summary)

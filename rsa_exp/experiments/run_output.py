@@ -1,8 +1,9 @@
-"""The files of a run: its tables, figures, provenance and log."""
+"""Files of a run (tables, figures, provenance, log), and its messages on the terminal."""
 
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +14,11 @@ from rsa_exp import interrupts
 
 if TYPE_CHECKING:
     from rsa_exp.analysis.pipeline import RunResult
+    from rsa_exp.config.schema import Config
 
-__all__ = ["log_file", "write_figures", "write_provenance", "write_results"]
+__all__ = ["log_file", "print_result", "write_figures", "write_provenance", "write_results"]
+
+log = logging.getLogger("rsa_exp")
 
 
 def write_results(folder: Path, result: RunResult) -> list[Path]:
@@ -89,6 +93,27 @@ def write_provenance(
     if code_diff:
         files.append(output.write_bytes(folder / "code.diff", code_diff))
     return [*files, output.write_json(folder / "provenance.json", record)]
+
+
+def print_result(result: RunResult, config: Config) -> None:
+    """Show the run's notices and scores on the terminal."""
+    from rsa_exp.reports.score_text import score_text
+    from rsa_exp.runs.significance import count_significant
+    from rsa_exp.stats.metrics.registry import METRICS
+
+    for notice in result.notices:
+        log.info("note: %s", notice)
+    for warning in result.warnings:
+        log.warning(warning)
+    report = result.alignment
+    each = ", ".join(f"{Path(file['file']).name} {file['n_images']}" for file in report["files"])
+    log.info("images: %s; %d common, %d used", each, report["n_common"], report["n_used"])
+    log.info("\n%s: %s (%s)", result.text.title, result.text.score_label, result.text.note)
+    width = shutil.get_terminal_size((100, 24)).columns
+    best_layers = result.inference.best_layers
+    log.info(score_text(result.scores, best_layers, METRICS[config.metric], width))
+    if summary := count_significant(result.scores):
+        log.info(summary)
 
 
 class _LogFile(logging.FileHandler):
