@@ -249,6 +249,16 @@ def test_one_bad_run_does_not_stop_the_others(files: Files, cli: Callable[..., F
     assert "error: sub-A V9 corr: A_RDMs.h5 has no ROI 'V9'" in finished.err
 
 
+def test_an_error_that_several_runs_share_is_explained_once(
+    files: Files, cli: Callable[..., Finished]
+) -> None:
+    finished = cli(*files.arguments, "roi=V9", "metric=corr,cosine", "-m")
+    assert finished.status == 1
+    first, second = (line for line in finished.err.splitlines() if line.startswith("error: "))
+    assert "no ROI 'V9'" in first
+    assert second == "error: sub-A V9 cosine: same error as above"
+
+
 def test_cfg_and_help_and_completion_answer(
     cli: Callable[..., Finished], monkeypatch: pytest.MonkeyPatch
 ) -> None:
