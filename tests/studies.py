@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,3 +68,17 @@ class Finished:
     status: int
     out: str
     err: str
+
+
+@dataclass
+class MemoryFiles:
+    """The text files of a run that is nowhere on disk."""
+
+    texts: Mapping[str, str]
+    location: str = "memory"
+
+    def read_text(self, name: str) -> str | None:
+        return self.texts.get(name)
+
+    def copy_to(self, folder: Path) -> list[Path]:
+        raise NotImplementedError

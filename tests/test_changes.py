@@ -181,8 +181,8 @@ def test_settings_that_determine_numbers_come_before_those_that_do_not(key: str)
     other.output_dir = "elsewhere"
     found = settings_changes(config(), other)
     assert {change.what.removesuffix(".x") for change in found} >= {key}
-    assert found[-1].aside
-    assert all(change.aside for change in found) == (config_id(config()) == config_id(other))
+    assert found[-1].cosmetic
+    assert all(change.cosmetic for change in found) == (config_id(config()) == config_id(other))
 
 
 def test_settings_of_another_kind_of_data_are_said() -> None:

@@ -77,12 +77,12 @@ def scores(n_roi: int, seed: int) -> pd.DataFrame:
 
 
 def test_only_the_largest_differences_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    from rsa_exp.experiments.diff import _scores
+    from rsa_exp.experiments.diff import _score_lines
 
     a, b = scores(30, 0), scores(30, 1)
     cells = Cells.of(a, b)
     np.testing.assert_array_equal(cells.change, b["score"] - a["score"])
-    lines = _scores(cells)
+    lines = _score_lines(cells)
     assert lines[-1] == f"  ... and {30 - MOST_LINES} more"
     listed = [float(line.split()[-1]) for line in lines[3:-1]]
     sizes = sorted((b["score"] - a["score"]).abs(), reverse=True)[:MOST_LINES]

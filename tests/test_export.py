@@ -17,11 +17,18 @@ from rsa_exp import files as output
 from rsa_exp.errors import InputError
 from rsa_exp.experiments import export as exporting
 from rsa_exp.experiments.export import export
+from rsa_exp.experiments.lookup import find, find_run, finished_runs
 from rsa_exp.experiments.ro_crate import METADATA
 from rsa_exp.runs import manifest
-from rsa_exp.runs.recorded import find, find_one
+from rsa_exp.runs.recorded_run import RecordedRun
 
 Cli = Callable[..., Finished]
+
+
+def texts(run: RecordedRun) -> dict[str, str]:
+    """Return the text files of a run."""
+    names = ("config.yaml", "scores.csv", "provenance.json", "alignment.json", "images.txt")
+    return {name: run.text(name) for name in names}
 
 
 def references(node: object) -> set[str]:
@@ -62,8 +69,8 @@ def test_a_run_is_exported_whole(files: Files, cli: Cli, tmp_path: Path) -> None
     assert cli(*arguments, "figures.names=[heatmap]").status == 0
     out = tmp_path / "a paper" / "supplement"
     assert export("run", out, tmp_path / "mlruns") == 0
-    run, again = find_one("run", tmp_path), find_one(str(out), tmp_path)
-    assert run.files.items() <= again.files.items()
+    run, again = find_run("run", tmp_path), find_run(str(out), tmp_path)
+    assert texts(run).items() <= texts(again).items()
     assert (out / "figures" / "heatmap.svg").is_file()
     assert [path.name for path in out.parent.iterdir()] == ["supplement"]
 
@@ -102,7 +109,7 @@ def test_the_folder_is_written_whole_or_not_at_all(
 
     (tmp_path / "empty").mkdir()
     assert export("run", tmp_path / "empty", tmp_path / "mlruns") == 0
-    with pytest.raises(InputError, match="is there already; name a new folder"):
+    with pytest.raises(InputError, match="exists already; name a new folder"):
         export("run", tmp_path / "empty", tmp_path / "mlruns")
 
 
@@ -125,13 +132,13 @@ def test_a_sweep_is_exported_with_its_runs_in_order(
     source = sweep.run_id or "sweep"
     assert export(source, tmp_path / "out", tmp_path / "mlruns") == 0
     names = [run.name for _, run in manifest.find_runs(tmp_path / "sweep", sweep.uid)]
-    runs = find(str(tmp_path / "out"), tmp_path)
+    runs = finished_runs(find(str(tmp_path / "out"), tmp_path))
     folders = [re.sub(r"[^-\w]+", "_", name) for name in names]
     digits = len(str(len(names)))
     assert [run.name for run in runs] == [
         f"{i:0{digits}d}-{name}" for i, name in enumerate(folders, 1)
     ]
-    assert [run.files["scores.csv"] for run in runs] == [
+    assert [run.text("scores.csv") for run in runs] == [
         (tmp_path / "sweep" / str(i) / "scores.csv").read_text() for i in range(len(names))
     ]
     assert (tmp_path / "out" / "report.html").is_file()
@@ -140,8 +147,8 @@ def test_a_sweep_is_exported_with_its_runs_in_order(
     assert [action["name"] for action in actions] == names
 
     assert export("out", tmp_path / "again", tmp_path / "mlruns") == 0  # an export of an export
-    again = find(str(tmp_path / "again"), tmp_path)
-    assert [(run.name, run.files) for run in again] == [(run.name, run.files) for run in runs]
+    again = finished_runs(find(str(tmp_path / "again"), tmp_path))
+    assert [(run.name, texts(run)) for run in again] == [(run.name, texts(run)) for run in runs]
     written = manifest.read_sweep(tmp_path / "again")
     assert written is not None
     assert (written.keys, written.store, written.run_id) == (sweep.keys, "", "")

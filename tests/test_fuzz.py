@@ -24,7 +24,7 @@ from hydra import compose, initialize_config_dir
 from hypothesis import HealthCheck, given
 from hypothesis import settings as budget
 from hypothesis import strategies as st
-from studies import IMAGES, random_rdms, write_rdms
+from studies import IMAGES, MemoryFiles, random_rdms, write_rdms
 
 from rsa_exp import files as output
 from rsa_exp.config import compose as settings
@@ -33,7 +33,8 @@ from rsa_exp.errors import InputError
 from rsa_exp.rdms.alignment import LabelledFile, align
 from rsa_exp.rdms.images import choose_images, in_source
 from rsa_exp.runs import changes, manifest
-from rsa_exp.runs.recorded import Recorded
+from rsa_exp.runs.manifest import RunManifest
+from rsa_exp.runs.recorded_run import RecordedRun
 from rsa_exp.vocabulary import CELL_KEYS
 
 MORE = int(os.environ.get("RSA_EXP_FUZZ", "1"))
@@ -308,6 +309,11 @@ SCORES = "subject,roi,layer,metric,score,n_images,depth\nA,V1,a,corr,0.5,9,1\nA,
 RUN = {"uid": "0" * 32, "name": "sub-A", "status": "finished", "begun": "x", "files": ["a.csv"]}
 
 
+def recorded(texts: dict[str, str]) -> RecordedRun:
+    files = MemoryFiles(texts)
+    return RecordedRun(RunManifest("", "x", "finished", ""), files, "/x")
+
+
 @few_and_many(30, 400)
 def test_changed_records(n_cases: int, tmp_path: Path) -> None:
     def case(key: str, value: Any, inner: str, at: int, piece: str) -> None:
@@ -321,7 +327,7 @@ def test_changed_records(n_cases: int, tmp_path: Path) -> None:
         scores = SCORES[: at % len(SCORES)] + piece + SCORES[at % len(SCORES) :]
         for provenance in (text, cut):
             files = {"provenance.json": provenance, "scores.csv": scores}
-            record = Recorded("", "x", "finished", "", {}, files, "/x")
+            record = recorded(files)
             with suppress(InputError):
                 list(map(str, changes.changes(record.provenance, PROVENANCE)))
                 list(map(str, changes.changes(PROVENANCE, record.provenance)))
@@ -343,6 +349,6 @@ def test_changed_records(n_cases: int, tmp_path: Path) -> None:
 
 def test_a_good_record_is_read() -> None:
     files = {"provenance.json": json.dumps(PROVENANCE), "scores.csv": SCORES}
-    record = Recorded("", "x", "finished", "", {}, files, "/x")
+    record = recorded(files)
     assert changes.changes(record.provenance, PROVENANCE) == []
     assert record.scores.equals(output.read_scores(io.StringIO(SCORES)))

@@ -23,10 +23,10 @@ from rsa_exp.config.groups import conf_dir
 from rsa_exp.config.schema import Config, ModelConfig
 from rsa_exp.errors import InputError
 from rsa_exp.experiments import run as job
-from rsa_exp.experiments.run import JobSpec, execute
+from rsa_exp.experiments.lookup import _in_store, find_run
+from rsa_exp.experiments.run import RunSpec, execute
 from rsa_exp.runs import manifest
-from rsa_exp.runs.recorded import _in_store, find
-from rsa_exp.runs.relocate import moved
+from rsa_exp.runs.relocate import relocate_inputs
 from rsa_exp.tracking.store import PARENT_TAG
 
 Cli = Callable[..., Finished]
@@ -78,7 +78,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     for seed, subject in enumerate("AB"):
         write_rdms(files.brain(subject), random_rdms(2, seed=seed), ["V1", "V2"])
     write_rdms(files.model, random_rdms(3, seed=4), ["a", "b", "c"], row_key="layer")
-    execute(composed(*files.arguments), JobSpec(folder / "run", "run", []))
+    execute(composed(*files.arguments), RunSpec(folder / "run", "run", []))
     return Made(files, folder / "run", folder / "store")
 
 
@@ -105,10 +105,10 @@ def test_runs_of_a_sweep_do_not_vanish(made: Made, again: Cli, tmp_path: Path) -
     made.sweep(tmp_path / "sweep")
     finished = again("sweep")
     assert finished.status == 0, finished.err
-    said = "identical: of 1 runs 1 identical; 1 of 2 runs had not finished and was not done again"
+    said = "identical: of 1 runs 1 identical; 1 of 2 runs had not finished and was not run again"
     assert finished.out.splitlines()[-1] == said
     assert made.tags("sweep (reproduced)")["verdict"] == said
-    assert "never begun" not in next(tmp_path.glob("outputs/**/report.html")).read_text()
+    assert "never started" not in next(tmp_path.glob("outputs/**/report.html")).read_text()
 
     shutil.rmtree(tmp_path / "outputs")
     for number in (1, 2):  # an export has finished runs only
@@ -121,7 +121,7 @@ def test_a_sweep_is_checked_before_it_is_opened(made: Made, again: Cli, tmp_path
     folder = made.sweep(tmp_path / "sweep") / "0"
     text = (folder / "config.yaml").read_text()
     (folder / "config.yaml").write_text(text.replace("models.h5", "gone.h5"))
-    refused(again("sweep"), "gone.h5 is gone; name the folder", tmp_path)
+    refused(again("sweep"), "gone.h5 does not exist; name the folder", tmp_path)
     (folder / "config.yaml").write_text(text)
     (folder / "scores.csv").write_text("garbage\n")
     refused(again("sweep"), "is damaged: scores.csv", tmp_path)
@@ -157,18 +157,18 @@ def test_moved_files_are_found(layout: str, kind: str, made: Made, tmp_path: Pat
     for name in there:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
-    now = moved(config, folder)
+    now = relocate_inputs(config, folder)
     file = now.data.model if kind == "files" else now.model.file
     found = [now.data.brain.replace("{subject}", subject) for subject in "AB"]
     assert [*found, file] == [str(folder / name) for name in there]
     (folder / there[-1]).unlink()
     with pytest.raises(InputError, match=f"not in {folder}: .*{Path(there[-1]).name}; name the"):
-        moved(config, folder)
+        relocate_inputs(config, folder)
 
 
 def given(made: Made, kind: str, root: Path, brain: Path, model: Path) -> Config:
     """Return settings of files of one's own, or of published ones with a model from elsewhere."""
-    config = find(str(made.run), made.store)[0].config
+    config = find_run(str(made.run), made.store).config
     places = {"root": str(root), "brain": str(brain)}
     if kind == "files":
         data = dataclasses.replace(config.data, **places, model=str(model))
@@ -188,7 +188,9 @@ def test_nothing_outside_the_folder_is_read(brain: str, made: Made, tmp_path: Pa
     (tmp_path / "new" / "A.h5").unlink()
     old = tmp_path / "old"
     with pytest.raises(InputError, match="not in"):
-        moved(given(made, "files", old / "w", old / brain, old / "w/m.h5"), tmp_path / "new")
+        relocate_inputs(
+            given(made, "files", old / "w", old / brain, old / "w/m.h5"), tmp_path / "new"
+        )
 
 
 def test_a_moved_study_is_reproduced(
@@ -198,7 +200,7 @@ def test_a_moved_study_is_reproduced(
     text = (tmp_path / "run" / "config.yaml").read_text()
     plain = text.replace(str(made.files.folder), "/gone")
     (tmp_path / "run" / "config.yaml").write_text(plain)
-    refused(again("run"), "is gone; name the folder", tmp_path)
+    refused(again("run"), "does not exist; name the folder", tmp_path)
     shutil.copytree(made.files.folder, tmp_path / "new")
     monkeypatch.setenv("HOME", str(tmp_path))
     finished = again("run", "--data-root", "~/new")
@@ -220,7 +222,7 @@ FORGED: dict[str, tuple[str, Any, str]] = {
         {"/no/x": "*"},
         "data.sources names '/no/x', which is a path",
     ),
-    "20,000 images": ("data.n_images", 20_000, "asks for 56 GB of simulated files"),
+    "20,000 images": ("data.n_images", 20_000, "ask for 56 GB of simulated files"),
 }
 
 
@@ -251,7 +253,7 @@ DAMAGES: dict[str, Callable[[dict[str, Any]], object]] = {
 def test_a_damaged_record_is_refused(case: str, made: Made, tmp_path: Path) -> None:
     change(made.copy(tmp_path / "run"), DAMAGES[case])
     with pytest.raises(InputError, match=r"is damaged: provenance\.json"):
-        find(str(tmp_path / "run"), made.store)[0].check()
+        find_run(str(tmp_path / "run"), made.store).check_contents()
 
 
 def test_a_record_may_lack_what_earlier_ones_lack(made: Made, tmp_path: Path) -> None:
@@ -261,7 +263,7 @@ def test_a_record_may_lack_what_earlier_ones_lack(made: Made, tmp_path: Path) ->
         record["command"] = "python -c 'several\nlines'"
 
     change(made.copy(tmp_path / "run"), older)
-    find(str(tmp_path / "run"), made.store)[0].check()
+    find_run(str(tmp_path / "run"), made.store).check_contents()
 
 
 def test_names_in_a_manifest_are_printable(made: Made, tmp_path: Path) -> None:
@@ -269,11 +271,11 @@ def test_names_in_a_manifest_are_printable(made: Made, tmp_path: Path) -> None:
     run = manifest.read_run(tmp_path / "run")
     assert run is not None
     manifest.write(tmp_path / "run", dataclasses.replace(run, experiment="mine"))
-    assert find(str(tmp_path / "run"), made.store)[0].experiment == "mine"
+    assert find_run(str(tmp_path / "run"), made.store).manifest.experiment == "mine"
     path = tmp_path / "run" / manifest.RUN_FILE
     path.write_text(json.dumps(json.loads(path.read_text()) | {"name": "\ud800"}))
     with pytest.raises(InputError, match="has control characters"):
-        find(str(tmp_path / "run"), made.store)
+        find_run(str(tmp_path / "run"), made.store)
 
 
 def test_a_lost_list_of_images_is_named(made: Made, again: Cli, tmp_path: Path) -> None:
@@ -313,12 +315,12 @@ def test_the_verdict_survives_the_store(
     monkeypatch.setattr("rsa_exp.tracking.store.Store.has", away)
     finished = again("run")
     assert (finished.status, finished.out.splitlines()[-1]) == (0, said)
-    assert "the verdict could not be recorded in sqlite:" in caplog.text
+    assert "the verdict could not be uploaded to sqlite:" in caplog.text
 
-    monkeypatch.setattr(job, "record_run", away)
+    monkeypatch.setattr(job, "upload_run", away)
     finished = again("run")
     assert (finished.status, finished.out.splitlines()[-1]) == (1, said)
-    assert "could not be recorded in database is locked; " in finished.err.splitlines()[-1]
+    assert "could not be uploaded to database is locked; " in finished.err.splitlines()[-1]
 
 
 def test_an_address_names_a_run_of_this_store(monkeypatch: pytest.MonkeyPatch) -> None:

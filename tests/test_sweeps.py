@@ -12,6 +12,7 @@ from sweeps import Cli, edit, sweep_of
 from rsa_exp.errors import InputError
 from rsa_exp.experiments import run as job
 from rsa_exp.runs import manifest
+from rsa_exp.tracking import upload
 
 
 def test_runs_that_fail_before_their_start_are_counted(
@@ -52,7 +53,6 @@ def test_errors_at_a_sweeps_start_and_end_are_reported(
     files: Files, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from rsa_exp.cli import hydra_sweep
-    from rsa_exp.experiments import sync
 
     arguments = [*files.arguments, "inference=none", "roi=V1,VX", "-m"]
 
@@ -69,7 +69,7 @@ def test_errors_at_a_sweeps_start_and_end_are_reported(
     def away(*_: object) -> None:
         raise InputError("the server does not answer")
 
-    monkeypatch.setattr(sync, "record_runs", away)
+    monkeypatch.setattr(upload, "upload_runs", away)
     finished = cli(*arguments, tracking="local")
     assert "VX" in finished.err
     assert "python -m rsa_exp sync" in finished.err

@@ -12,6 +12,7 @@ from sweeps import Cli, edit, sweep_of
 from rsa_exp.errors import InputError
 from rsa_exp.experiments import run as job
 from rsa_exp.runs import manifest
+from rsa_exp.tracking import upload
 
 
 def not_uploaded(files: Files, cli: Cli, folder: Path, *more: str) -> Path:
@@ -48,8 +49,8 @@ def test_a_sweep_whose_store_goes_away_is_uploaded_later_and_once(
 
     for path in sweep.glob("[13]/run.json"):  # as if it had not been
         edit(path, recorded=False)
-    assert "2 runs recorded in" in cli("sync", str(sweep)).out
-    assert "0 runs recorded in" in cli("sync").out
+    assert "2 runs uploaded to" in cli("sync", str(sweep)).out
+    assert "0 runs uploaded to" in cli("sync").out
     client = MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
     runs = client.search_runs(["1"])
     assert sorted(run.info.run_name for run in runs if "sweep" not in run.data.tags) == [
@@ -72,18 +73,17 @@ def test_a_sweep_whose_store_goes_away_is_uploaded_later_and_once(
 def test_sync_locks_sweeps_and_overwrites_nothing(
     files: Files, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rsa_exp.experiments import sync
 
     sweep = not_uploaded(files, cli, tmp_path)
-    real = sync.record_run
+    real = upload.upload_run
 
     def meanwhile(*given: object) -> object:
         assert "another process is at work on the sweep" in cli("resume=last").err
         edit(sweep / "1" / "run.json", status="running", uid="f" * 32)  # by a cluster
         return real(*given)
 
-    monkeypatch.setattr(sync, "record_run", meanwhile)
-    assert "1 runs recorded in" in cli("sync").out
+    monkeypatch.setattr(upload, "upload_run", meanwhile)
+    assert "1 runs uploaded to" in cli("sync").out
     run = manifest.read_run(sweep / "1")
     assert run is not None
     assert (run.uid, run.uploaded) == ("f" * 32, False)
@@ -96,28 +96,27 @@ def test_one_damaged_run_does_not_stop_the_upload_of_others(
     (sweep / "0" / "figures" / "bars.png").unlink()
     finished = cli("sync")
     assert finished.status == 1
-    assert "1 runs recorded in" in finished.out
-    assert "files of these runs are gone or damaged" in finished.err
+    assert "1 runs uploaded to" in finished.out
+    assert "files of these runs are missing or damaged" in finished.err
 
 
 def test_a_run_that_the_store_refuses_does_not_stop_the_upload_of_others(
     files: Files, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rsa_exp.experiments import sync
 
     not_uploaded(files, cli, tmp_path)
-    real = sync.record_run
+    real = upload.upload_run
 
     def refuse(*given: Any) -> object:
-        if given[2].name == "0":
+        if given[1].folder.endswith("/0"):
             raise InputError("changing params is not allowed")
         return real(*given)
 
-    monkeypatch.setattr(sync, "record_run", refuse)
+    monkeypatch.setattr(upload, "upload_run", refuse)
     finished = cli("sync")
     assert finished.status == 1
-    assert "1 runs recorded in" in finished.out
-    assert "1 runs are not taken: changing params is not allowed" in finished.err
+    assert "1 runs uploaded to" in finished.out
+    assert "the store refuses 1 runs: changing params is not allowed" in finished.err
 
 
 def test_a_sweep_that_the_store_has_lost_or_has_as_running(

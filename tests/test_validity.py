@@ -67,7 +67,7 @@ def test_a_setting_without_effect_on_numbers_is_one_everywhere(key: str) -> None
     assert changed_keys(FILES, [*FILES, f"{key}={OTHER[key]}"]) == []
     found = settings_changes(before, after)
     assert any(change.what == key for change in found)
-    assert all(change.aside for change in found)
+    assert all(change.cosmetic for change in found)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_any_other_setting_makes_another_variant(override: str) -> None:
     before, after = composed(*FILES), composed(*FILES, override)
     assert config_id(before) != config_id(after)
     assert changed_keys(FILES, [*FILES, override]) == [override.split("=")[0]]
-    assert not any(change.aside for change in settings_changes(before, after))
+    assert not any(change.cosmetic for change in settings_changes(before, after))
 
 
 def test_numbers_come_from_the_code_that_code_id_covers() -> None:

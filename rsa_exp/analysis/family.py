@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,13 +12,7 @@ from rsa_exp.stats.condensed import FloatArray
 from rsa_exp.stats.metrics.registry import METRICS
 from rsa_exp.stats.uncertainty import false_discovery_rate, permutation_p_value
 
-__all__ = ["correct_over_runs", "read_null"]
-
-
-def read_null(folder: Path) -> FloatArray | None:
-    """Read a run's best score of each relabelling; None if it made none."""
-    path = folder / "permutations.csv"
-    return pd.read_csv(path)["best_score"].to_numpy(dtype=float) if path.is_file() else None
+__all__ = ["correct_over_runs"]
 
 
 def correct_over_runs(

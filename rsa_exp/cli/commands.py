@@ -74,9 +74,11 @@ def _reproduce(arguments: list[str]) -> int:
     _add_output_dir(parser, "the new run")
     given = parser.parse_args(arguments)
     from rsa_exp.cli.console import show_messages
-    from rsa_exp.experiments.reproduce import Wishes, reproduce
+    from rsa_exp.experiments.reproduce import ReproduceOptions, reproduce
 
-    options = Wishes(given.store, given.output_dir, given.data_root, given.strict, given.force)
+    options = ReproduceOptions(
+        given.store, given.output_dir, given.data_root, given.strict, given.force
+    )
     show_messages()
     return reproduce(given.run, options)
 

@@ -1,4 +1,4 @@
-"""What differs between two recorded runs: settings, inputs, environment, and every score."""
+"""Comparing two recorded runs: settings, inputs, environment, and every score."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rsa_exp import files as files
+from rsa_exp import files
 from rsa_exp.errors import InputError, listing, printable_line
+from rsa_exp.experiments.lookup import find_run
 from rsa_exp.figures import FigureText, difference, save
+from rsa_exp.reports.text_table import text_table
 from rsa_exp.runs.changes import Change, changes, requirement_changes, settings_changes
-from rsa_exp.runs.recorded import Recorded, find_one
+from rsa_exp.runs.recorded_run import RecordedRun
 from rsa_exp.stats.metrics.registry import METRICS
 from rsa_exp.vocabulary import CELL_KEYS, INFERENCE_COLUMNS, NUMBER_COLUMNS, ROI_FIELDS
 
@@ -24,12 +26,12 @@ MOST_LINES = 20
 """How many cells, and how many changes of one section, are listed."""
 
 _INPUTS = ("input", "images")
-# What else a table may hold, of a record from elsewhere, is not looked at.
+# Other columns of a table, which may be anybody's, are ignored.
 _COLUMNS = (
     *CELL_KEYS, "study", "model", *ROI_FIELDS, "depth", "n_images", "n_pairs",
     *INFERENCE_COLUMNS, "score",
 )  # fmt: skip
-# Keys that a run has one value of: where two runs have each their own, the rest is compared.
+# Keys of which a run has one value: where two runs differ in one, cells are matched by the rest.
 _OWN = ("subject", "metric")
 
 
@@ -40,10 +42,9 @@ class Cells:
     Attributes
     ----------
     keys : list of str
-        Columns by which cells are told apart; without those that the runs have nothing of in
-        common.
-    apart : list of str
-        What was left out of the keys, in words.
+        Columns by which cells are matched: without those of which each run has another value.
+    unmatched : list of str
+        The keys that were left out, with both values.
     both : DataFrame
         Cells of both runs: `keys`, ``depth``, and every other column with the suffixes ``_a`` and
         ``_b``.
@@ -52,7 +53,7 @@ class Cells:
     """
 
     keys: list[str]
-    apart: list[str]
+    unmatched: list[str]
     both: pd.DataFrame
     only_a: pd.DataFrame
     only_b: pd.DataFrame
@@ -79,9 +80,9 @@ class Cells:
         order = pd.concat([a[keys], b[keys]]).drop_duplicates()
         merged = a.merge(b, on=keys, how="outer", suffixes=("_a", "_b"), indicator=True)
         merged = order.merge(merged, on=keys, how="left")  # an outer merge sorts by name
-        told = [f"{key} {a[key].iloc[0]} in A, {b[key].iloc[0]} in B" for key in apart]
+        unmatched = [f"{key} {a[key].iloc[0]} in A, {b[key].iloc[0]} in B" for key in apart]
         sides = (merged[merged["_merge"] == side] for side in ("both", "left_only", "right_only"))
-        return cls(keys, told, *sides)
+        return cls(keys, unmatched, *sides)
 
     @property
     def change(self) -> pd.Series[float]:
@@ -89,18 +90,18 @@ class Cells:
         return self.both["score_b"] - self.both["score_a"]
 
     def differing(self, column: str) -> pd.Series[bool]:
-        """Which cells of both have not the same to the last bit; undefined equals undefined."""
+        """Mark the cells of both that differ in any bit of a column; undefined equals undefined."""
         a, b = self.both[f"{column}_a"], self.both[f"{column}_b"]
         return (a != b) & ~(a.isna() & b.isna())
 
     @property
     def identical(self) -> bool:
         """Whether every score is in both runs and the same to the last bit."""
-        unlike = self.differing("score").any() or len(self.only_a) or len(self.only_b)
-        return not (self.apart or unlike)
+        differ = self.differing("score").any() or len(self.only_a) or len(self.only_b)
+        return not (self.unmatched or differ)
 
     @property
-    def drawable(self) -> pd.DataFrame:
+    def plottable(self) -> pd.DataFrame:
         """Every cell as `rsa_exp.figures.difference` takes it."""
         rows = pd.concat([self.both, self.only_a, self.only_b]).sort_index()
         depth = rows["depth_a"].fillna(rows["depth_b"])
@@ -108,12 +109,12 @@ class Cells:
 
 
 def diff(a: str, b: str, store_folder: Path, output: Path | None) -> int:
-    """Say what differs between two recorded runs, and draw their scores against each other.
+    """Report what differs between two recorded runs, and plot their scores against each other.
 
     Parameters
     ----------
     a, b : str
-        Runs, as `rsa_exp.runs.recorded.find` takes them.
+        Runs, as `rsa_exp.experiments.lookup.find` takes them.
     store_folder : Path
         Folder of the local store, unless ``MLFLOW_TRACKING_URI`` is set.
     output : Path or None
@@ -129,26 +130,25 @@ def diff(a: str, b: str, store_folder: Path, output: Path | None) -> int:
     InputError
         If a run cannot be read, or is a sweep.
     """
-    first, second = find_one(a, store_folder), find_one(b, store_folder)
+    first, second = find_run(a, store_folder), find_run(b, store_folder)
     cells = Cells.of(first.scores, second.scores)
-    runs = [f"{side}: {run.title}, {run.place}" for side, run in (("A", first), ("B", second))]
-    for line in [*runs, *_told(first, second), *_scores(cells)]:
+    runs = [f"A: {first.title}, {first.files.location}"]
+    runs += [f"B: {second.title}, {second.files.location}"]
+    for line in [*runs, *_change_lines(first, second), *_score_lines(cells)]:
         print(printable_line(line))
     folder = output or Path("outputs", "diffs", f"{_short(first)}-{_short(second)}")
     print(f"\nfigure: {_write(folder.absolute(), first, second, cells)}")
     return 0 if cells.identical else 1
 
 
-def _told(a: Recorded, b: Recorded) -> list[str]:
+def _change_lines(a: RecordedRun, b: RecordedRun) -> list[str]:
     """Lines about settings, inputs and environment."""
     settings = settings_changes(a.config, b.config)
     found = changes(a.provenance, b.provenance)
     known = {change.what.lower() for change in found}
-    pinned = requirement_changes(
-        a.files.get("requirements.txt", ""), b.files.get("requirements.txt", "")
-    )
+    pinned = requirement_changes(*(run.files.read_text("requirements.txt") or "" for run in (a, b)))
     return [
-        *_section("settings", [change for change in settings if not change.aside]),
+        *_section("settings", [change for change in settings if not change.cosmetic]),
         *_section("inputs", [change for change in found if change.kind in _INPUTS]),
         *_section(
             "environment",
@@ -157,7 +157,9 @@ def _told(a: Recorded, b: Recorded) -> list[str]:
                 *(change for change in pinned if change.what not in known),
             ],
         ),
-        *_section("paths, figures and tracking", [change for change in settings if change.aside]),
+        *_section(
+            "paths, figures and tracking", [change for change in settings if change.cosmetic]
+        ),
     ]
 
 
@@ -169,35 +171,35 @@ def _section(name: str, found: Sequence[Change]) -> list[str]:
     return [f"{name}:", *lines, *([f"  ... and {more} more"] if more > 0 else [])]
 
 
-def _scores(cells: Cells) -> list[str]:
-    """Lines about scores and what was computed besides."""
+def _score_lines(cells: Cells) -> list[str]:
+    """Lines about scores and the other columns."""
     by = " x ".join(key for key in cells.keys)
-    lines = [f"scores, by {by} ({'; '.join(cells.apart)}):" if cells.apart else "scores:"]
-    unlike, n = cells.differing("score"), len(cells.both)
-    if n and not unlike.any():
+    lines = [f"scores, by {by} ({'; '.join(cells.unmatched)}):" if cells.unmatched else "scores:"]
+    differ, n = cells.differing("score"), len(cells.both)
+    if n and not differ.any():
         lines.append(f"  all {n} in both are the same to the last bit")
     elif n:
-        change = cells.change[unlike].dropna()
-        lines.append(f"  {int(unlike.sum())} of {n} in both differ" + _in_short(change))
-        lines += [f"  {line}" for line in _table(cells, unlike)]
+        change = cells.change[differ].dropna()
+        lines.append(f"  {int(differ.sum())} of {n} in both differ" + _average(change))
+        lines += [f"  {line}" for line in _table(cells, differ)]
     for run, rows in (("A", cells.only_a), ("B", cells.only_b)):
         if len(rows):
             names = [" ".join(map(str, row)) for row in rows[cells.keys].to_numpy()]
             lines.append(f"  {len(rows)} only in {run}: {listing(names, 6)}")
-    others = _others(cells)
+    others = _other_column_lines(cells)
     return [*lines, *(["other columns that differ:", *others] if others else [])]
 
 
-def _in_short(change: pd.Series[float]) -> str:
+def _average(change: pd.Series[float]) -> str:
     if change.empty:
         return ""
     rms = float(np.sqrt(np.mean(change.to_numpy() ** 2)))
     return f": B - A is {change.mean():+.3g} on average, {rms:.3g} root mean square"
 
 
-def _table(cells: Cells, unlike: pd.Series[bool]) -> list[str]:
+def _table(cells: Cells, differ: pd.Series[bool]) -> list[str]:
     """Cells that differ, those that became or ceased to be defined first, then the largest."""
-    rows = cells.both[unlike].assign(change=cells.change[unlike])
+    rows = cells.both[differ].assign(change=cells.change[differ])
     order = rows["change"].abs().sort_values(ascending=False, na_position="first", kind="stable")
     shown = rows.loc[order.index[:MOST_LINES]]
     head = [*cells.keys, "A", "B", "B - A"]
@@ -207,53 +209,45 @@ def _table(cells: Cells, unlike: pd.Series[bool]) -> list[str]:
             index=False, name=None
         )
     ]
-    cleaned = [[text.replace("+nan", "-").replace("nan", "-") for text in line] for line in body]
-    widths = [max(map(len, column)) for column in zip(head, *cleaned, strict=True)]
-    names = len(cells.keys)
-    lines = [
-        "  ".join(
-            text.ljust(width) if i < names else text.rjust(width)
-            for i, (text, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in (head, *cleaned)
-    ]
+    cleaned = [[cell.replace("+nan", "-").replace("nan", "-") for cell in row] for row in body]
+    lines = text_table([head, *cleaned], "l" * len(cells.keys) + "rrr")
     more = len(rows) - len(shown)
     return [*lines, *([f"... and {more} more"] if more else [])]
 
 
-def _others(cells: Cells) -> list[str]:
+def _other_column_lines(cells: Cells) -> list[str]:
     """Lines about the other columns that both tables have."""
     lines = []
     for name in [str(column)[:-2] for column in cells.both.columns if str(column).endswith("_a")]:
         if name in {"score", *CELL_KEYS} or f"{name}_b" not in cells.both:
             continue
-        unlike = cells.differing(name)
-        if unlike.any():
-            line = f"  {name}: {int(unlike.sum())} of {len(unlike)}"
+        differ = cells.differing(name)
+        if differ.any():
+            line = f"  {name}: {int(differ.sum())} of {len(differ)}"
             if name in NUMBER_COLUMNS:
-                change = (cells.both[f"{name}_b"] - cells.both[f"{name}_a"])[unlike].abs()
+                change = (cells.both[f"{name}_b"] - cells.both[f"{name}_a"])[differ].abs()
                 line += f", the most by {change.max():.3g}" if change.notna().any() else ""
             lines.append(line)
     return lines
 
 
-def _short(run: Recorded) -> str:
+def _short(run: RecordedRun) -> str:
     """Name of a run in the name of a folder."""
     return run.run_id[:8] or re.sub(r"[^A-Za-z0-9_.=-]+", "_", run.name)[:40]
 
 
-def _write(folder: Path, a: Recorded, b: Recorded, cells: Cells) -> Path:
+def _write(folder: Path, a: RecordedRun, b: RecordedRun, cells: Cells) -> Path:
     """Write the figure and the cells it shows; return the figure's PNG."""
     files.prepare_folder(folder)
-    table = cells.drawable
+    table = cells.plottable
     files.write_table(folder / "difference.csv", table)
     return save(difference(table, _text(a), _text(b)), folder, "difference")[0]
 
 
-def _text(run: Recorded) -> FigureText:
-    """Say on a figure which run it is and how its scores are read."""
+def _text(run: RecordedRun) -> FigureText:
+    """Name a run on a figure, and how its scores are read."""
     metric = METRICS[run.config.metric]
     recorded = run.provenance.get("text")
-    words = recorded if isinstance(recorded, dict) else {}
-    note = "; ".join(str(words[key]) for key in ("title", "note") if words.get(key))
+    text = recorded if isinstance(recorded, dict) else {}
+    note = "; ".join(str(text[key]) for key in ("title", "note") if text.get(key))
     return FigureText(run.title, note, metric.label, metric.greater_is_better, metric.zero_is_null)

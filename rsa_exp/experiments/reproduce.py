@@ -1,4 +1,4 @@
-"""Rerun a recorded run, or a sweep, from its record alone and say whether its numbers return."""
+"""Rerunning a recorded run or a sweep from its record alone, and comparing every number."""
 
 from __future__ import annotations
 
@@ -6,42 +6,37 @@ import dataclasses
 import logging
 import shlex
 import sys
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from rsa_exp import files as output
-from rsa_exp.config.schema import Config, SimulatedData
+from rsa_exp import files
 from rsa_exp.errors import InputError, listing
+from rsa_exp.experiments import rerun as checks
+from rsa_exp.experiments.lookup import find, finished_runs
 from rsa_exp.experiments.membership import Membership
+from rsa_exp.experiments.report import write_summary
+from rsa_exp.experiments.rerun import IMAGES_FILE, ReproduceOptions, Rerun
 from rsa_exp.experiments.run import RunSpec, execute, open_store
 from rsa_exp.runs import locks, manifest
-from rsa_exp.runs.changes import Change, changes
 from rsa_exp.runs.comparison import Comparison, Verdict
 from rsa_exp.runs.manifest import SweepManifest
-from rsa_exp.runs.recorded import Recorded, find, sweep_of
-from rsa_exp.runs.relocate import check_inputs, moved
+from rsa_exp.runs.recorded_sweep import RecordedSweep
 from rsa_exp.runs.validity import changed_inputs
-from rsa_exp.stats.condensed import count_pairs
+from rsa_exp.tracking import upload
 from rsa_exp.tracking.addresses import store_uri
 
 if TYPE_CHECKING:
-    from rsa_exp.reports.summary import Summary
     from rsa_exp.tracking.store import Store
 
-__all__ = ["Wishes", "reproduce"]
+__all__ = ["ReproduceOptions", "reproduce"]
 
 log = logging.getLogger("rsa_exp")
 
-_EXPERIMENT = "rsa_exp"
-# A record's list of images, in the new run's folder.
-_IMAGES = "images_of_the_record.txt"
 _CHANGED = "; its inputs have changed"
-_MOST_SIMULATED = 4e9
-# What a run's settings are called here.
-_OPTIONS = {
+# The options of this command for settings that messages name.
+_OPTION_NAMES = {
     "set tracking.folder or": "set --store or",
     ", or run with tracking=none": "",
     "; run with tracking=none": "",
@@ -49,63 +44,18 @@ _OPTIONS = {
 }
 
 
-@dataclass(frozen=True)
-class Wishes:
-    """How a run is to be reproduced.
-
-    Attributes
-    ----------
-    store_folder : Path
-        Folder of the local store, unless ``MLFLOW_TRACKING_URI`` is set.
-    output_dir : Path
-        Folder under which new runs land.
-    data_root : Path or None
-        Where the input files are now; None takes them where they were.
-    strict : bool
-        Whether to refuse when code, packages or machine are not what they were.
-    force : bool
-        Whether to rerun although the inputs are not what they were, and to simulate more than 4 GB.
-    """
-
-    store_folder: Path
-    output_dir: Path
-    data_root: Path | None = None
-    strict: bool = False
-    force: bool = False
-
-
-@dataclass(frozen=True)
-class _Rerun:
-    """A run to be done again.
-
-    Attributes
-    ----------
-    record : Recorded
-        What it was.
-    config : Config
-        Its settings, with everything that is written, and moved inputs, here.
-    folder : Path
-        Where it goes.
-    """
-
-    record: Recorded
-    config: Config
-    folder: Path
-
-
-def reproduce(run: str, wishes: Wishes) -> int:
+def reproduce(name: str, options: ReproduceOptions) -> int:
     """Rerun a recorded run, or all finished runs of a sweep, and compare every number.
 
-    The new run is recorded in the same store and names the old one in its tag ``reproduces``; the
+    The new run is tracked in the same store and names the old one in its tag ``reproduces``; the
     old one names the new one, and the verdict, in ``reproduced_by``. A verdict on inputs that have
-    changed, which `Wishes.force` asks for, says so.
+    changed, which `ReproduceOptions.force` asks for, says so.
 
     Parameters
     ----------
-    run : str
-        A run's id, an id's unique beginning, its address in the UI, a sweep's, or a folder that
-        ``export`` wrote.
-    wishes : Wishes
+    name : str
+        A run or a sweep, as `rsa_exp.experiments.lookup.find` takes it.
+    options : ReproduceOptions
         How.
 
     Returns
@@ -117,51 +67,49 @@ def reproduce(run: str, wishes: Wishes) -> int:
     Raises
     ------
     InputError
-        If there is no such run, it has no complete record, its inputs are gone, or `strict`
+        If there is no such run, its record is not complete, its inputs are missing, or `strict`
         forbids it.
     """
     try:
-        return _reproduce_all(run, wishes)
+        return _reproduce_all(name, options)
     except InputError as error:
-        text = str(error)
-        for setting, option in _OPTIONS.items():
-            text = text.replace(setting, option)
-        raise InputError(text) from error
+        message = str(error)
+        for setting, option in _OPTION_NAMES.items():
+            message = message.replace(setting, option)
+        raise InputError(message) from error
 
 
-def _reproduce_all(run: str, wishes: Wishes) -> int:
-    records = find(run, wishes.store_folder)
-    sweep = sweep_of(run, wishes.store_folder)
-    for record in records:
-        record.check()
-    if wishes.strict:
-        _refuse_changes(records)
+def _reproduce_all(name: str, options: ReproduceOptions) -> int:
+    found = find(name, options.store_folder)
+    runs = finished_runs(found)
+    for run in runs:
+        run.check_contents()
+    if options.strict:
+        checks.refuse_changed_environment(runs)
     stamp = datetime.now(UTC).astimezone().strftime("%Y-%m-%d/%H-%M-%S-%f")
-    folder = wishes.output_dir.absolute() / "reproduced" / stamp
-    places = [folder] if sweep is None else [folder / str(i) for i in range(len(records))]
+    folder = options.output_dir.absolute() / "reproduced" / stamp
+    is_sweep = isinstance(found, RecordedSweep)
+    folders = [folder / str(i) for i in range(len(runs))] if is_sweep else [folder]
     reruns = [
-        _Rerun(record, _here(record, place, wishes), place)
-        for record, place in zip(records, places, strict=True)
+        checks.prepare(run, run_folder, options)
+        for run, run_folder in zip(runs, folders, strict=True)
     ]
-    if not wishes.force:
-        _refuse_large(reruns)
-    if sweep is None:
-        verdict, _ = _reproduce(reruns[0], wishes)
+    if not options.force:
+        checks.refuse_large_simulations(reruns)
+    if isinstance(found, RecordedSweep):
+        verdict = _reproduce_sweep(found.manifest, reruns, folder, options)
     else:
-        verdict = _reproduce_sweep(sweep, reruns, folder, wishes)
+        verdict, _ = _reproduce_run(reruns[0], options)
     return int(verdict is Verdict.DIFFERENT)
 
 
 def _reproduce_sweep(
-    old: SweepManifest, reruns: list[_Rerun], folder: Path, wishes: Wishes
+    old: SweepManifest, reruns: list[Rerun], folder: Path, options: ReproduceOptions
 ) -> Verdict:
     """Reproduce the runs of a sweep as a sweep of its own."""
-    from rsa_exp.experiments import sync
-    from rsa_exp.experiments.report import write_summary
-
     experiment = reruns[0].config.tracking.experiment
-    store = open_store(store_uri(wishes.store_folder), experiment)
-    output.claim_folder(folder, "sweep")
+    store = open_store(store_uri(options.store_folder), experiment)
+    files.claim_folder(folder, "sweep")
     with locks.locked(folder, "sweep"):
         new = SweepManifest(
             uid=uuid4().hex,
@@ -176,15 +124,15 @@ def _reproduce_sweep(
             store=store.uri,
             experiment=experiment,
         )
-        new = sync.open_sweep(store, folder, new)
+        new = upload.open_sweep(store, folder, new)
         manifest.write(folder, new)
         found = []
         status = "killed"
         try:
             for rerun in reruns:
-                found.append(_reproduce(rerun, wishes, new))
-            verdict, said, note = _sum_up(found, old.n_planned)
-            print(said)
+                found.append(_reproduce_run(rerun, options, new))
+            verdict, line, limits = _summarise_verdicts(found, old.n_planned)
+            print(line)
             status = "finished"
         except InputError:
             status = "failed"
@@ -192,51 +140,50 @@ def _reproduce_sweep(
         finally:
             new = dataclasses.replace(new, status=status, ended=manifest.now())
             manifest.write(folder, new)
-            summary, files = write_summary(folder, figures=False)
-            _record_sweep(folder, new, store, summary, files)
-    _tag(store, old.run_id, new.run_id, said, f"{verdict.value}{note}")
+            _summarise_and_upload(store, folder, new)
+    _tag_verdict(store, old.run_id, new.run_id, line, f"{verdict.value}{limits}")
     return verdict
 
 
-def _sum_up(found: list[tuple[Verdict, bool]], n_planned: int) -> tuple[Verdict, str, str]:
-    """Return a sweep's verdict, the line that says it, and what of that limits it."""
+def _summarise_verdicts(
+    found: list[tuple[Verdict, bool]], n_planned: int
+) -> tuple[Verdict, str, str]:
+    """Return a sweep's verdict, the line that reports it, and the part of it that limits it."""
     verdicts = [verdict for verdict, _ in found]
     worst = [kind for kind in Verdict if kind in verdicts][-1]
     parts = [f"{verdicts.count(kind)} {kind.value}" for kind in Verdict if kind in verdicts]
     n_changed, n_left = sum(changed for _, changed in found), n_planned - len(found)
-    note = f"; the inputs of {n_changed} have changed" if n_changed else ""
+    limits = f"; the inputs of {n_changed} have changed" if n_changed else ""
     if n_left > 0:
         was = "was" if n_left == 1 else "were"
-        note += f"; {n_left} of {n_planned} runs had not finished and {was} not done again"
-    return worst, f"{worst.value}: of {len(found)} runs {', '.join(parts)}{note}", note
+        limits += f"; {n_left} of {n_planned} runs had not finished and {was} not run again"
+    return worst, f"{worst.value}: of {len(found)} runs {', '.join(parts)}{limits}", limits
 
 
-def _record_sweep(
-    folder: Path, sweep: SweepManifest, store: Store, summary: Summary, files: list[Path]
-) -> None:
-    from rsa_exp.experiments import sync
-
+def _summarise_and_upload(store: Store, folder: Path, sweep: SweepManifest) -> None:
+    summary, written = write_summary(folder, figures=False)
     try:
-        sync.record_sweep(folder, sweep, store, summary, files)
+        metrics = summary.metrics()
+        upload.upload_sweep(store, folder, sweep, metrics, summary.headline, written)
     except InputError as error:
         raise InputError(
-            f"the results are in {folder} but could not be recorded in {error}; python -m rsa_exp "
+            f"the results are in {folder} but could not be uploaded to {error}; python -m rsa_exp "
             f"sync {shlex.quote(str(folder))} does it when the store is back"
         ) from error
 
 
-def _reproduce(
-    rerun: _Rerun, wishes: Wishes, sweep: SweepManifest | None = None
+def _reproduce_run(
+    rerun: Rerun, options: ReproduceOptions, sweep: SweepManifest | None = None
 ) -> tuple[Verdict, bool]:
-    """Reproduce one run; say how it went, and whether its inputs have changed."""
-    record, config, folder = rerun.record, rerun.config, rerun.folder
-    log.info("reproducing %s", record.title)
-    if config.images == str(folder / _IMAGES):
-        output.write_text(output.prepare_folder(folder) / _IMAGES, record.text("images.txt"))
-    before = record.provenance
+    """Reproduce one run; return the verdict, and whether its inputs have changed."""
+    recorded, config, folder = rerun.recorded, rerun.config, rerun.folder
+    log.info("reproducing %s", recorded.title)
+    if config.images == str(folder / IMAGES_FILE):
+        files.write_text(files.prepare_folder(folder) / IMAGES_FILE, recorded.text("images.txt"))
+    before = recorded.provenance
     changed = changed_inputs(config, before)
-    if changed and not wishes.force:
-        for change in _environment_changes(before):
+    if changed and not options.force:
+        for change in checks.environment_changes(before):
             log.warning(change)
         print(
             f"different: not rerun, as the input has changed since: {listing(changed, 4)} (--force "
@@ -245,34 +192,34 @@ def _reproduce(
         return Verdict.DIFFERENT, True
     spec = RunSpec(
         folder,
-        f"{record.name} (reproduced)",
+        f"{recorded.name} (reproduced)",
         [str(text) for text in before.get("overrides", [])],
         Membership(folder.parent, sweep.uid, sweep.run_id) if sweep else Membership(),
-        tags={"reproduces": record.run_id or record.name},
+        tags={"reproduces": recorded.run_id or recorded.name},
     )
     try:
         outcome = execute(config, spec)
     except InputError:
         run = manifest.read_run(folder)
-        if run is not None and run.status == "finished":  # and is not recorded
-            _say(rerun, changed, None)
+        if run is not None and run.status == "finished":  # but could not be uploaded
+            _report_comparison(rerun, changed, None)
         raise
-    comparison = _say(rerun, changed, outcome.address)
+    comparison = _report_comparison(rerun, changed, outcome.address)
     if outcome.run_id:
-        store = open_store(store_uri(wishes.store_folder), config.tracking.experiment)
-        note = _CHANGED if changed else ""
-        verdict = f"{comparison.verdict.value}{note}"
-        _tag(store, record.run_id, outcome.run_id, f"{comparison}{note}", verdict)
+        store = open_store(store_uri(options.store_folder), config.tracking.experiment)
+        limits = _CHANGED if changed else ""
+        verdict = f"{comparison.verdict.value}{limits}"
+        _tag_verdict(store, recorded.run_id, outcome.run_id, f"{comparison}{limits}", verdict)
     return comparison.verdict, bool(changed)
 
 
-def _say(rerun: _Rerun, changed: list[str], address: str | None) -> Comparison:
-    """Compare the scores of a rerun, and say what came out where; the verdict last."""
-    comparison = Comparison(rerun.record.scores, output.read_scores(rerun.folder / "scores.csv"))
+def _report_comparison(rerun: Rerun, changed: list[str], address: str | None) -> Comparison:
+    """Compare the scores of a rerun with the recorded ones and print the verdict, which is last."""
+    comparison = Comparison(rerun.recorded.scores, files.read_scores(rerun.folder / "scores.csv"))
     log.info("")
     if changed:
         log.warning("the input has changed since: %s", listing(changed, 4))
-    for change in _environment_changes(rerun.record.provenance):
+    for change in checks.environment_changes(rerun.recorded.provenance):
         log.warning(change)
     log.info("results: %s", rerun.folder)
     if address:
@@ -281,73 +228,16 @@ def _say(rerun: _Rerun, changed: list[str], address: str | None) -> Comparison:
     return comparison
 
 
-def _here(record: Recorded, folder: Path, wishes: Wishes) -> Config:
-    """Return a record's settings with everything that is written, and moved inputs, here."""
-    config = dataclasses.replace(record.config)
-    config.output_dir = str(wishes.output_dir.absolute())
-    config.tracking = dataclasses.replace(
-        config.tracking,
-        enabled=True,
-        server=False,
-        folder=str(wishes.store_folder.absolute()),
-        experiment=record.experiment or _EXPERIMENT,
-    )
-    is_moved = False
-    if isinstance(config.data, SimulatedData):  # it is written, so never where a record says
-        root = str(wishes.output_dir.absolute() / "simulated")
-        config.data = dataclasses.replace(config.data, root=root)
-    elif wishes.data_root is not None:
-        config, is_moved = moved(config, wishes.data_root), True
-    if config.images not in {"all", *config.data.sources}:  # a list, which may have changed since
-        record.text("images.txt")
-        config.images = str(folder / _IMAGES)
-    check_inputs(config, record, is_moved=is_moved)
-    return config
-
-
-def _refuse_large(reruns: list[_Rerun]) -> None:
-    """Refuse to write simulated studies that are larger than what one would expect."""
-    from rsa_exp.datasets.simulated import LAYERS, ROIS, SUBJECTS
-
-    datas = [rerun.config.data for rerun in reruns]
-    sizes = {(data.n_images, data.seed) for data in datas if isinstance(data, SimulatedData)}
-    n_rdms = len(LAYERS) + len(SUBJECTS) * len(ROIS)
-    n_bytes = sum(8 * n_rdms * count_pairs(n) for n, _ in sizes)
-    if n_bytes > _MOST_SIMULATED:
-        raise InputError(
-            f"the record of {reruns[0].record.title} asks for {n_bytes / 1e9:.0f} GB of simulated "
-            f"files in {datas[0].root}; --force writes them"
-        )
-
-
-def _environment_changes(before: dict[str, object]) -> list[Change]:
-    """Say what is not now as it was: code, packages, machine."""
-    from rsa_exp.runs.provenance import environment
-
-    kept = {key: before[key] for key in ("inputs", "images_digest") if key in before}
-    return changes(before, environment() | kept)
-
-
-def _refuse_changes(records: list[Recorded]) -> None:
-    for record in records:
-        found = _environment_changes(record.provenance)
-        if found:
-            raise InputError(
-                f"--strict: {record.title} was not made with what is here: "
-                f"{'; '.join(map(str, found[:6]))}"
-            )
-
-
-def _tag(store: Store, old: str, new: str, said: str, verdict: str) -> None:
-    """Give a rerun its verdict, and the original, if this store has it, what its reruns gave."""
+def _tag_verdict(store: Store, old: str, new: str, line: str, verdict: str) -> None:
+    """Tag a rerun with its verdict, and the original, if this store has it, with its reruns'."""
     from rsa_exp.tracking.client import FAILURES, reason
     from rsa_exp.tracking.tracked import TrackedRun
 
     try:
-        TrackedRun(store, new).log(tags={"verdict": said[-5000:]})
+        TrackedRun(store, new).log(tags={"verdict": line[-5000:]})
         if old and store.has(old):
             before = store.client.get_run(old).data.tags.get("reproduced_by", "")
             links = "; ".join(filter(None, [before, f"{new} ({verdict})"]))
             TrackedRun(store, old).log(tags={"reproduced_by": links[-5000:]})
     except (InputError, *FAILURES) as error:
-        log.warning("the verdict could not be recorded in %s: %s", store.uri, reason(error))
+        log.warning("the verdict could not be uploaded to %s: %s", store.uri, reason(error))

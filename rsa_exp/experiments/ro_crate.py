@@ -8,14 +8,18 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from rsa_exp.errors import listing
+from rsa_exp.experiments.export_readme import title_of
+from rsa_exp.runs.recorded_run import RecordedRun
 
-__all__ = ["METADATA", "Described", "describe"]
+__all__ = ["METADATA", "describe"]
+
+ExportedRun = tuple[str, RecordedRun]
+"""A run and its folder relative to the exported one: ``""``, or ``runs/1-sub-1_corr/``."""
 
 METADATA = "ro-crate-metadata.json"
 
@@ -40,17 +44,17 @@ _FORMATS = {
 
 _ABOUT = {
     "README.txt": "What this is, and how to reproduce it",
-    "agreement.csv": "How far every two variants of the analysis agree",
+    "agreement.csv": "Agreement of every two variants of the analysis",
     "alignment.json": "Images of each file, matched and dropped",
-    "best_layers.csv": "How sure it is which layer is best",
+    "best_layers.csv": "How often each layer is best, over draws and split halves",
     "ceilings.csv": "Noise ceilings with their uncertainty",
-    "code.diff": "What the code differed by from its commit, as git apply takes it",
+    "code.diff": "Uncommitted changes of the code, as git apply takes them",
     "comparisons.csv": "Layers within each ROI and ROIs within each layer, compared",
     "config.yaml": "All settings of the run, resolved",
     "draws.npz": "All bootstrap draws",
     "group.csv": "Mean over subjects of each score, with its uncertainty",
     "images.txt": "Names of the images used",
-    "permutations.csv": "Best score of each relabelling of the images",
+    "permutations.csv": "Best score of each permutation of the images",
     "provenance.json": "Code, packages, machine, and content digests of all that was read",
     "report.html": "Report of the sweep",
     "requirements.txt": "Installed packages, as pip install -r takes them",
@@ -67,35 +71,8 @@ _NO_RESULTS = {
 _Entity = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Described:
-    """A run in an exported folder.
-
-    Attributes
-    ----------
-    place : str
-        Its folder relative to the exported one, ``""`` or ``runs/1-sub-1_corr/``.
-    name, title : str
-        For example ``sub-1 corr``; ``ResNet-50 vs BOLD5000, subject 1``.
-    begun, ended : str
-        ISO times; empty where not known.
-    overrides : sequence of str
-        Settings it was started with.
-    provenance : mapping
-        Its ``provenance.json``.
-    """
-
-    place: str
-    name: str
-    title: str
-    begun: str
-    ended: str
-    overrides: Sequence[str]
-    provenance: Mapping[str, Any]
-
-
 def describe(
-    folder: Path, name: str, description: str, runs: Sequence[Described], published: str
+    folder: Path, name: str, description: str, runs: Sequence[ExportedRun], published: str
 ) -> dict[str, Any]:
     """Describe a folder that is otherwise complete.
 
@@ -105,8 +82,9 @@ def describe(
         Every file below it is described, with size and digest.
     name, description : str
         Of all of it.
-    runs : sequence of Described
-        What made the files.
+    runs : sequence of (str, RecordedRun)
+        The runs that made the files, each with its folder relative to this one: ``""``, or such
+        as ``runs/1-sub-1_corr/``.
     published : str
         ISO time of the export.
 
@@ -117,20 +95,20 @@ def describe(
     """
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != METADATA)
     files = {path.relative_to(folder).as_posix(): _file(folder, path) for path in paths}
-    actions = [_action(run, files) for run in runs]
+    actions = [_action(run_folder, run, files) for run_folder, run in runs]
     datasets = [
         {
-            "@id": quote(run.place),
+            "@id": quote(run_folder),
             "@type": "Dataset",
             "name": run.name,
-            "description": run.title,
-            "hasPart": _to_all([*_members(run.place, files).values()]),
+            "description": title_of(run),
+            "hasPart": _refer_to_all([*_members(run_folder, files).values()]),
         }
-        for run in runs
-        if run.place
+        for run_folder, run in runs
+        if run_folder
     ]
-    places = tuple(run.place for run in runs if run.place)
-    loose = [item for path, item in files.items() if not path.startswith(places)]
+    run_folders = tuple(run_folder for run_folder, _ in runs if run_folder)
+    loose = [item for path, item in files.items() if not path.startswith(run_folders)]
     root = {
         "@id": "./",
         "@type": "Dataset",
@@ -139,11 +117,11 @@ def describe(
         "datePublished": published,
         "conformsTo": {"@id": _PROFILE},
         "license": _LICENCE,
-        "hasPart": _to_all([*loose, *datasets]),
-        "mentions": _to_all(actions),
+        "hasPart": _refer_to_all([*loose, *datasets]),
+        "mentions": _refer_to_all(actions),
     }
     made_of: dict[str, _Entity] = {}  # software and inputs, which runs share
-    for run in runs:
+    for _, run in runs:
         for item in (_software(run.provenance), *_inputs(run.provenance)):
             made_of.setdefault(item["@id"], item)
     return {
@@ -166,19 +144,21 @@ def describe(
     }
 
 
-def _to(item: Mapping[str, Any]) -> dict[str, Any]:
+def _refer_to(item: Mapping[str, Any]) -> dict[str, Any]:
     return {"@id": item["@id"]}
 
 
-def _to_all(items: Sequence[Mapping[str, Any]]) -> dict[str, Any] | list[dict[str, Any]]:
+def _refer_to_all(items: Sequence[Mapping[str, Any]]) -> dict[str, Any] | list[dict[str, Any]]:
     """Refer to items; RO-Crate 1.1 wants no list of one."""
-    return [_to(item) for item in items] if len(items) != 1 else _to(items[0])
+    return [_refer_to(item) for item in items] if len(items) != 1 else _refer_to(items[0])
 
 
-def _members(place: str, files: Mapping[str, _Entity]) -> dict[str, _Entity]:
+def _members(run_folder: str, files: Mapping[str, _Entity]) -> dict[str, _Entity]:
     """Files of one run, by their paths in its folder."""
     return {
-        path.removeprefix(place): item for path, item in files.items() if path.startswith(place)
+        path.removeprefix(run_folder): item
+        for path, item in files.items()
+        if path.startswith(run_folder)
     }
 
 
@@ -198,20 +178,23 @@ def _file(folder: Path, path: Path) -> _Entity:
     }
 
 
-def _action(run: Described, files: Mapping[str, _Entity]) -> _Entity:
-    members = _members(run.place, files)
+def _action(run_folder: str, run: RecordedRun, files: Mapping[str, _Entity]) -> _Entity:
+    members = _members(run_folder, files)
     given = [item for path, item in members.items() if path == "config.yaml"]
     results = [item for path, item in members.items() if path not in _NO_RESULTS]
-    command = " ".join(["python -m rsa_exp", *map(_without_path, run.overrides)])
-    times = {"startTime": _seconds(run.begun), "endTime": _seconds(run.ended)}
+    record = run.provenance
+    overrides = [str(text) for text in record.get("overrides", [])]
+    command = " ".join(["python -m rsa_exp", *map(_without_path, overrides)])
+    ended = run.manifest.ended or str(record.get("date", ""))
+    times = {"startTime": _seconds(run.manifest.started), "endTime": _seconds(ended)}
     return {
-        "@id": f"#run-{quote(run.place.strip('/').replace('/', '-') or '1')}",
+        "@id": f"#run-{quote(run_folder.strip('/').replace('/', '-') or '1')}",
         "@type": "CreateAction",
         "name": run.name,
-        "description": f"{run.title}: {command}",
-        "instrument": _to(_software(run.provenance)),
-        "object": _to_all([*_inputs(run.provenance), *given]),
-        "result": _to_all(results),
+        "description": f"{title_of(run)}: {command}",
+        "instrument": _refer_to(_software(record)),
+        "object": _refer_to_all([*_inputs(record), *given]),
+        "result": _refer_to_all(results),
         "actionStatus": "http://schema.org/CompletedActionStatus",
     } | {key: value for key, value in times.items() if value}
 

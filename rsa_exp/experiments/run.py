@@ -28,9 +28,10 @@ from rsa_exp.experiments.run_output import (
 )
 from rsa_exp.runs import locks, manifest
 from rsa_exp.runs.digests import code_id, config_id
+from rsa_exp.runs.folders import read_run_folder
 from rsa_exp.tracking.addresses import store_uri
 from rsa_exp.tracking.outage import TrackingOutage
-from rsa_exp.tracking.record import entry_of, open_run, record_run
+from rsa_exp.tracking.upload import open_run, upload_run
 
 if TYPE_CHECKING:
     from rsa_exp.tracking.store import Store
@@ -242,10 +243,11 @@ class _RunInProgress:
         if not self._run.store or (self._outage is not None and self._outage.is_recent()):
             return
         try:
-            entry = entry_of(self._folder, self._run, self._config)
             store = open_store(self._run.store, self._run.experiment)
             known = store.find(self._run.uid) if self._requeued else None
-            self._tracked = (known and store.resume(known.run_id, {})) or open_run(store, entry)
+            self._tracked = (known and store.resume(known.run_id, {})) or open_run(
+                store, read_run_folder(self._folder)
+            )
         except InputError as error:
             if self._outage is None:
                 self._write_manifest(store="")  # nothing to be uploaded later
@@ -258,8 +260,7 @@ class _RunInProgress:
             return
         try:
             store = open_store(self._run.store, self._run.experiment)
-            entry = entry_of(self._folder, self._run, self._config)
-            self._run = record_run(store, entry, self._folder, self._run, self._tracked)
+            self._run = upload_run(store, read_run_folder(self._folder), self._tracked)
         except InputError as error:
             if self._outage is None:
                 raise InputError(

@@ -14,11 +14,11 @@ from uuid import uuid4
 from rsa_exp import files as output
 from rsa_exp import interrupts
 from rsa_exp.errors import InputError
-from rsa_exp.experiments import sync
 from rsa_exp.experiments.membership import Membership
 from rsa_exp.experiments.resume import changed_keys, supersede_unfinished
 from rsa_exp.experiments.run import open_store
 from rsa_exp.runs import locks, manifest
+from rsa_exp.tracking import upload
 from rsa_exp.tracking.addresses import ui_command
 from rsa_exp.tracking.outage import TrackingOutage
 
@@ -166,11 +166,11 @@ class Sweep:
         manifest.write(self._folder, self._sweep)
         if self._store is not None:
             with interrupts.shield():
-                self._sweep = sync.open_sweep(self._store, self._folder, self._sweep)
+                self._sweep = upload.open_sweep(self._store, self._folder, self._sweep)
         manifest.write(self._folder, self._sweep)
         (self._folder / "report.html").unlink(missing_ok=True)  # out of date from now on
         if resumed and self._store is not None:
-            sync.adopt(self._folder, self._sweep)
+            upload.assign_runs(self._folder, self._sweep)
         Membership(
             self._folder,
             self._sweep.uid,
@@ -258,7 +258,7 @@ class Sweep:
         if self._store is not None:
             TrackingOutage(self._folder).clear()
             try:
-                sync.record_runs(self._folder, self._store)
+                upload.upload_runs(self._folder, self._store)
             except InputError as error:
                 not_uploaded = error
         summary, files = write_summary(self._folder, figures=figures)
@@ -278,7 +278,10 @@ class Sweep:
                 "is back"
             )
         with interrupts.shield(closing=True):
-            sync.record_sweep(self._folder, self._sweep, self._store, summary, files)
+            metrics = summary.metrics()
+            upload.upload_sweep(
+                self._store, self._folder, self._sweep, metrics, summary.headline, files
+            )
         if self._store.folder is not None:  # a server shows them itself
             log.info("compare the runs: %s", ui_command(self._store.folder))
         log.info(self._store.address(self._sweep.run_id, children=True))

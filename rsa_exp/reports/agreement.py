@@ -1,4 +1,4 @@
-"""Whether the order of layers and of ROIs survives another metric, alignment, choice of images."""
+"""Whether layers and ROIs rank alike under another metric, alignment or choice of images."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rsa_exp.reports.group import as_grid
+from rsa_exp.reports.group_table import as_grid
 from rsa_exp.stats.condensed import FloatArray
-from rsa_exp.stats.metrics.registry import METRICS
+from rsa_exp.stats.metrics.registry import METRICS, is_best
 from rsa_exp.vocabulary import POOLED
 
 __all__ = ["agreement_table"]
@@ -24,7 +24,7 @@ _FEWEST_ROIS = 3
 
 @dataclass(frozen=True, eq=False)
 class _Profile:
-    """What one variant found in some subjects.
+    """The scores of one variant in some subjects.
 
     Attributes
     ----------
@@ -71,8 +71,8 @@ def agreement_table(kept: pd.DataFrame) -> pd.DataFrame | None:
     Parameters
     ----------
     kept : DataFrame
-        Of `rsa_exp.reports.group.latest`; of each pair the means over the subjects that both have
-        are compared, else the group, else the mean RDM.
+        Of `rsa_exp.reports.group_table.latest`; of each pair the means over the subjects that both
+        have are compared, else the group, else the mean RDM.
 
     Returns
     -------
@@ -120,14 +120,14 @@ def _layers(a: _Profile, b: _Profile, rois: list[str]) -> tuple[float, float, in
     if not comparable or len(layers) < 2 or not rois:
         return np.nan, np.nan, 0
     first, second = a.at(rois, layers), b.at(rois, layers)
-    # What one of them lacks is not to be best in the other.
-    gaps = np.isnan(first) | np.isnan(second)
-    first, second = np.where(gaps, np.nan, first), np.where(gaps, np.nan, second)
+    # A layer without a score in one of them is not to be best in the other.
+    missing = np.isnan(first) | np.isnan(second)
+    first, second = np.where(missing, np.nan, first), np.where(missing, np.nan, second)
     taus = _tau(first, second)
-    usable = np.asarray((~gaps).sum(axis=1) >= 2)
+    usable = np.asarray((~missing).sum(axis=1) >= 2)
     if not usable.any():
         return np.nan, np.nan, 0
-    same = _argbest(first[usable]) == _argbest(second[usable])
+    same = _best(first[usable]) == _best(second[usable])
     tau = float(taus[np.isfinite(taus)].mean()) if np.isfinite(taus).any() else np.nan
     return tau, float(same.mean()), int(usable.sum())
 
@@ -139,12 +139,13 @@ def _rois(a: _Profile, b: _Profile, rois: list[str]) -> tuple[float, float, int]
     if n < _FEWEST_ROIS:
         return np.nan, np.nan, n
     first, second = first[:, usable], second[:, usable]
-    same = _argbest(first) == _argbest(second)
+    same = _best(first) == _best(second)
     return float(_tau(first, second)[0]), float(same[0]), n
 
 
-def _argbest(merit: FloatArray) -> NDArray[np.intp]:
-    return np.asarray(np.where(np.isnan(merit), -np.inf, merit).argmax(axis=1))
+def _best(merit: FloatArray) -> NDArray[np.intp]:
+    """Index of the best of each row, the first of equals."""
+    return np.asarray(is_best(merit).argmax(axis=1))
 
 
 def _tau(first: FloatArray, second: FloatArray) -> FloatArray:
@@ -155,7 +156,7 @@ def _tau(first: FloatArray, second: FloatArray) -> FloatArray:
     left, right = np.triu_indices(first.shape[1], 1)
     a = np.sign(first[:, left] - first[:, right])
     b = np.sign(second[:, left] - second[:, right])
-    gaps = np.isnan(a) | np.isnan(b)
-    a, b = np.where(gaps, 0.0, a), np.where(gaps, 0.0, b)
+    missing = np.isnan(a) | np.isnan(b)
+    a, b = np.where(missing, 0.0, a), np.where(missing, 0.0, b)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray((a * b).sum(axis=1) / np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1)))

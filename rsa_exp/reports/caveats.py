@@ -1,4 +1,4 @@
-"""What a reader of a sweep's results has to know against them."""
+"""Caveats: what limits the conclusions from a sweep."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rsa_exp.errors import listing
-from rsa_exp.reports.drawing import MOST_DRAWN
-from rsa_exp.reports.record import SweepRun
+from rsa_exp.reports.group_table import SUBJECTS
+from rsa_exp.reports.sweep_figures import MOST_PLOTTED
 from rsa_exp.reports.words import fewer_subjects
-from rsa_exp.vocabulary import FEW_SUBJECTS, POOLED
+from rsa_exp.runs.recorded_run import RecordedRun
+from rsa_exp.vocabulary import FEW_SUBJECTS, GROUP, JOINT, POOLED
 
 if TYPE_CHECKING:
     from rsa_exp.reports.summary import Summary
@@ -20,19 +21,19 @@ __all__ = ["caveats"]
 def caveats(summary: Summary) -> list[str]:
     """List the caveats that apply to a sweep, those that matter most first."""
     return [
-        *_simulated(summary.record.runs),
+        *_simulated(summary.sweep.runs),
         *_unfinished(summary),
         *_subjects(summary),
-        *_images(summary.record.finished),
+        *_images(summary.sweep.finished),
         *_undefined(summary),
         *_choices(summary),
         *_tests(summary),
-        *_code(summary.record.finished),
+        *_code(summary.sweep.finished),
     ]
 
 
-def _simulated(runs: tuple[SweepRun, ...]) -> Iterator[str]:
-    if any((run.config or {}).get("data", {}).get("kind") == "simulated" for run in runs):
+def _simulated(runs: tuple[RecordedRun, ...]) -> Iterator[str]:
+    if any(run.setting("data.kind") == "simulated" for run in runs):
         yield (
             "The data are simulated, with the published result planted in them: the numbers show "
             "that the analysis works, and say nothing about brains."
@@ -40,7 +41,7 @@ def _simulated(runs: tuple[SweepRun, ...]) -> Iterator[str]:
 
 
 def _unfinished(summary: Summary) -> Iterator[str]:
-    runs = summary.record.runs
+    runs = summary.sweep.runs
     for status, what in (
         ("failed", "failed"),
         ("killed", "were interrupted"),
@@ -49,22 +50,22 @@ def _unfinished(summary: Summary) -> Iterator[str]:
         those = [run for run in runs if run.status == status]
         if those:
             names = "; ".join(
-                f"{run.name}: {run.error}" if run.error else run.name for run in those[:4]
+                ": ".join(filter(None, (run.name, run.manifest.error))) for run in those[:4]
             )
             more = f"; and {len(those) - 4} more" if len(those) > 4 else ""
             share = f"{len(those)} of {len(runs)} runs"
             yield f"{share} {what}, so their scores are missing: {names}{more}."
-    never = summary.record.n_planned - len(runs)
+    never = summary.sweep.manifest.n_planned - len(runs)
     if never > 0:
         yield (
-            f"{never} of {summary.record.n_planned} runs were never begun; resume the sweep to "
-            "have them."
+            f"{never} of {summary.sweep.manifest.n_planned} runs were never started; resume the "
+            "sweep to make them."
         )
 
 
 def _subjects(summary: Summary) -> Iterator[str]:
     table = summary.group
-    over = table[table["analysis"].isin(["subjects", "group"])]
+    over = table[table["analysis"].isin([SUBJECTS, GROUP])]
     most = int(over["n_subjects"].max()) if len(over) else 0
     if 1 < most < FEW_SUBJECTS:
         yield (
@@ -74,17 +75,18 @@ def _subjects(summary: Summary) -> Iterator[str]:
         )
     scores = summary.scores
     single = scores[~scores["subject"].isin(POOLED)]
-    asked = {run.settings["subject"] for run in summary.record.runs if "subject" in run.settings}
+    swept = {"subject"}.intersection(summary.sweep.keys)
+    asked = {name for run in summary.sweep.runs for name in run.swept([*swept]).values()}
     absent = sorted(asked - set(scores["subject"].astype(str)) - set(POOLED))
     if absent and len(scores):
         yield f"Subjects without any score are in no mean: {listing(absent)}."
     if fewer := fewer_subjects(summary.variants):
         yield fewer
-    if len(single) == 0 and len(scores) and set(scores["subject"]) == {"joint"}:
+    if len(single) == 0 and len(scores) and set(scores["subject"]) == {JOINT}:
         yield "A mean RDM over subjects hides how they differ: no variation over subjects is known."
 
 
-def _images(runs: tuple[SweepRun, ...]) -> Iterator[str]:
+def _images(runs: tuple[RecordedRun, ...]) -> Iterator[str]:
     reports = _distinct([run.alignment for run in runs])
     for report in reports:
         largest = max((file["n_images"] for file in report["files"]), default=0)
@@ -111,7 +113,7 @@ def _images(runs: tuple[SweepRun, ...]) -> Iterator[str]:
 
 
 def _dropped(report: Mapping[str, Any]) -> str:
-    """Say of which extensions the most images of a file are lost, with an example."""
+    """Name the extensions by which a file loses the most images, with an example."""
     files = [file for file in report["files"] if file["n_dropped"]]
     if not files:
         return ""
@@ -129,7 +131,7 @@ def _undefined(summary: Summary) -> Iterator[str]:
             f"{undefined} of {len(scores)} scores are undefined and left empty, never taken as 0; "
             "a mean over subjects is empty where one subject's score is."
         )
-    means = group[(group["analysis"] == "subjects") & group["score"].isna()]
+    means = group[(group["analysis"] == SUBJECTS) & group["score"].isna()]
     partly = means[means["n_subjects"] > 0]
     if len(partly):
         cells = [
@@ -158,9 +160,9 @@ def _choices(summary: Summary) -> Iterator[str]:
             "often a layer is best over draws and split halves, and what it scores on images that "
             "did not choose it."
         )
-    if len(summary.variants) > MOST_DRAWN:
+    if len(summary.variants) > MOST_PLOTTED:
         yield (
-            f"Figures of their own are drawn for the first {MOST_DRAWN} of "
+            f"Figures of their own are plotted for the first {MOST_PLOTTED} of "
             f"{len(summary.variants)} variants; tables hold all."
         )
 
@@ -174,7 +176,7 @@ def _tests(summary: Summary) -> Iterator[str]:
         return
     zero = scores.loc[tested, "p_zero"].notna()
     kinds = ["against 0 over bootstrap draws"] if zero.any() else []
-    kinds += ["against relabelled images"] if (~zero).any() else []
+    kinds += ["against permuted images"] if (~zero).any() else []
     yield (
         f"Here q is corrected (Benjamini-Hochberg) over all {int(tested.sum())} tests of the "
         f"sweep, {' or '.join(kinds)}, one-sided: subjects, regions, layers and variants are one "
@@ -183,15 +185,15 @@ def _tests(summary: Summary) -> Iterator[str]:
     )
 
 
-def _code(runs: tuple[SweepRun, ...]) -> Iterator[str]:
-    records = [run.provenance for run in runs if run.provenance]
+def _code(runs: tuple[RecordedRun, ...]) -> Iterator[str]:
+    records = [run.provenance for run in runs]
     if any(record.get("git_dirty") for record in records):
-        yield "The code had changes that are in no commit: the commit alone does not reproduce it."
+        yield "The code had uncommitted changes: the commit alone does not reproduce it."
     states = {record.get("code_id") for record in records}
     if len(states) > 1:
         yield (
             f"Runs were made by {len(states)} different states of the code that numbers come from; "
-            "resume the sweep to do again what no longer holds."
+            "resume the sweep to run again what is not valid any more."
         )
 
 
@@ -199,10 +201,7 @@ def _count(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
-def _distinct(reports: list[Mapping[str, Any] | None]) -> list[Mapping[str, Any]]:
+def _distinct(reports: list[dict[str, Any]]) -> list[Mapping[str, Any]]:
     """Alignments that differ in what they kept."""
-    found = {}
-    for report in reports:
-        if report is not None:
-            found[report["align"], report["n_common"], report["n_used"]] = report
+    found = {(each["align"], each["n_common"], each["n_used"]): each for each in reports}
     return list(found.values())

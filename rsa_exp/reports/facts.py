@@ -1,4 +1,4 @@
-"""What a report says about how the runs were made: settings, images, code, data, methods."""
+"""Facts of a report about how the runs were made: settings, images, code, data, methods."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from rsa_exp.errors import listing
-from rsa_exp.reports.record import SweepRecord, SweepRun
 from rsa_exp.reports.words import ALIGNMENTS, METRIC_WORDS
+from rsa_exp.runs.recorded_run import RecordedRun
+from rsa_exp.runs.recorded_sweep import RecordedSweep
 from rsa_exp.stats.metrics.registry import METRICS
+from rsa_exp.vocabulary import GROUP, JOINT
 
 __all__ = [
     "ImageTable", "Setting", "common_folder", "config_lines", "image_tables", "messages",
@@ -32,17 +34,17 @@ class Setting:
     swept: bool
 
 
-def setting_rows(record: SweepRecord) -> list[Setting]:
-    """Say the settings of all runs in words, those that were swept first."""
-    configs = [run.config for run in record.runs if run.config is not None]
+def setting_rows(sweep: RecordedSweep) -> list[Setting]:
+    """Describe the settings of all runs, those that were swept first."""
+    configs = [run.settings for run in sweep.runs if run.settings]
     found = []
-    for key, (name, say) in _SETTINGS.items():
-        values = list(dict.fromkeys(say(config) for config in configs))
+    for key, (name, describe) in _SETTINGS.items():
+        values = list(dict.fromkeys(describe(config) for config in configs))
         if values:
-            found.append(Setting(name, values, key in record.keys))
-    for key in record.keys:
+            found.append(Setting(name, values, key in sweep.keys))
+    for key in sweep.keys:
         if key not in _SETTINGS:
-            values = list(dict.fromkeys(run.settings.get(key, "") for run in record.runs))
+            values = list(dict.fromkeys(run.swept([key]).get(key, "") for run in sweep.runs))
             found.append(Setting(key, values, swept=True))
     return sorted(found, key=lambda setting: not setting.swept)
 
@@ -64,17 +66,17 @@ def _model(config: Config) -> str:
 def _subject(config: Config) -> str:
     subjects = listing(config["data"]["subjects"])
     return {
-        "joint": f"joint: the mean RDM of subjects {subjects}",
-        "group": f"group: the mean of the scores of subjects {subjects}",
+        JOINT: f"joint: the mean RDM of subjects {subjects}",
+        GROUP: f"group: the mean of the scores of subjects {subjects}",
     }.get(str(config["subject"]), f"subject {config['subject']}")
 
 
 def _names(key: str) -> Callable[[Config], str]:
-    def say(config: Config) -> str:
+    def describe(config: Config) -> str:
         value = config[key]
         return listing(value) if isinstance(value, list) else str(value)
 
-    return say
+    return describe
 
 
 def _metric(config: Config) -> str:
@@ -88,7 +90,7 @@ def _align(config: Config) -> str:
 
 def _inference(config: Config) -> str:
     made = config["inference"]
-    drawn = {"auto": "dual" if config["subject"] == "group" else "images"}.get(
+    drawn = {"auto": "dual" if config["subject"] == GROUP else "images"}.get(
         made["bootstrap"], made["bootstrap"]
     )
     what = {"dual": "images and subjects", "none": "nothing"}.get(drawn, drawn)
@@ -96,7 +98,7 @@ def _inference(config: Config) -> str:
         return "none"
     draws = f"{made['n_boot']:,} bootstrap draws of {what}" if drawn != "none" else "no bootstrap"
     return (
-        f"{draws}; {made['n_perm']:,} relabellings; {made['n_splits']:,} split halves; "
+        f"{draws}; {made['n_perm']:,} permutations; {made['n_splits']:,} split halves; "
         f"{100 * made['ci']:g} % intervals"
     )
 
@@ -125,15 +127,14 @@ class ImageTable:
     files: Sequence[Mapping[str, Any]]
 
 
-def image_tables(runs: Sequence[SweepRun]) -> list[ImageTable]:
-    """Say for each way in which runs matched images what was common, used and lost."""
-    groups: dict[str, list[SweepRun]] = {}
+def image_tables(runs: Sequence[RecordedRun]) -> list[ImageTable]:
+    """Count the common, used and lost images for each way in which runs matched them."""
+    groups: dict[str, list[RecordedRun]] = {}
     for run in runs:
-        if run.alignment is not None:
-            groups.setdefault(json.dumps(run.alignment, sort_keys=True), []).append(run)
+        groups.setdefault(json.dumps(run.alignment, sort_keys=True), []).append(run)
     tables = []
     for members in groups.values():
-        report = members[0].alignment or {}
+        report = members[0].alignment
         names = listing([run.name for run in members], 6)
         sentence = (
             f"{report['n_common']:,} images are common to all files, {report['n_used']:,} used"
@@ -156,42 +157,41 @@ def image_tables(runs: Sequence[SweepRun]) -> list[ImageTable]:
     return tables
 
 
-def messages(runs: Iterable[SweepRun]) -> list[tuple[str, str]]:
+def messages(runs: Iterable[RecordedRun]) -> list[tuple[str, str]]:
     """Warnings and notices of the runs, each once, with the runs that gave it."""
-    said: dict[str, list[str]] = {}
+    found: dict[str, list[str]] = {}
     for run in runs:
-        for text in (run.provenance or {}).get("warnings", []):
-            said.setdefault(text, []).append(run.name)
-        for text in (run.provenance or {}).get("notices", []):
-            said.setdefault(text, []).append(run.name)
-    return [(text, listing(names, 4)) for text, names in said.items()]
+        for kind in ("warnings", "notices"):
+            for message in run.provenance.get(kind, []):
+                found.setdefault(message, []).append(run.name)
+    return [(message, listing(names, 4)) for message, names in found.items()]
 
 
-def reproduction(record: SweepRecord) -> tuple[list[str], str | None]:
-    """Commands that make the runs again and compare them, and the one that rebuilds the report."""
-    ids = [run.run_id for run in record.finished if run.run_id is not None]
+def reproduction(sweep: RecordedSweep) -> tuple[list[str], str | None]:
+    """Commands that reproduce the runs, and the one that writes the report again."""
+    ids = [run.run_id for run in sweep.finished if run.run_id]
     again = [f"python -m rsa_exp reproduce {shlex.quote(each)}" for each in ids]
-    where = common_folder(record) or record.run_id
-    return again, None if where is None else f"python -m rsa_exp report {shlex.quote(str(where))}"
+    where = common_folder(sweep) or sweep.manifest.run_id
+    return again, None if not where else f"python -m rsa_exp report {shlex.quote(str(where))}"
 
 
-def common_folder(record: SweepRecord) -> Path | None:
+def common_folder(sweep: RecordedSweep) -> Path | None:
     """Folder that the folders of all runs are in; None where there is none."""
-    parents = [Path(run.folder).parent for run in record.runs if run.folder]
+    parents = [Path(run.folder).parent for run in sweep.runs if run.folder]
     try:
         return Path(os.path.commonpath(parents))
     except ValueError:  # no runs, or drives without a common root
         return None
 
 
-def provenance(runs: Sequence[SweepRun]) -> list[tuple[str, Sequence[str]]]:
+def provenance(runs: Sequence[RecordedRun]) -> list[tuple[str, Sequence[str]]]:
     """Return code, packages, machine and digests that the runs' numbers depend on."""
-    records = [run.provenance for run in runs if run.provenance]
+    records = [run.provenance for run in runs]
     if not records:
         return []
 
-    def values(say: Callable[[Mapping[str, Any]], object]) -> list[str]:
-        return list(dict.fromkeys(str(say(record)) for record in records))
+    def values(get: Callable[[Mapping[str, Any]], object]) -> list[str]:
+        return list(dict.fromkeys(str(get(record)) for record in records))
 
     def commit(record: Mapping[str, Any]) -> str:
         name = record.get("git_commit") or "not in a git checkout"
@@ -218,12 +218,10 @@ def provenance(runs: Sequence[SweepRun]) -> list[tuple[str, Sequence[str]]]:
     ]
 
 
-def _digests(runs: Sequence[SweepRun]) -> list[str]:
+def _digests(runs: Sequence[RecordedRun]) -> list[str]:
     found: dict[str, list[str]] = {}
     for run in runs:
-        digest = (run.provenance or {}).get("content_digest")
-        if digest is not None:
-            found.setdefault(str(digest), []).append(run.name)
+        found.setdefault(run.provenance["content_digest"], []).append(run.name)
     return [f"{digest}  ({listing(names, 4)})" for digest, names in found.items()]
 
 
@@ -239,9 +237,9 @@ def config_lines(config: Config, prefix: str = "") -> list[str]:
     return lines
 
 
-def references(record: SweepRecord) -> list[str]:
+def references(sweep: RecordedSweep) -> list[str]:
     """Papers of the methods that were used."""
-    tables = [run.scores for run in record.finished if run.scores is not None]
+    tables = [run.scores for run in sweep.finished]
 
     def any_of(column: str) -> bool:
         return any(table[column].notna().any() for table in tables)

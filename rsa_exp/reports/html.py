@@ -16,21 +16,28 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from rsa_exp.errors import listing
 from rsa_exp.reports import facts, words
 from rsa_exp.reports.caveats import caveats
-from rsa_exp.reports.cells import ScoreTable, score_tables
-from rsa_exp.reports.drawing import MOST_DRAWN
-from rsa_exp.reports.group import latest
+from rsa_exp.reports.group_table import latest
 from rsa_exp.reports.numerals import decimals, duration, number, percent
-from rsa_exp.reports.record import Picture
+from rsa_exp.reports.score_grids import ScoreGrid, score_grids
+from rsa_exp.reports.sweep_figures import MOST_PLOTTED
 from rsa_exp.reports.variants import lacking
 
 if TYPE_CHECKING:
     from rsa_exp.reports.summary import Summary
     from rsa_exp.reports.variants import Variant
 
-__all__ = ["render"]
+__all__ = ["Picture", "render"]
 
 # CSS pixels of a pixel of a figure: type set at 7 points for print is read at 12 pixels.
 _SCALE = 0.6
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure on disk: its name as `Summary.figures` gave it, and its PNG."""
+
+    name: str
+    path: Path
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,7 @@ class _Section:
     """The results of one variant."""
 
     name: str
-    tables: Sequence[ScoreTable]
+    tables: Sequence[ScoreGrid]
     figures: Sequence[_Shown]
     folded: bool
 
@@ -59,7 +66,7 @@ def render(summary: Summary, pictures: Sequence[Picture]) -> str:
     Parameters
     ----------
     summary : Summary
-        What it is about.
+        The sweep's summary.
     pictures : sequence of Picture
         The figures on disk, which are embedded.
 
@@ -73,42 +80,42 @@ def render(summary: Summary, pictures: Sequence[Picture]) -> str:
     OSError
         If a picture cannot be read.
     """
-    record = summary.record
-    about = {drawing.name: drawing for drawing in summary.drawings}
+    sweep = summary.sweep
+    planned = {figure.name: figure for figure in summary.planned}
     order = _in_order(summary, pictures)
     shown = [
-        _show(picture, place + 1, about[picture.name].caption if picture.name in about else "")
-        for place, picture in enumerate(order)
+        _show(picture, number, planned[picture.name].caption if picture.name in planned else "")
+        for number, picture in enumerate(order, start=1)
     ]
-    owner = [about[each.name].about if each.name in about else None for each in order]
+    owner = [planned[each.name].variant if each.name in planned else None for each in order]
     several = len(summary.variants) > 1
-    top = facts.common_folder(record)
-    again, rebuild = facts.reproduction(record)
-    first = next((run for run in record.runs if run.config is not None), None)
+    top = facts.common_folder(sweep)
+    again, rebuild = facts.reproduction(sweep)
+    first = next((run for run in sweep.runs if run.settings), None)
     return _template().render(
-        record=record,
+        sweep=sweep,
         title=_title(summary),
         headline=summary.headline,
         question=words.question(summary.scores, summary.variants) if summary.variants else "",
         glance=_glance(summary),
-        settings=facts.setting_rows(record),
-        images=facts.image_tables(record.finished),
-        messages=facts.messages(record.finished),
+        settings=facts.setting_rows(sweep),
+        images=facts.image_tables(sweep.finished),
+        messages=facts.messages(sweep.finished),
         sections=_sections(summary, shown, owner) if summary.variants else [],
         several=several,
         overall=[each for each, name in zip(shown, owner, strict=True) if several and name is None],
         agreement=_agreement(summary.agreement),
-        swept=record.keys,
+        swept=sweep.keys,
         runs=[_run(row, top) for row in summary.runs.to_dict("records")],
         top=top,
-        begun=_time(record.begun),
+        started=_time(sweep.manifest.started),
         caveats=caveats(summary),
         again=again,
         rebuild=rebuild,
-        provenance=facts.provenance(record.finished),
-        config=facts.config_lines(first.config) if first and first.config else [],
+        provenance=facts.provenance(sweep.finished),
+        config=facts.config_lines(first.settings) if first else [],
         first=first,
-        references=facts.references(record),
+        references=facts.references(sweep),
     )
 
 
@@ -127,7 +134,7 @@ def _template() -> Template:
 
 def _title(summary: Summary) -> str:
     if not summary.variants:
-        return summary.record.name
+        return summary.sweep.name
     models = words.enumerated(dict.fromkeys(each.model for each in summary.variants))
     studies = words.enumerated(dict.fromkeys(each.study for each in summary.variants))
     return f"{models} and {studies}"
@@ -135,16 +142,16 @@ def _title(summary: Summary) -> str:
 
 def _in_order(summary: Summary, pictures: Iterable[Picture]) -> list[Picture]:
     """Figures as the page has them: those of each variant, then those of all."""
-    place = {drawing.name: i for i, drawing in enumerate(summary.drawings)}
-    return sorted(pictures, key=lambda picture: place.get(picture.name, len(place)))
+    index = {figure.name: i for i, figure in enumerate(summary.planned)}
+    return sorted(pictures, key=lambda picture: index.get(picture.name, len(index)))
 
 
-def _show(picture: Picture, place: int, caption: str) -> _Shown:
+def _show(picture: Picture, number: int, caption: str) -> _Shown:
     content = picture.path.read_bytes()
     # The width stands in the PNG's first chunk.
     width = int.from_bytes(content[16:20], "big")
     data = f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
-    return _Shown(place, caption or picture.name, data, max(1, round(width * _SCALE)))
+    return _Shown(number, caption or picture.name, data, max(1, round(width * _SCALE)))
 
 
 def _sections(
@@ -155,15 +162,15 @@ def _sections(
     return [
         _Section(
             variant.name,
-            score_tables(summary.group, kept, variant),
+            score_grids(summary.group, kept, variant),
             [
                 each
                 for each, name in zip(shown, owner, strict=True)
                 if name == variant.name or not several
             ],
-            folded=place >= MOST_DRAWN,
+            folded=i >= MOST_PLOTTED,
         )
-        for place, variant in enumerate(summary.variants)
+        for i, variant in enumerate(summary.variants)
     ]
 
 
@@ -174,7 +181,7 @@ def _glance(summary: Summary) -> dict[str, object] | None:
     if not levels:
         return None
     lines = []
-    absent = lacking(summary.variants)
+    missing = lacking(summary.variants)
     for variant in summary.variants:
         table = found[variant.name].set_index("level")
         places = decimals(table["score"])
@@ -187,7 +194,7 @@ def _glance(summary: Summary) -> dict[str, object] | None:
         best = words.best_layers(_main(summary, variant))
         rois = best["layer"].value_counts(sort=True)
         top = f"{rois.index[0]} ({rois.iloc[0]} of {len(best)})" if len(best) else "–"
-        without = words.named_subjects(absent.get(variant.name, ()))
+        without = words.named_subjects(missing.get(variant.name, ()))
         lines.append((variant.name, without, variant.metric.label, cells, top))
     return {"levels": levels, "lines": lines}
 
@@ -214,14 +221,14 @@ def _agreement(table: pd.DataFrame | None) -> list[dict[str, str]]:
 
 
 def _same(what: str, share: float) -> str:
-    """Share of ROIs whose best layer is the same, or whether the same ROI is best."""
+    """Share of ROIs whose best layer is the same, or whether the best ROI is the same."""
     if what == "layers" or pd.isna(share):
         return percent(share)
     return "yes" if share else "no"
 
 
 def _time(text: str) -> str:
-    """ISO time as people write it; what is none as it is."""
+    """ISO time as people write it; any other text unchanged."""
     try:
         return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M %Z").strip()
     except ValueError:

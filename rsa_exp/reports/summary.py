@@ -1,4 +1,4 @@
-"""A sweep as one result: its tables, its figures, what it says in words, and the report of it."""
+"""The summary of a sweep: its tables, its figures, its headline and its report."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from rsa_exp.reports import agreement, group, tables, words
-from rsa_exp.reports.drawing import Drawing, Scored, drawings
-from rsa_exp.reports.html import render
-from rsa_exp.reports.record import Picture, SweepRecord
+from rsa_exp.reports import agreement, group_table, sweep_tables, words
+from rsa_exp.reports.html import Picture, render
+from rsa_exp.reports.sweep_figures import PlannedFigure, SweepScores, plan_figures
 from rsa_exp.reports.variants import Variant, extra_keys, variants_of
-from rsa_exp.tracking.addresses import metric_name
+from rsa_exp.runs.recorded_sweep import RecordedSweep
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,23 +26,23 @@ class Summary:
 
     Attributes
     ----------
-    record : SweepRecord
-        What it was made from.
+    sweep : RecordedSweep
+        What it was made from, verified.
     variants : tuple of Variant
         Ways of doing the analysis that have finished runs.
     scores, group, runs : DataFrame
-        Of `tables.score_table`, `group.group_table` and `tables.run_table`.
+        Of `sweep_tables.joined_scores`, `group_table.group_table` and `sweep_tables.run_table`.
     agreement : DataFrame or None
         Of `agreement.agreement_table`; None without several variants.
     repeated : DataFrame
         Scores that a later run of the same variant made again.
     headline : str
         One to four sentences.
-    drawings : tuple of Drawing
-        The figures it has, in order, with their captions; none is drawn yet.
+    planned : tuple of PlannedFigure
+        The figures it has, in order, with their captions; none is plotted yet.
     """
 
-    record: SweepRecord
+    sweep: RecordedSweep
     variants: tuple[Variant, ...]
     scores: pd.DataFrame
     group: pd.DataFrame
@@ -51,12 +50,12 @@ class Summary:
     agreement: pd.DataFrame | None
     repeated: pd.DataFrame
     headline: str
-    drawings: tuple[Drawing, ...]
+    planned: tuple[PlannedFigure, ...]
 
     def figures(self) -> Iterator[tuple[str, Figure]]:
-        """Draw the figures one after another, each under a plain file name."""
-        for drawing in self.drawings:
-            yield drawing.name, drawing.draw()
+        """Plot the figures one after another, each under a plain file name."""
+        for figure in self.planned:
+            yield figure.name, figure.plot()
 
     def report(self, pictures: Sequence[Picture]) -> str:
         """Write the report as one HTML page.
@@ -64,7 +63,7 @@ class Summary:
         Parameters
         ----------
         pictures : sequence of Picture
-            The figures as they were saved, in the order in which they were drawn.
+            The figures as they were saved, in the order in which they were plotted.
 
         Raises
         ------
@@ -73,60 +72,63 @@ class Summary:
         """
         return render(self, pictures)
 
-    def metrics(self) -> list[tuple[str, float, int]]:
-        """Numbers for the sweep's own run in the store: name, value and step.
+    def metrics(self) -> list[tuple[tuple[str, ...], float, int]]:
+        """Return numbers for the sweep's own run in a store: parts of the name, value and step.
 
         ``n_finished``, ``n_failed`` (killed ones too), and for each analysis the profile of each
         ROI with the layer's depth as step, and its best score; named after the variant first when
         there are several. Undefined scores are left out.
         """
         failed = self.runs["status"].isin(["failed", "killed"]).sum()
-        found = [("n_finished", float(len(self.record.finished)), 0)]
-        found.append(("n_failed", float(failed), 0))
+        found: list[tuple[tuple[str, ...], float, int]] = [
+            (("n_finished",), float(len(self.sweep.finished)), 0),
+            (("n_failed",), float(failed), 0),
+        ]
         metrics = {each.name: each.metric for each in self.variants}
         defined = self.group.dropna(subset=["score"])
         for (name, analysis, roi), rows in defined.groupby(
             ["variant", "analysis", "roi"], sort=False
         ):
-            # "=" would be replaced, ":" is allowed.
-            first = [str(name).replace("=", ":")] if len(self.variants) > 1 else []
-            profile = metric_name(*first, "profile", analysis, roi)
+            # A store's names may have colons, and no equals signs.
+            first = (str(name).replace("=", ":"),) if len(self.variants) > 1 else ()
             steps = zip(rows["score"], rows["depth"], strict=True)
+            profile = (*first, "profile", analysis, roi)
             found += [(profile, float(score), int(depth)) for score, depth in steps]
-            best = rows["score"].max() if metrics[name].greater_is_better else rows["score"].min()
-            found.append((metric_name(*first, "best", analysis, roi), float(best), 0))
+            if (at := metrics[name].best(rows["score"])) is not None:
+                best = float(rows["score"].iloc[at])
+                found.append(((*first, "best", analysis, roi), best, 0))
         return found
 
 
-def summarise(record: SweepRecord) -> Summary:
-    """Put the runs of a sweep together.
+def summarise(sweep: RecordedSweep) -> Summary:
+    """Summarise the runs of a sweep.
 
     Parameters
     ----------
-    record : SweepRecord
-        The sweep; none of its runs need have finished.
+    sweep : RecordedSweep
+        The sweep; none of its runs need have finished. Runs with damaged files count as failed.
 
     Returns
     -------
     Summary
-        Nothing is read or written, and no figure is drawn yet.
+        Nothing is written, and no figure is plotted yet.
     """
-    variants = variants_of(record)
-    extra = extra_keys(record, variants)
-    scores = tables.score_table(record, extra)
-    kept, repeated = group.latest(scores, variants)
-    members = group.member_rows(variants)
-    cells = group.group_table(kept, members, variants, extra)
+    sweep = sweep.verified()
+    variants = variants_of(sweep)
+    extra = extra_keys(sweep, variants)
+    scores = sweep_tables.joined_scores(sweep, extra)
+    kept, repeated = group_table.latest(scores, variants)
+    members = group_table.member_rows(variants)
+    group = group_table.group_table(kept, members, variants, extra)
     agreed = agreement.agreement_table(kept)
-    scored = Scored(kept, members, cells, agreed)
     return Summary(
-        record=record,
+        sweep=sweep,
         variants=variants,
         scores=scores,
-        group=cells,
-        runs=tables.run_table(record),
+        group=group,
+        runs=sweep_tables.run_table(sweep),
         agreement=agreed,
         repeated=repeated,
-        headline=words.headline(record, scores, cells, agreed, variants),
-        drawings=tuple(drawings(scored, variants)),
+        headline=words.headline(sweep, kept, group, agreed, variants),
+        planned=tuple(plan_figures(SweepScores(kept, members, group, agreed), variants)),
     )

@@ -8,15 +8,16 @@ from functools import cached_property
 from pathlib import PurePath
 from typing import Any
 
-from rsa_exp.reports.record import SweepRecord, SweepRun
+from rsa_exp.runs.recorded_run import RecordedRun
+from rsa_exp.runs.recorded_sweep import RecordedSweep
 from rsa_exp.stats.metrics.registry import METRICS, Metric
 from rsa_exp.vocabulary import POOLED
 
 __all__ = ["Variant", "extra_keys", "lacking", "variants_of"]
 
-# Every variant has these of its own.
+# A variant has several values of these.
 _WITHIN = ("subject", "roi", "layer")
-# Their values say what they are of; they come first in a variant's name.
+# Their values need no key in a variant's name, and come first.
 _BARE = ("metric", "model")
 
 
@@ -30,18 +31,17 @@ class Variant:
         For example ``spearman align=exact``; no two are the same.
     settings : dict of str to str
         What was swept to make it, with its values.
-    runs : tuple of SweepRun
+    runs : tuple of RecordedRun
         At least one.
     """
 
     name: str
     settings: dict[str, str]
-    runs: tuple[SweepRun, ...]
+    runs: tuple[RecordedRun, ...]
 
-    @property
-    def config(self) -> Mapping[str, Any]:
-        """Config of its first run that has one."""
-        return next((run.config for run in self.runs if run.config is not None), {})
+    def setting(self, key: str, default: Any = None) -> Any:
+        """Return a setting of its first run."""
+        return self.runs[0].setting(key, default)
 
     @cached_property
     def metric(self) -> Metric:
@@ -61,28 +61,27 @@ class Variant:
     @cached_property
     def subjects(self) -> tuple[str, ...]:
         """Single subjects that it has scores of."""
-        tables = [run.scores for run in self.runs if run.scores is not None]
-        names = dict.fromkeys(str(name) for table in tables for name in table["subject"].unique())
+        tables = [run.scores["subject"] for run in self.runs]
+        names = dict.fromkeys(str(name) for table in tables for name in table.unique())
         return tuple(name for name in names if name not in POOLED)
 
     @property
     def simulated(self) -> bool:
         """Whether its data are simulated."""
-        return bool(self.config.get("data", {}).get("kind") == "simulated")
+        return bool(self.setting("data.kind") == "simulated")
 
     def _fact(self, column: str) -> str:
-        scores = self.runs[0].scores
-        assert scores is not None  # noqa: S101 - finished
-        return str(scores[column].iloc[0])
+        return str(self.runs[0].scores[column].iloc[0])
 
 
-def variants_of(record: SweepRecord) -> tuple[Variant, ...]:
-    """Sort the finished runs of a sweep by what they vary, in the order of their numbers."""
-    keys = [key for key in record.keys if key not in _WITHIN]
+def variants_of(sweep: RecordedSweep) -> tuple[Variant, ...]:
+    """Group the finished runs of a sweep by what was swept, in the order of their numbers."""
+    keys = [key for key in sweep.keys if key not in _WITHIN]
     keys.sort(key=lambda key: _BARE.index(key) if key in _BARE else len(_BARE))
-    found: dict[tuple[str, ...], list[SweepRun]] = {}
-    for run in record.finished:
-        found.setdefault(tuple(run.settings.get(key, "") for key in keys), []).append(run)
+    found: dict[tuple[str, ...], list[RecordedRun]] = {}
+    for run in sweep.finished:
+        swept = run.swept(keys)
+        found.setdefault(tuple(swept.get(key, "") for key in keys), []).append(run)
     settings = [dict(zip(keys, values, strict=True)) for values in found]
     short = [_name(each, shortened=True) for each in settings]
     if len(set(short)) < len(short):  # two files of one name in different folders
@@ -105,28 +104,27 @@ def _name(settings: Mapping[str, str], *, shortened: bool) -> str:
 
 
 def lacking(variants: Sequence[Variant]) -> dict[str, list[str]]:
-    """Variants whose mean is over fewer of a study's subjects than another's, and who is absent."""
+    """Variants whose mean is over fewer of a study's subjects than another's: who is missing."""
     every: dict[str, list[str]] = {}
     for each in variants:
         every.setdefault(each.study, []).extend(each.subjects)
-    absent = {
+    missing = {
         each.name: [name for name in dict.fromkeys(every[each.study]) if name not in each.subjects]
         for each in variants
         if each.subjects
     }
-    return {name: subjects for name, subjects in absent.items() if subjects}
+    return {name: subjects for name, subjects in missing.items() if subjects}
 
 
-def extra_keys(record: SweepRecord, variants: Sequence[Variant]) -> dict[str, str]:
-    """Swept keys that a score table does not tell, with the columns that do.
+def extra_keys(sweep: RecordedSweep, variants: Sequence[Variant]) -> dict[str, str]:
+    """Swept keys that no column of a table of scores shows, with names for new columns.
 
-    The column `model` tells the model unless two swept models go by one name.
+    The column `model` shows the model unless two swept models have one name.
     """
-    keys = [key for key in record.keys if key not in (*_WITHIN, "metric")]
+    keys = [key for key in sweep.keys if key not in (*_WITHIN, "metric")]
     if "model" in keys:
         names = {(each.settings["model"], each.model) for each in variants}
         if len({name for _, name in names}) == len({setting for setting, _ in names}):
             keys.remove("model")
-    scores = record.finished[0].scores if record.finished else None
-    taken = () if scores is None else scores.columns
+    taken = sweep.finished[0].scores.columns if sweep.finished else ()
     return {key: f"swept_{key}" if key in taken else key for key in keys}

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from rsa_exp.errors import listing
-from rsa_exp.reports.group import ANALYSES
+from rsa_exp.reports.group_table import ANALYSES
 from rsa_exp.reports.numerals import decimals, number, percent
-from rsa_exp.reports.record import SweepRecord
 from rsa_exp.reports.variants import Variant, lacking
+from rsa_exp.runs.recorded_sweep import RecordedSweep
 from rsa_exp.stats.metrics.registry import METRICS
-from rsa_exp.vocabulary import ALPHA, POOLED
+from rsa_exp.vocabulary import ALPHA, GROUP, JOINT, POOLED
 
 __all__ = [
     "ALIGNMENTS", "METRIC_WORDS", "best_layers", "by_level", "enumerated", "fewer_subjects",
@@ -72,8 +72,8 @@ def question(scores: pd.DataFrame, variants: Sequence[Variant]) -> str:
     if subjects:
         who.append(("subjects " if len(subjects) > 1 else "subject ") + enumerated(subjects, 8))
     seen = set(scores["subject"].astype(str))
-    who += ["the mean of all subjects' scores"] if "group" in seen else []
-    who += ["the subjects' mean RDM"] if "joint" in seen else []
+    who += ["the mean of all subjects' scores"] if GROUP in seen else []
+    who += ["the subjects' mean RDM"] if JOINT in seen else []
     where = f"{len(rois)} brain regions ({listing(rois)})" if len(rois) > 1 else str(rois[0])
     each = "each of " if len(rois) > 1 else ""
     which = f"Which of {len(layers)} layers of {enumerated(models)} is"
@@ -122,7 +122,7 @@ def by_level(rows: pd.DataFrame) -> pd.DataFrame:
 def of_analysis(rows: pd.DataFrame) -> str:
     """Say what the scores of one analysis are of, such as ``mean over 3 subjects``."""
     n = int(rows["n_subjects"].max())
-    if rows["analysis"].iloc[0] == "joint":
+    if rows["analysis"].iloc[0] == JOINT:
         return f"mean RDM of {n} subjects"
     return f"mean over {n} subjects" if n > 1 else "one subject"
 
@@ -135,10 +135,10 @@ def named_subjects(names: Sequence[str], limit: int = 6) -> str:
 
 def fewer_subjects(variants: Sequence[Variant]) -> str:
     """Name the variants that lack subjects which others have; empty if there is none."""
-    absent = lacking(variants)
-    if not absent:
+    missing = lacking(variants)
+    if not missing:
         return ""
-    named = [f"{name} (without {named_subjects(those)})" for name, those in absent.items()]
+    named = [f"{name} (without {named_subjects(those)})" for name, those in missing.items()]
     return (
         f"In {listing(named, 3)} the mean is over fewer subjects; variants are compared over those "
         "that both have."
@@ -146,58 +146,106 @@ def fewer_subjects(variants: Sequence[Variant]) -> str:
 
 
 def headline(
-    record: SweepRecord,
-    scores: pd.DataFrame,
+    sweep: RecordedSweep,
+    kept: pd.DataFrame,
     group: pd.DataFrame,
     agreement: pd.DataFrame | None,
     variants: Sequence[Variant],
 ) -> str:
-    """Say in up to four sentences what a sweep found, and what it could not."""
+    """Write in up to four sentences what a sweep found, and what it could not find.
+
+    Parameters
+    ----------
+    sweep : RecordedSweep
+        The sweep.
+    kept : DataFrame
+        Of `rsa_exp.reports.group_table.latest`.
+    group : DataFrame
+        Of `rsa_exp.reports.group_table.group_table`.
+    agreement : DataFrame or None
+        Of `rsa_exp.reports.agreement.agreement_table`.
+    variants : sequence of Variant
+        The first is the one of which a best layer is named.
+    """
     if not variants:
-        return f"None of the {len(record.runs)} runs finished: {outcome(record)}."
-    said = [_best_sentence(group, variants), _tests_sentence(scores, agreement)]
-    said.append(fewer_subjects(variants))
-    if len(record.finished) < len(record.runs):
-        said.append(
-            f"{len(record.finished)} of {len(record.runs)} runs finished: {outcome(record)}."
+        return f"None of the {len(sweep.runs)} runs finished: {outcome(sweep)}."
+    sentences = [_best_sentence(kept, group, variants), _tests_sentence(kept, agreement)]
+    sentences.append(fewer_subjects(variants))
+    if len(sweep.finished) < len(sweep.runs):
+        sentences.append(
+            f"{len(sweep.finished)} of {len(sweep.runs)} runs finished: {outcome(sweep)}."
         )
-    return " ".join(sentence for sentence in said if sentence)
+    return " ".join(filter(None, sentences))
 
 
-def outcome(record: SweepRecord) -> str:
-    """Count the runs that did not finish, by what became of them."""
-    counts = Counter(run.status for run in record.runs if run.status != "finished")
+def outcome(sweep: RecordedSweep) -> str:
+    """Count the runs that did not finish, by their status."""
+    counts = Counter(run.status for run in sweep.runs if run.status != "finished")
     return ", ".join(f"{count} {status}" for status, count in counts.items()) or "none"
 
 
-def _best_sentence(group: pd.DataFrame, variants: Sequence[Variant]) -> str:
+def _best_sentence(kept: pd.DataFrame, group: pd.DataFrame, variants: Sequence[Variant]) -> str:
+    """Name the best layer of the regions that have a score which passes its test."""
     variant = variants[0]
     rows = main_rows(group, variant)
-    best, layers = best_layers(rows), list(dict.fromkeys(rows["layer"]))
+    best, model = best_layers(rows), variant.model
     under = f"Under {variant.name}, " if len(variants) > 1 else ""
     where = f"of {variant.study}"
     if variant.simulated and "simulated" not in variant.study:
         where += " (simulated data)"
-    metric, basis = variant.metric.label, of_analysis(rows)
     if best.empty:
-        return f"{under}{variant.model} has no defined score with any region {where} ({metric})."
+        label = variant.metric.label
+        return f"{under}{model} has no defined score with any region {where} ({label})."
+    found = _score_range(best, rows, variant)
+    if len(set(rows["layer"])) == 1:
+        return f"{under}{best['layer'].iloc[0]} of {model} and {_regions(best)} {where}: {found}."
+    own = kept[(kept["variant"] == variant.name) & (kept["analysis"] == rows["analysis"].iloc[0])]
+    if own["q_sweep"].isna().all():
+        most = _most_frequent(best, model, "has the best score in")
+        return f"{under}{most} {where}: {found}; no score was tested."
+    passed = best["roi"].isin(own.loc[own["q_sweep"] < ALPHA, "roi"])
+    chosen, others = best[passed], best[~passed]
+    if chosen.empty:
+        return (
+            f"{under}{'no' if under else 'No'} layer of {model} is called best in {_regions(best)} "
+            f"{where}, as no score passes its test: {found}."
+        )
+    which, rest = "", ""
+    if len(others):
+        named = f", {others['roi'].iloc[0]}," if len(others) == 1 else "s"
+        count = "" if len(others) == 1 else f" {len(others)}"
+        which = " with a score that passes its test"
+        rest = f"; in the other{count} region{named} no score passes its test"
+    found = _score_range(chosen, rows, variant)
+    if len(chosen) == 1:
+        layer, roi = chosen["layer"].iloc[0], chosen["roi"].iloc[0]
+        return f"{under}{layer} of {model} is the layer most like {roi} {where}: {found}{rest}."
+    most = _most_frequent(chosen, model, "is the best layer in", which)
+    return f"{under}{most} {where}: {found}{rest}."
+
+
+def _score_range(best: pd.DataFrame, rows: pd.DataFrame, variant: Variant) -> str:
+    """Least and greatest of the best scores, and what they are scores of."""
     places = decimals(best["score"])
     low, high = (number(value, places) for value in (best["score"].min(), best["score"].max()))
-    found = f"{metric} {low if len(best) == 1 else f'{low} to {high}'}, {basis}"
+    values = low if len(best) == 1 else f"{low} to {high}"
+    return f"{variant.metric.label} {values}, {of_analysis(rows)}"
+
+
+def _regions(best: pd.DataFrame) -> str:
+    return str(best["roi"].iloc[0]) if len(best) == 1 else f"{len(best)} regions"
+
+
+def _most_frequent(best: pd.DataFrame, model: str, verb: str, which: str = "") -> str:
+    """Count the regions of the layer that is most often best, and of the next ones."""
     counts = Counter(best["layer"]).most_common()
     top, count = counts[0]
-    one = best["roi"].iloc[0] if len(best) == 1 else f"{len(best)} regions"
-    if len(layers) == 1:
-        return f"{under}{top} of {variant.model} and {one} {where}: {found}."
     if len(best) == 1:
-        return f"{under}{top} of {variant.model} is the layer most like {one} {where}: {found}."
+        return f"{top} of {model} {verb} {_regions(best)}"
     share = f"all {len(best)}" if count == len(best) else f"{count} of {len(best)}"
     others = [f"{layer} in {_few(best, layer)}" for layer, _ in counts[1:4]]
     rest = f" ({', '.join(others)})" if others else ""
-    return (
-        f"{under}{top} of {variant.model} is the best layer in {share} regions{rest} {where}: "
-        f"{found}."
-    )
+    return f"{top} of {model} {verb} {share} regions{which}{rest}"
 
 
 def _few(best: pd.DataFrame, layer: str) -> str:
@@ -222,8 +270,8 @@ def _tests_sentence(scores: pd.DataFrame, agreement: pd.DataFrame | None) -> str
             mean = "" if len(known) == 1 else " on average"
             share = "all" if same == 1 else f"{percent(same)} of the"
             parts.append(
-                f"{pairs} order the layers alike with Kendall's tau {number(tau, 2)}{mean}, and "
-                f"agree on the best layer of {share} regions"
+                f"{pairs} rank the layers alike with Kendall's tau {number(tau, 2)}{mean}, and "
+                f"have the best score in the same layer in {share} regions"
             )
     text = "; ".join(parts)
     return f"{text[0].upper()}{text[1:]}." if text else ""

@@ -1,4 +1,4 @@
-"""What is not the same between two records: code, packages, machine, inputs, settings."""
+"""Differences between two recorded runs: code, packages, machine, inputs, settings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["KINDS", "Change", "changes", "requirement_changes", "settings_change
 KINDS = (
     "setting", "input", "images", "code", "package", "python", "blas", "threads", "machine",
 )  # fmt: skip
-"""What can change, what bears on numbers most first."""
+"""What can change, in the order of how much it affects numbers."""
 
 _ABSENT = "not installed"
 _CLEAN = "without uncommitted changes"
@@ -37,7 +37,7 @@ _WHOLE = ""  # stands for a file's own digest among those of its rows
 
 @dataclass(frozen=True)
 class Change:
-    """One thing that is not the same in two records.
+    """One thing that differs between two records.
 
     Attributes
     ----------
@@ -46,9 +46,9 @@ class Change:
     what : str
         For example ``numpy``, ``metric``, or an input file and its row.
     before, after : str
-        Its values in words; both empty where there is nothing to tell of them.
+        Its values; both empty where they are not to be shown.
     note : str
-        What is to be said besides.
+        What follows them in a message.
     """
 
     kind: str
@@ -58,34 +58,33 @@ class Change:
     note: str = ""
 
     def __str__(self) -> str:
-        """Say it of a record and what is now."""
+        """Describe it between a record and now."""
         sign = "=" if self.kind == "setting" else " "
-        return self._said(f"{self.what}{sign}{self.before}, now {self.after}")
+        return self._line(f"{self.what}{sign}{self.before}, now {self.after}")
 
     @property
     def beside(self) -> str:
-        """Say it of two runs, A and B."""
-        return self._said(f"{self.what}: {self.before} in A, {self.after} in B")
+        """Describe it between two runs, A and B."""
+        return self._line(f"{self.what}: {self.before} in A, {self.after} in B")
 
     @property
-    def aside(self) -> bool:
+    def cosmetic(self) -> bool:
         """Whether it is a setting on which no number depends: a path, figures, tracking."""
         return self.kind == "setting" and affects(self.what) != "numbers"
 
-    def _said(self, values: str) -> str:
+    def _line(self, values: str) -> str:
         words = values if self.before or self.after else self.what
         return printable_line(f"{words}{self.note}")
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
-    """Compare what two runs' numbers rest on besides their settings.
+    """Compare what two runs' numbers depend on besides their settings.
 
     Parameters
     ----------
     before, after : mapping
         Their ``provenance.json``, perhaps of another version of rsa_exp, or damaged: nothing is
-        raised. Of code, packages and machine, what either lacks is a change, as nobody can say
-        that it is not.
+        raised. Code, packages and machine that either does not name count as a change.
 
     Returns
     -------
@@ -125,7 +124,7 @@ def settings_changes(before: Config, after: Config) -> list[Change]:
     Returns
     -------
     list of Change
-        With dotted keys; those on which no number depends come last.
+        With dotted keys; those that affect no number come last.
     """
     old = dict(_flat(dataclasses.asdict(before)))
     new = dict(_flat(dataclasses.asdict(after)))
@@ -134,7 +133,7 @@ def settings_changes(before: Config, after: Config) -> list[Change]:
         for key in {**old, **new}
         if old.get(key) != new.get(key)
     ]
-    return sorted(found, key=lambda change: change.aside)
+    return sorted(found, key=lambda change: change.cosmetic)
 
 
 def _flat(node: Any, where: str = "") -> Iterator[tuple[str, str]]:
@@ -156,7 +155,7 @@ def _written(value: Any) -> str:
 
 
 def _both(before: Mapping[str, Any], after: Mapping[str, Any], key: str) -> bool:
-    """Whether both records have something and it is not the same."""
+    """Whether both records have a value and the values differ."""
     old, new = before.get(key), after.get(key)
     return old is not None and new is not None and old != new
 
@@ -183,9 +182,9 @@ def _only(what: str, *, in_old: bool) -> Change:
 
 
 def _files(record: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """Digest of every row that a run read of each file, and of all of them with image names.
+    """Digests of the rows that a run read from each file, and of all of them with image names.
 
-    Files of the same name, as of subjects that have folders, are told apart by their folders.
+    Files of the same name, as of subjects that have folders, are distinguished by their folders.
     """
     items = [item for item in _list(record.get("inputs")) if isinstance(item, Mapping)]
     names = [str(item.get("name", "")) for item in items]

@@ -21,7 +21,7 @@ __all__ = ["PARENT_TAG", "UID_TAG", "Store", "existing_store"]
 
 UI_ADDRESS = "http://127.0.0.1:5000"
 # A run's own id, given before the store gives one: by it a run is found that the store has and
-# nobody was told of.
+# whose manifest does not say so, because its process died in between.
 UID_TAG = "rsa_exp.uid"
 _KIND_TAG = "mlflow.experimentKind"
 # The UI's view of training runs; it opens in that for language models unless told otherwise.
@@ -116,7 +116,7 @@ class Store:
         tags: Mapping[str, str],
         *,
         parent: str | None = None,
-        begun: int | None = None,
+        started: int | None = None,
     ) -> TrackedRun:
         """Open a run.
 
@@ -128,8 +128,8 @@ class Store:
             Settings and facts; values are stored as text, shortened to what MLflow takes.
         parent : str or None
             Id of the run this one is a child of.
-        begun : int or None
-            When the run began, in ms since 1970; None is now.
+        started : int or None
+            When the run started, in ms since 1970; None is now.
 
         Returns
         -------
@@ -147,7 +147,7 @@ class Store:
         short = {key: value[:_MAX_TAG] for key, value in all_tags.items()}
         try:
             run = self.client.create_run(
-                self.experiment_id, start_time=begun, tags=short, run_name=name[:_MAX_NAME]
+                self.experiment_id, start_time=started, tags=short, run_name=name[:_MAX_NAME]
             )
         except FAILURES as error:
             raise InputError(

@@ -1,4 +1,4 @@
-"""A run that is being recorded."""
+"""A run in the tracking store that is being written to."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from rsa_exp.errors import InputError
 from rsa_exp.tracking.client import FAILURES, raced, reason
 
 if TYPE_CHECKING:
-    from rsa_exp.tracking.record import Entry
     from rsa_exp.tracking.store import Store
 
 __all__ = ["ERROR_TAG", "PARENT_TAG", "TrackedRun"]
@@ -63,8 +62,8 @@ class TrackedRun:
 
         Files in a folder called ``figures`` become artifacts under ``figures/``. Settings are
         stored as text, shortened to what MLflow takes. Values that are not finite are left out:
-        MLflow would store them as 0. Recording the same again, with the same time `at` (ms since
-        1970; None is now), changes nothing.
+        MLflow would store them as 0. Logging the same values again, with the same time `at` (ms
+        since 1970; None is now), changes nothing.
 
         Raises
         ------
@@ -76,7 +75,7 @@ class TrackedRun:
         settings = [Param(key, str(value)[:_MAX_PARAM]) for key, value in (params or {}).items()]
         facts = [RunTag(key, value) for key, value in (tags or {}).items()]
         client = self.store.client
-        with self._told():
+        with self._in_one_line():
             client.log_batch(self.run_id, params=settings, metrics=finite[:_BATCH], tags=facts)
             for start in range(_BATCH, len(finite), _BATCH):
                 client.log_batch(self.run_id, metrics=finite[start : start + _BATCH])
@@ -111,7 +110,7 @@ class TrackedRun:
             for item in inputs
         ]
         if given:
-            with self._told():
+            with self._in_one_line():
                 raced(lambda: self.store.client.log_inputs(self.run_id, given))
 
     def end(self, status: str, error: str | None = None, at: int | None = None) -> None:
@@ -122,30 +121,14 @@ class TrackedRun:
         InputError
             If the store does not take it.
         """
-        with self._told():
+        with self._in_one_line():
             if error is not None:
                 self.store.client.set_tag(self.run_id, ERROR_TAG, error[:5000])
             self.store.client.set_terminated(self.run_id, _STATUS[status], at)
 
-    def record(self, entry: Entry) -> None:
-        """Log everything of a run that has ended, and end it; doing so twice changes nothing.
-
-        Raises
-        ------
-        InputError
-            If the store does not take it; what is on disk stays.
-        """
-        tags = {**entry.tags, **({PARENT_TAG: entry.parent} if entry.parent else {})}
-        self.log_inputs(entry.inputs)
-        self.log(
-            params=entry.params, metrics=entry.metrics, tags=tags, files=entry.files,
-            at=entry.ended,
-        )  # fmt: skip
-        self.end(entry.status, entry.error, entry.ended)
-
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Say in one line what the store does not take."""
+    def _in_one_line(self) -> Iterator[None]:
+        """Report in one line what the store does not take."""
         try:
             yield
         except FAILURES as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from itertools import product
@@ -11,11 +12,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import kendalltau
+from studies import MemoryFiles
 
 from rsa_exp.figures import save
-from rsa_exp.reports.record import Picture, SweepRecord, SweepRun
+from rsa_exp.reports.html import Picture
 from rsa_exp.reports.summary import summarise
 from rsa_exp.reports.words import METRIC_WORDS
+from rsa_exp.runs.manifest import RunManifest, SweepManifest
+from rsa_exp.runs.recorded_run import RecordedRun
+from rsa_exp.runs.recorded_sweep import RecordedSweep
 from rsa_exp.stats.metrics.registry import METRICS
 from rsa_exp.stats.uncertainty import false_discovery_rate, permutation_p_value
 from rsa_exp.vocabulary import INFERENCE_COLUMNS
@@ -51,36 +56,46 @@ def with_tests(scores, p_zero):
     )  # fmt: skip
 
 
-def run(number, scores=None, settings=None, **changes):
+def run(number, scores=None, swept=None, *, config=None, members=None, null=None, **settings):
     """Finished run with these scores; failed without any."""
-    subject = (settings or {}).get("subject", "1")
+    done = scores is not None
     config = {
-        "subject": subject, "roi": "all", "layer": "all", "metric": "corr", "align": "stem",
-        "images": "all", "seed": 0, "precision": "float64", "model": {"name": "net"},
+        "subject": (swept or {}).get("subject", "1"), "roi": "all", "layer": "all",
+        "metric": "corr", "align": "stem", "images": "all", "seed": 0, "precision": "float64",
+        "model": {"name": "net"},
         "data": {"kind": "bold5000", "name": "study", "root": "/r", "subjects": ["1", "2", "3"]},
         "inference": {"family": "run", "ci": 0.95, "bootstrap": "auto", "n_boot": 100,
                       "n_perm": 0, "n_splits": 0},
-    }  # fmt: skip
+    } | settings if config is None else config  # fmt: skip
     files = [{"file": "/r/brain.h5", "n_images": 24, "n_matched": 20, "n_dropped": 4,
               "dropped_by_extension": {".JPEG": 4}, "dropped_examples": ["n01.JPEG"]}]  # fmt: skip
-    done = scores is not None
-    values = {
-        "name": f"run {number}", "number": number, "status": "finished" if done else "failed",
-        "error": None if done else "there is no ROI 'V9'", "settings": settings or {},
-        "folder": f"/out/{number}", "run_id": f"id{number}" if done else None, "config": config,
-        "scores": scores, "subject_scores": None, "null": None,
-        "alignment": {"align": "stem", "n_common": 20, "n_used": 20, "n_lost_to_extensions": 0,
-                      "files": files, "images": "all"} if done else None,
-        "provenance": {"seconds": {"read": 1.0, "score": 0.5}, "packages": {"numpy": "2"},
-                       "warnings": ["mind the gap"], "content_digest": "d1"} if done else None,
-    }  # fmt: skip
-    return SweepRun(**values | changes)
+    alignment = {"align": "stem", "n_common": 20, "n_used": 20, "n_lost_to_extensions": 0,
+                 "files": files, "images": "all"}  # fmt: skip
+    provenance = {"seconds": {"read": 1.0, "score": 0.5}, "packages": {"numpy": "2"},
+                  "warnings": ["mind the gap"], "content_digest": "d1", "inputs": []}  # fmt: skip
+    texts = {"config.yaml": json.dumps(config)} if config else {}
+    if done:
+        texts |= {"scores.csv": scores.to_csv(index=False)}
+        texts |= {"alignment.json": json.dumps(alignment)}
+        texts |= {"provenance.json": json.dumps(provenance)}
+    if members is not None:
+        texts["subject_scores.csv"] = members.to_csv(index=False)
+    if null is not None:
+        texts["permutations.csv"] = pd.DataFrame({"best_score": null}).to_csv(index=False)
+    manifest = RunManifest(
+        uid=f"{number:032x}", name=f"run {number}", status="finished" if done else "failed",
+        started="", overrides=[f"{key}={value}" for key, value in (swept or {}).items()],
+        error="" if done else "there is no ROI 'V9'", run_id=f"id{number}" if done else "",
+    )  # fmt: skip
+    return RecordedRun(manifest, MemoryFiles(texts), f"/out/{number}", number)
 
 
 def sweep(*runs, keys=("subject",)):
-    return SweepRecord(
-        "sweep", "python -m rsa_exp -m", "2026-01-02T03:04:05+00:00", None, keys, runs
-    )
+    manifest = SweepManifest(
+        "m" * 32, "sweep", "finished", "2026-01-02T03:04:05+00:00", keys=list(keys),
+        command="python -m rsa_exp -m",
+    )  # fmt: skip
+    return RecordedSweep(manifest, runs, MemoryFiles({}))
 
 
 def three_subjects(scores=SCORES, start=0, **settings):
@@ -111,7 +126,7 @@ def test_group_is_the_mean_of_whole_cells_only():
 def test_group_runs_bring_their_inference_and_their_subjects_spread():
     members = pd.concat([table(values, subject) for subject, values in SCORES.items()])
     whole = with_tests(table(np.mean([*SCORES.values()], axis=0), "group"), P_VALUES[:12])
-    one = run(0, whole, {"subject": "group"}, subject_scores=members)
+    one = run(0, whole, {"subject": "group"}, members=members)
     (analysis,) = (rows for _, rows in summarise(sweep(one)).group.groupby("analysis"))
     sem = np.std([*SCORES.values()], axis=0, ddof=1) / np.sqrt(3)
     np.testing.assert_allclose(analysis["sem"], sem.ravel(), rtol=1e-12)
@@ -122,11 +137,14 @@ def test_group_runs_bring_their_inference_and_their_subjects_spread():
 def test_q_over_the_sweep_is_that_of_all_tests():
     null = RNG.uniform(0, 0.3, (3, 200))
     parts = np.split(P_VALUES[:36], 3)
-    runs = [
-        replace(each, scores=with_tests(each.scores, p), null=extremes)
-        for each, p, extremes in zip(three_subjects(), parts, null, strict=True)
-    ]
-    scores = summarise(sweep(*runs)).scores
+    tables = [with_tests(table(SCORES[s], s), p) for s, p in zip("123", parts, strict=True)]
+
+    def runs(**settings):
+        return [
+            run(i, tables[i], {"subject": str(i + 1)}, null=null[i], **settings) for i in range(3)
+        ]
+
+    scores = summarise(sweep(*runs())).scores
     q, n_tests = false_discovery_rate(P_VALUES[:36])
     np.testing.assert_array_equal(scores["q_sweep"], q)
     assert (scores["n_tests_sweep"] == n_tests).all()
@@ -136,8 +154,7 @@ def test_q_over_the_sweep_is_that_of_all_tests():
     )
     assert list(scores.columns[:2]) == ["run", "study"]
 
-    config = runs[0].config | {"inference": runs[0].config["inference"] | {"family": "sweep"}}
-    declared = summarise(sweep(*(replace(each, config=config) for each in runs))).scores
+    declared = summarise(sweep(*runs(inference={"family": "sweep", "ci": 0.95}))).scores
     np.testing.assert_array_equal(declared["q"], q)
     assert (declared["n_tests"] == 36).all()
 
@@ -181,7 +198,11 @@ def test_agreement_knows_reversals_and_which_way_a_distance_goes():
     assert found.loc[("ROIs", "corr", "cosine"), "tau"] == pytest.approx(best)
     steps = [(value, step) for name, value, step in summary.metrics() if "profile" in name]
     assert (SCORES["1"][0, 1], 2) in steps
-    assert ("bures_metric/best/subjects/LHV1", same["score"][:4].min(), 0) in summary.metrics()
+    assert (
+        ("bures_metric", "best", "subjects", "LHV1"),
+        same["score"][:4].min(),
+        0,
+    ) in summary.metrics()
 
 
 def test_variants_are_named_and_a_cell_scored_twice_counts_once():
@@ -212,13 +233,13 @@ def test_failed_runs_are_told_and_none_finished_is_still_a_report():
     assert "run 3: there is no ROI &#39;V9&#39;" in page
     assert "Subjects without any score are in no mean: 4." in page
 
-    nothing = summarise(sweep(run(0), run(1, config=None)))
+    nothing = summarise(sweep(run(0), run(1, config={})))
     assert nothing.headline == "None of the 2 runs finished: 2 failed."
     assert nothing.scores.empty
     assert nothing.group.empty
     assert nothing.agreement is None
     assert list(nothing.figures()) == []
-    assert nothing.metrics() == [("n_finished", 0.0, 0), ("n_failed", 2.0, 0)]
+    assert nothing.metrics() == [(("n_finished",), 0.0, 0), (("n_failed",), 2.0, 0)]
     assert 'id="caveats"' in nothing.report([])
     assert "None of the 0 runs" in summarise(sweep()).report([])
 
@@ -237,8 +258,8 @@ def test_report_is_complete_escaped_and_loads_nothing(tmp_path: Path):
     summary = summarise(sweep(*runs, keys=("subject", "metric")))
     kinds = ["heatmap", "profiles", "bars", "scatter", "surface"]
     names = [f"{kind}-{metric}" for metric in ("corr", "bures_metric") for kind in kinds]
-    assert [drawing.name for drawing in summary.drawings] == [*names, "metrics", "multiverse"]
-    (*_, (name, figure)) = replace(summary, drawings=summary.drawings[5:]).figures()
+    assert [figure.name for figure in summary.planned] == [*names, "metrics", "multiverse"]
+    (*_, (name, figure)) = replace(summary, planned=summary.planned[5:]).figures()
     image, _ = save(figure, tmp_path, name)
     page = summary.report([Picture("multiverse", image)])
 
@@ -299,9 +320,50 @@ def test_profiles_of_variants_are_drawn_over_the_same_subjects():
     keys = ("subject", "metric")
     one = run(3, table(SCORES["2"], "2", "spearman"), {"subject": "2", "metric": "spearman"})
     summary = summarise(sweep(*three_subjects(metric="corr"), one, keys=keys))
-    (drawing,) = (each for each in summary.drawings if each.name == "metrics")
-    tables, *_ = drawing.draw.args
+    (planned,) = (each for each in summary.planned if each.name == "metrics")
+    tables, *_ = planned.plot.args
     assert {name: set(each.scores["subject"]) for name, each in tables.items()} == {
         "corr": {"2"}, "spearman": {"2"},
     }  # fmt: skip
-    assert "over subject 2, which each has" in drawing.caption
+    assert "over subject 2, which each has" in planned.caption
+
+
+def test_a_headline_calls_no_layer_best_without_a_passed_test():
+    """A study of pure noise has a layer with the best score in each region, and no best layer."""
+    noise = [
+        run(i, with_tests(table(SCORES[s], s), np.full(12, 0.4)), {"subject": s})
+        for i, s in enumerate("123")
+    ]
+    headline = summarise(sweep(*noise)).headline
+    assert "best layer" not in headline
+    assert "no score passes its test" in headline
+    assert "0 of 36 tested scores pass" in headline
+
+    untested = summarise(sweep(*three_subjects())).headline
+    assert "best layer" not in untested
+    assert "no score was tested" in untested
+
+    p = np.full((3, 4), 0.4)
+    p[0] = 1e-6  # one region of three
+    scores = table(np.tile([0.1, 0.2, 0.4, 0.3], (3, 1)))
+    one = summarise(sweep(run(0, with_tests(scores, p.ravel()), {"subject": "1"}))).headline
+    assert "c of net is the layer most like LHV1" in one
+    assert "in the other 2 regions no score passes its test" in one
+
+    p[1] = 1e-6
+    two = summarise(sweep(run(0, with_tests(scores, p.ravel()), {"subject": "1"}))).headline
+    assert "c of net is the best layer in all 2 regions with a score that passes" in two
+    assert "in the other region, LHIT, no score" in two
+
+
+def test_a_run_with_damaged_files_counts_as_failed():
+    damaged = run(3, table(SCORES["1"]), {"subject": "4"})
+    texts = {**damaged.files.texts, "scores.csv": "garbage\n"}
+    other = replace(damaged, files=MemoryFiles(texts))
+    summary = summarise(sweep(*three_subjects(), other))
+    assert list(summary.runs["status"]) == ["finished"] * 3 + ["failed"]
+    assert summary.runs["error"].iloc[3].endswith("is damaged: scores.csv")
+    assert summary.runs["subject"].iloc[3] == "4"
+    unreadable = replace(damaged, files=MemoryFiles(texts | {"config.yaml": "&a [*a]"}))
+    (status,) = summarise(sweep(unreadable)).runs["status"]
+    assert status == "failed"

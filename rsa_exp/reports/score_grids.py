@@ -1,4 +1,4 @@
-"""A variant's scores as the table that a report shows: ROIs down, layers across."""
+"""A variant's scores as a report shows them: ROIs down, layers across."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rsa_exp.errors import listing
-from rsa_exp.reports.group import as_grid
+from rsa_exp.reports.group_table import SUBJECTS, as_grid
 from rsa_exp.reports.numerals import decimals, number
 from rsa_exp.reports.variants import Variant
 from rsa_exp.stats.condensed import FloatArray
-from rsa_exp.stats.metrics.registry import METRICS
-from rsa_exp.vocabulary import ALPHA
+from rsa_exp.vocabulary import ALPHA, GROUP, JOINT
 
-__all__ = ["Cell", "Row", "ScoreTable", "score_tables"]
+__all__ = ["Cell", "Row", "ScoreGrid", "score_grids"]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One score as text: `spread` follows a ±, `star` says that it passes its test."""
+    """One score as text: `spread` follows a ±, `star` marks a score that passes its test."""
 
     score: str
     spread: str = ""
@@ -41,7 +40,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class ScoreTable:
+class ScoreGrid:
     """Scores of one variant and analysis, and what they are.
 
     Attributes
@@ -53,7 +52,7 @@ class ScoreTable:
     rows : sequence of Row
         One per ROI.
     levels, ceilings : bool
-        Whether there is anything to say in those columns.
+        Whether these columns have any values.
     """
 
     title: str
@@ -64,23 +63,22 @@ class ScoreTable:
     ceilings: bool
 
 
-def score_tables(group: pd.DataFrame, kept: pd.DataFrame, variant: Variant) -> list[ScoreTable]:
-    """Lay a variant's scores out: the group's, else the mean over subjects; and the mean RDM's.
+def score_grids(group: pd.DataFrame, kept: pd.DataFrame, variant: Variant) -> list[ScoreGrid]:
+    """Lay out a variant's scores: the group's, else the mean over subjects; and the mean RDM's.
 
     Parameters
     ----------
     group : DataFrame
-        Of `rsa_exp.reports.group.group_table`.
+        Of `rsa_exp.reports.group_table.group_table`.
     kept : DataFrame
         Scores of the runs, with the columns variant and analysis.
     variant : Variant
-        Whose.
+        The variant.
     """
     mine = group[group["variant"] == variant.name]
-    there = set(mine["analysis"])
-    first = "group" if "group" in there else "subjects"
+    first = GROUP if GROUP in set(mine["analysis"]) else SUBJECTS
     found = []
-    for analysis in (first, "joint"):
+    for analysis in (first, JOINT):
         rows = mine[mine["analysis"] == analysis]
         if len(rows):
             own = kept[(kept["variant"] == variant.name) & (kept["analysis"] == analysis)]
@@ -88,15 +86,14 @@ def score_tables(group: pd.DataFrame, kept: pd.DataFrame, variant: Variant) -> l
     return found
 
 
-def _table(rows: pd.DataFrame, own: pd.DataFrame, variant: Variant, analysis: str) -> ScoreTable:
+def _table(rows: pd.DataFrame, own: pd.DataFrame, variant: Variant, analysis: str) -> ScoreGrid:
     rois = list(dict.fromkeys(rows["roi"]))
     layers = list(dict.fromkeys(rows.sort_values("depth", kind="stable")["layer"]))
     spread = "se" if rows["se"].notna().any() else "sem"
     score, error = (as_grid(rows, name, rois, layers) for name in ("score", spread))
     low, high = (as_grid(rows, f"ceiling_{end}", rois, layers) for end in ("low", "high"))
     passes = _passes(own, rois, layers)
-    merit = np.where(np.isnan(score), -np.inf, METRICS[variant.metric.name].sign * score)
-    best = (merit == merit.max(axis=1, keepdims=True)) & np.isfinite(score)
+    best = variant.metric.is_best(score, axis=1)
     places = decimals(score[np.isfinite(score)])
     levels = dict(zip(rows["roi"], rows["level"].fillna(""), strict=True))
     lines = [
@@ -116,7 +113,7 @@ def _table(rows: pd.DataFrame, own: pd.DataFrame, variant: Variant, analysis: st
         )
         for i, roi in enumerate(rois)
     ]
-    return ScoreTable(
+    return ScoreGrid(
         title=_title(rows, own, variant, analysis),
         legend=_legend(rows, own, error, passes, variant),
         layers=layers,
@@ -144,11 +141,9 @@ def _title(rows: pd.DataFrame, own: pd.DataFrame, variant: Variant, analysis: st
     n = int(rows["n_subjects"].max())
     subjects = list(dict.fromkeys(own["subject"].astype(str)))
     who = {
-        "subjects": f"mean over subjects {listing(subjects)}"
-        if n > 1
-        else f"subject {subjects[0]}",
-        "group": f"mean over the group of {n} subjects",
-        "joint": f"mean RDM of {n} subjects",
+        SUBJECTS: f"mean over subjects {listing(subjects)}" if n > 1 else f"subject {subjects[0]}",
+        GROUP: f"mean over the group of {n} subjects",
+        JOINT: f"mean RDM of {n} subjects",
     }[analysis]
     return f"{variant.metric.label}, {who}"
 
@@ -171,7 +166,7 @@ def _legend(
         direction = "" if variant.metric.greater_is_better else " (the lowest score)"
         parts.append(f"bold: best layer of each region{direction}")
     if own["q_sweep"].notna().any():
-        several = analysis == "subjects" and len(set(own["subject"])) > 1
+        several = analysis == SUBJECTS and len(set(own["subject"])) > 1
         each = " in every subject" if several else ""
         star = "*" if passes.any() else "no score has a *"
         parts.append(f"{star}: q < {ALPHA}{each}, corrected over the whole sweep")

@@ -1,4 +1,4 @@
-"""Which figures a sweep has, what each shows in words, and how to draw it when it is wanted."""
+"""Planning the figures of a sweep: which there are, their captions, and how each is plotted."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ import pandas as pd
 
 from rsa_exp import figures
 from rsa_exp.figures import FigureText, Tables
-from rsa_exp.reports.group import CELL
+from rsa_exp.reports.group_table import CELL, SUBJECTS
 from rsa_exp.reports.variants import Variant
 from rsa_exp.reports.words import named_subjects
+from rsa_exp.vocabulary import ALPHA, GROUP, JOINT
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # noqa: TID251 - the type alone
 
-__all__ = ["MOST_DRAWN", "Drawing", "Scored", "drawings"]
+__all__ = ["MOST_PLOTTED", "PlannedFigure", "SweepScores", "plan_figures"]
 
-MOST_DRAWN = 4
-"""Variants that have figures of their own."""
+MOST_PLOTTED = 4
+"""The first so many variants have figures of their own."""
 
 _OWN = {
     "heatmap": "Score of every ROI and layer",
@@ -35,8 +36,8 @@ _OWN = {
 
 
 @dataclass(frozen=True, eq=False)
-class Drawing:
-    """A figure that can be drawn.
+class PlannedFigure:
+    """A figure that can be plotted.
 
     Attributes
     ----------
@@ -44,20 +45,20 @@ class Drawing:
         Plain file name without suffix.
     caption : str
         What it shows, in a sentence or two.
-    about : str or None
-        The variant it is of; None for one of all.
-    draw : callable
-        Draws it.
+    variant : str or None
+        Name of the variant it is of; None for one of all.
+    plot : callable
+        Plots it.
     """
 
     name: str
     caption: str
-    about: str | None
-    draw: Callable[[], Figure]
+    variant: str | None
+    plot: Callable[[], Figure]
 
 
 @dataclass(frozen=True, eq=False)
-class Scored:
+class SweepScores:
     """The tables that figures show.
 
     Attributes
@@ -67,7 +68,7 @@ class Scored:
     members : DataFrame
         Each subject's scores in the group runs, with the variant.
     group : DataFrame
-        Of `rsa_exp.reports.group.group_table`.
+        Of `rsa_exp.reports.group_table.group_table`.
     agreement : DataFrame or None
         Of `rsa_exp.reports.agreement.agreement_table`.
     """
@@ -85,21 +86,21 @@ class Scored:
         """
         mine = self.kept["variant"] == variant.name
         rows = self.kept[mine & (self.kept["analysis"] == analysis)]
-        return self._hidden(rows, analysis) if analysis == "subjects" else rows
+        return self._hidden(rows, analysis) if analysis == SUBJECTS else rows
 
     def of_members(self, variant: Variant) -> pd.DataFrame:
         """Scores of the subjects of a variant's group."""
         rows = self.members[self.members["variant"] == variant.name]
-        return self._hidden(rows, "group")
+        return self._hidden(rows, GROUP)
 
     def basis(self, variant: Variant) -> tuple[str, pd.DataFrame]:
         """Return what a variant's figures show: single subjects, a group's, else the mean RDM."""
         choices = {
-            "subjects": self.of(variant, "subjects"),
-            "group": self.of_members(variant),
-            "joint": self.of(variant, "joint"),
+            SUBJECTS: self.of(variant, SUBJECTS),
+            GROUP: self.of_members(variant),
+            JOINT: self.of(variant, JOINT),
         }
-        kind = next((kind for kind, rows in choices.items() if len(rows)), "subjects")
+        kind = next((kind for kind, rows in choices.items() if len(rows)), SUBJECTS)
         return kind, choices[kind]
 
     def _hidden(self, rows: pd.DataFrame, analysis: str) -> pd.DataFrame:
@@ -109,71 +110,71 @@ class Scored:
         return rows.assign(score=rows["score"].mask(hidden))
 
 
-def drawings(scored: Scored, variants: Sequence[Variant]) -> list[Drawing]:
-    """Choose the figures of a sweep; none is drawn yet.
+def plan_figures(scored: SweepScores, variants: Sequence[Variant]) -> list[PlannedFigure]:
+    """Choose the figures of a sweep; none is plotted yet.
 
-    A variant of one run has no figures here but those that the run itself could not draw.
+    A variant of one run has no figures here but those that the run itself could not plot.
     """
     several = len(variants) > 1
     names = _file_names(variants)
-    found: list[Drawing] = []
-    for variant in variants[:MOST_DRAWN]:
+    found: list[PlannedFigure] = []
+    for variant in variants[:MOST_PLOTTED]:
         suffix = f"-{names[variant.name]}" if several else ""
-        about = variant.name if several else None
+        owner = variant.name if several else None
         label = f" ({variant.name})" if several else ""
-        for kind, caption, draw in _of_variant(scored, variant, several):
-            found.append(Drawing(kind + suffix, caption + label + ".", about, draw))
+        for kind, caption, plot in _of_variant(scored, variant, several):
+            found.append(PlannedFigure(kind + suffix, caption + label + ".", owner, plot))
     if several:
         found += _over_variants(scored, variants)
     return found
 
 
 def _of_variant(
-    scored: Scored, variant: Variant, several: bool
+    scored: SweepScores, variant: Variant, several: bool
 ) -> list[tuple[str, str, Callable[[], Figure]]]:
     kind, table = scored.basis(variant)
     subjects = list(dict.fromkeys(table["subject"].astype(str)))
     text = partial(_text, variant, several=several)
     found: list[tuple[str, str, Callable[[], Figure]]] = []
     if len(set(table["run"])) > 1:
-        who = "mean RDM of all subjects" if kind == "joint" else _who(subjects)
+        who = "mean RDM of all subjects" if kind == JOINT else _who(subjects)
         spread = f", mean over {_who(subjects)}" if len(subjects) > 1 else f", {who}"
         spread += " ± SEM" if len(subjects) > 1 else ""
         for name, caption in _OWN.items():
             if name == "scatter" and len(subjects) == 1:
                 continue
-            draw = partial(figures.FIGURES[name], Tables(table, text(table, who)))
-            found.append((name, caption + spread, draw))
-    joint, group = scored.of(variant, "joint"), scored.of(variant, "group")
-    if len(joint) and kind != "joint":
-        draw = partial(figures.heatmap, Tables(joint, text(joint, "mean RDM of all subjects")))
+            plot = partial(figures.FIGURES[name], Tables(table, text(table, who)))
+            found.append((name, caption + spread, plot))
+    joint, group = scored.of(variant, JOINT), scored.of(variant, GROUP)
+    if len(joint) and kind != JOINT:
+        plot = partial(figures.heatmap, Tables(joint, text(joint, "mean RDM of all subjects")))
         caption = "Score of every ROI and layer with the mean RDM of all subjects"
-        found.insert(min(1, len(found)), ("joint_heatmap", caption, draw))
+        found.insert(min(1, len(found)), ("joint_heatmap", caption, plot))
     if len(group) and group["se"].notna().any():
         found.append(_intervals(scored, variant, group, text(group, "the group of subjects")))
     return found
 
 
 def _intervals(
-    scored: Scored, variant: Variant, group: pd.DataFrame, text: FigureText
+    scored: SweepScores, variant: Variant, group: pd.DataFrame, text: FigureText
 ) -> tuple[str, str, Callable[[], Figure]]:
     members = scored.of_members(variant)
-    level = float(variant.config.get("inference", {}).get("ci", 0.95))
+    level = float(variant.setting("inference.ci", 0.95))
     # Tests as the sweep corrects them: a run of one cell is a family of one.
     table = group.assign(q=group["q_sweep"], n_tests=group["n_tests_sweep"])
     tables = Tables(table, text, members if len(members) else None, level=level)
-    draw = partial(figures.intervals, tables)
+    plot = partial(figures.intervals, tables)
     caption = (
         f"Layer profiles of the group with {100 * level:g} % intervals, noise ceilings and each "
-        "subject; filled points pass q < 0.05 over the whole sweep"
+        f"subject; filled points pass q < {ALPHA} over the whole sweep"
     )
-    return "intervals", caption, draw
+    return "intervals", caption, plot
 
 
-def _over_variants(scored: Scored, variants: Sequence[Variant]) -> list[Drawing]:
+def _over_variants(scored: SweepScores, variants: Sequence[Variant]) -> list[PlannedFigure]:
     tables = {variant.name: scored.basis(variant)[1] for variant in variants}
     texts = {each.name: _text(each, tables[each.name], "", several=True) for each in variants}
-    tables, basis = _over_the_same(tables)
+    tables, basis = _over_shared_subjects(tables)
     models, studies = ({getattr(each, key) for each in variants} for key in ("model", "study"))
     head = f"{' and '.join(sorted(models))} vs {' and '.join(sorted(studies))}"
     note = "simulated data" if any(each.simulated for each in variants) else ""
@@ -183,7 +184,7 @@ def _over_variants(scored: Scored, variants: Sequence[Variant]) -> list[Drawing]
         "own."
     )
     shown = {name: Tables(table, texts[name]) for name, table in tables.items()}
-    found = [Drawing("metrics", caption, None, partial(figures.multiples, shown, text))]
+    found = [PlannedFigure("metrics", caption, None, partial(figures.multiples, shown, text))]
     agreement = scored.agreement
     if agreement is not None and np.isfinite(agreement[["tau", "same_best"]]).any(axis=None):
         caption = (
@@ -191,13 +192,13 @@ def _over_variants(scored: Scored, variants: Sequence[Variant]) -> list[Drawing]
             "tau-b and the same best layer, or ROI, for each pair of variants, over the same "
             "subjects."
         )
-        draw = partial(figures.agreement, agreement, text)
-        found.append(Drawing("multiverse", caption, None, draw))
+        plot = partial(figures.agreement, agreement, text)
+        found.append(PlannedFigure("multiverse", caption, None, plot))
     return found
 
 
-def _over_the_same(tables: dict[str, pd.DataFrame]) -> tuple[dict[str, pd.DataFrame], str]:
-    """Keep the subjects that all tables have, and say so where some have more."""
+def _over_shared_subjects(tables: dict[str, pd.DataFrame]) -> tuple[dict[str, pd.DataFrame], str]:
+    """Keep the subjects that all tables have, with words for the caption where some have more."""
     found = [dict.fromkeys(table["subject"].astype(str)) for table in tables.values()]
     shared = [name for name in found[0] if all(name in names for names in found)]
     if all(len(names) == len(shared) for names in found):
@@ -214,7 +215,7 @@ def _text(variant: Variant, table: pd.DataFrame, who: str, *, several: bool) -> 
     parts = [
         "simulated data" if variant.simulated else variant.study,
         f"{n_images:,} images, {n_pairs:,} pairs",
-        f"align={variant.config.get('align', '')}",
+        f"align={variant.setting('align', '')}",
     ]
     metric = variant.metric
     return FigureText(

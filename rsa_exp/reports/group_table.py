@@ -1,4 +1,4 @@
-"""What a sweep says of each ROI and layer: the mean over subjects, the group, the mean RDM."""
+"""One row for each ROI and layer of a sweep: the mean over subjects, the group, the mean RDM."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import pandas as pd
 
 from rsa_exp.reports.variants import Variant
 from rsa_exp.stats.condensed import FloatArray
-from rsa_exp.vocabulary import POOLED
+from rsa_exp.vocabulary import GROUP, POOLED
 
-__all__ = ["ANALYSES", "CELL", "as_grid", "group_table", "latest", "member_rows"]
+__all__ = ["ANALYSES", "CELL", "SUBJECTS", "as_grid", "group_table", "latest", "member_rows"]
 
-ANALYSES = ("subjects", *POOLED)
+SUBJECTS = "subjects"
+"""The analysis that is the mean over single subjects."""
+ANALYSES = (SUBJECTS, *POOLED)
 CELL = ["variant", "roi", "layer"]
 
 _FACTS = ["hemisphere", "region", "level", "model", "depth", "metric"]
@@ -40,7 +42,7 @@ def latest(scores: pd.DataFrame, variants: Sequence[Variant]) -> tuple[pd.DataFr
     subjects = scores["subject"].astype(str)
     named = scores.assign(
         variant=scores["run"].map(of_run),
-        analysis=subjects.where(subjects.isin(POOLED), "subjects"),
+        analysis=subjects.where(subjects.isin(POOLED), SUBJECTS),
     )
     twice = named.duplicated(["variant", "subject", "roi", "layer"], keep="last")
     return named[~twice], named[twice]
@@ -66,7 +68,7 @@ def group_table(
     variants: Sequence[Variant],
     extra: Mapping[str, str],
 ) -> pd.DataFrame:
-    """Put the runs of each variant together to one row per analysis, ROI and layer.
+    """Combine the runs of each variant into one row per analysis, ROI and layer.
 
     Parameters
     ----------
@@ -75,9 +77,9 @@ def group_table(
     members : DataFrame
         Of `member_rows`.
     variants : sequence of Variant
-        In their order.
+        The variants, in their order.
     extra : mapping of str to str
-        Swept keys that columns of their own tell.
+        Swept keys that have columns of their own.
 
     Returns
     -------
@@ -89,9 +91,9 @@ def group_table(
         the variant has scores of has none: all means of a variant are over the same subjects, those
         of two variants need not be (see `rsa_exp.reports.variants.lacking`).
     """
-    pooled = kept[kept["analysis"] != "subjects"]
+    pooled = kept[kept["analysis"] != SUBJECTS]
     table = pd.concat([_means(kept), _pooled(pooled, members, variants)], ignore_index=True)
-    order = {name: place for place, name in enumerate(dict.fromkeys(kept["roi"]))}
+    order = {name: i for i, name in enumerate(dict.fromkeys(kept["roi"]))}
     names = [each.name for each in variants]
     table = table.assign(
         _variant=table["variant"].map(names.index),
@@ -110,16 +112,16 @@ def as_grid(rows: pd.DataFrame, column: str, rois: list[str], layers: list[str])
     NaN where there is no row.
     """
     values = np.full((len(rois), len(layers)), np.nan)
-    roi_at = {name: place for place, name in enumerate(rois)}
-    layer_at = {name: place for place, name in enumerate(layers)}
-    places = rows["roi"].map(roi_at).to_numpy(), rows["layer"].map(layer_at).to_numpy()
-    values[places] = rows[column].to_numpy(dtype=float)
+    roi_at = {name: i for i, name in enumerate(rois)}
+    layer_at = {name: j for j, name in enumerate(layers)}
+    at = rows["roi"].map(roi_at).to_numpy(), rows["layer"].map(layer_at).to_numpy()
+    values[at] = rows[column].to_numpy(dtype=float)
     return values
 
 
 def _means(kept: pd.DataFrame) -> pd.DataFrame:
     """Mean over single subjects; empty where none was scored."""
-    rows = kept[kept["analysis"] == "subjects"]
+    rows = kept[kept["analysis"] == SUBJECTS]
     cells = rows.groupby(CELL, sort=False)
     table = cells[_FACTS].first().join(_over_subjects(rows)).reset_index()
     wanted = table["variant"].map(rows.groupby("variant")["subject"].nunique())
@@ -128,7 +130,7 @@ def _means(kept: pd.DataFrame) -> pd.DataFrame:
     table["sem"] = table["sem"].where(whole)
     empty = {"ci_method": "", "n_tests_sweep": 0}
     return table.assign(
-        analysis="subjects", **{name: empty.get(name, np.nan) for name in _INFERRED}
+        analysis=SUBJECTS, **{name: empty.get(name, np.nan) for name in _INFERRED}
     ).drop(columns="mean")
 
 
@@ -142,16 +144,14 @@ def _over_subjects(rows: pd.DataFrame) -> pd.DataFrame:
 def _pooled(rows: pd.DataFrame, members: pd.DataFrame, variants: Sequence[Variant]) -> pd.DataFrame:
     """Scores of groups and mean RDMs, with the spread over a group's subjects."""
     n_pooled = {
-        run.number: len((run.config or {}).get("data", {}).get("subjects", ()))
-        for each in variants
-        for run in each.runs
+        run.number: len(run.setting("data.subjects", ())) for each in variants for run in each.runs
     }
     table = rows.reset_index(drop=True).drop(columns="subject")
     spread = _over_subjects(members.astype({"score": float})) if len(members) else None
     table["sem"], table["n_subjects"] = np.nan, table["run"].map(n_pooled)
     if spread is not None:
         found = spread.reindex(pd.MultiIndex.from_frame(table[CELL])).reset_index(drop=True)
-        of_group = (table["analysis"] == "group") & found["n_subjects"].notna()
+        of_group = (table["analysis"] == GROUP) & found["n_subjects"].notna()
         table["sem"] = found["sem"].where(of_group & table["score"].notna())
         table["n_subjects"] = found["n_subjects"].where(of_group, table["n_subjects"]).astype(int)
     return table

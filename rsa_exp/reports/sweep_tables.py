@@ -1,28 +1,29 @@
-"""Tables over all runs of a sweep: every score, and what became of every run."""
+"""Tables over all runs of a sweep: all scores, and the outcome of each run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from rsa_exp.analysis.family import correct_over_runs
-from rsa_exp.reports.record import SweepRecord, SweepRun
+from rsa_exp.runs.recorded_run import RecordedRun
+from rsa_exp.runs.recorded_sweep import RecordedSweep
 from rsa_exp.stats.metrics.registry import METRICS
 from rsa_exp.vocabulary import FACT_COLUMNS, INFERENCE_COLUMNS
 
-__all__ = ["run_table", "score_table"]
+__all__ = ["joined_scores", "run_table"]
 
 _OVER_SWEEP = {"q": "q_sweep", "n_tests": "n_tests_sweep", "p_fwe": "p_fwe_sweep"}
 
 
-def score_table(record: SweepRecord, extra: Mapping[str, str]) -> pd.DataFrame:
+def joined_scores(sweep: RecordedSweep, extra: Mapping[str, str]) -> pd.DataFrame:
     """Join the scores of all finished runs and correct their tests as one family.
 
     Parameters
     ----------
-    record : SweepRecord
+    sweep : RecordedSweep
         The sweep.
     extra : mapping of str to str
         Swept keys to be added, and the columns' names.
@@ -34,9 +35,8 @@ def score_table(record: SweepRecord, extra: Mapping[str, str]) -> pd.DataFrame:
         and q_sweep, n_tests_sweep, p_fwe_sweep over all runs. q, n_tests and p_fwe are the run's
         own, unless its ``inference.family`` is ``sweep``.
     """
-    runs = record.finished
-    tables = [run.scores for run in runs if run.scores is not None]
-    if not tables:
+    runs = sweep.finished
+    if not runs:
         return pd.DataFrame(
             columns=[
                 "run",
@@ -46,12 +46,13 @@ def score_table(record: SweepRecord, extra: Mapping[str, str]) -> pd.DataFrame:
                 *_OVER_SWEEP.values(),
             ]
         )
+    tables = [run.scores for run in runs]
     sizes = [len(table) for table in tables]
     joined = pd.concat(tables, ignore_index=True)
     joined.insert(0, "run", np.repeat([run.number for run in runs], sizes))
-    for place, (key, column) in enumerate(extra.items()):
-        values = np.array([run.settings.get(key, "") for run in runs], dtype=object)
-        joined.insert(1 + place, column, np.repeat(values, sizes))
+    for i, (key, column) in enumerate(extra.items(), start=1):
+        values = np.array([run.swept([key]).get(key, "") for run in runs], dtype=object)
+        joined.insert(i, column, np.repeat(values, sizes))
     # A cell that two runs scored is one test: the later one's.
     cell = [*extra.values(), "study", "subject", "roi", "model", "layer", "metric"]
     last = ~joined.duplicated(cell, keep="last").to_numpy()
@@ -60,7 +61,7 @@ def score_table(record: SweepRecord, extra: Mapping[str, str]) -> pd.DataFrame:
     tested = [(table, null) for table, null in tested if len(table)]
     corrected = correct_over_runs(*zip(*tested, strict=True))
     corrected = corrected.set_index(np.flatnonzero(last))
-    of_sweep = np.repeat([_family(run) == "sweep" for run in runs], sizes)
+    of_sweep = np.repeat([run.setting("inference.family") == "sweep" for run in runs], sizes)
     for own, over in _OVER_SWEEP.items():
         joined[over] = corrected[own].reindex(joined.index)
         joined[own] = joined[own].where(~of_sweep, joined[over])
@@ -69,12 +70,8 @@ def score_table(record: SweepRecord, extra: Mapping[str, str]) -> pd.DataFrame:
     return joined
 
 
-def _family(run: SweepRun) -> str:
-    return str((run.config or {}).get("inference", {}).get("family", "run"))
-
-
-def run_table(record: SweepRecord) -> pd.DataFrame:
-    """Say what became of each run: status, settings, best score, images, time, folder, id.
+def run_table(sweep: RecordedSweep) -> pd.DataFrame:
+    """Return the outcome of each run: status, settings, best score, images, time, folder, id.
 
     Returns
     -------
@@ -82,19 +79,21 @@ def run_table(record: SweepRecord) -> pd.DataFrame:
         One row per run; best_roi, best_layer, best_score, n_images and seconds are empty (None,
         NaN) for runs that did not finish.
     """
-    columns = ["run", "name", "status", "error", *record.keys]
+    columns = ["run", "name", "status", "error", *sweep.keys]
     columns += ["best_roi", "best_layer", "best_score", "n_images", "seconds", "folder", "run_id"]
-    return pd.DataFrame([_row(run, record.keys) for run in record.runs], columns=columns)
+    return pd.DataFrame([_row(run, sweep.keys) for run in sweep.runs], columns=columns)
 
 
-def _row(run: SweepRun, keys: tuple[str, ...]) -> dict[str, object]:
-    row: dict[str, object] = {key: run.settings.get(key, "") for key in keys}
-    row |= {"run": run.number, "name": run.name, "status": run.status, "error": run.error}
-    row |= {"folder": run.folder, "run_id": run.run_id}
-    row["seconds"] = sum((run.provenance or {}).get("seconds", {}).values()) or np.nan
+def _row(run: RecordedRun, keys: Sequence[str]) -> dict[str, object]:
+    swept = run.swept(keys)
+    row: dict[str, object] = {key: swept.get(key, "") for key in keys}
+    row |= {"run": run.number, "name": run.name, "status": run.status}
+    row |= {"error": run.manifest.error or None, "folder": run.folder, "run_id": run.run_id or None}
     row |= {"best_roi": None, "best_layer": None, "best_score": np.nan, "n_images": np.nan}
-    if run.scores is None:
+    row["seconds"] = np.nan
+    if run.status != "finished":
         return row
+    row["seconds"] = sum(run.provenance.get("seconds", {}).values()) or np.nan
     row["n_images"] = run.scores["n_images"].max()
     at = METRICS[str(run.scores["metric"].iloc[0])].best(run.scores["score"])
     if at is not None:
