@@ -52,12 +52,12 @@ def prepare_folder(folder: Path) -> Path:
 
 
 def claim_folder(folder: Path, what: str) -> Path:
-    """Make a folder for the results of one run or sweep, which must not hold another's.
+    """Make a folder for the results of one run or sweep, which must not have another's.
 
     Raises
     ------
     InputError
-        If it cannot be written to, or holds results.
+        If it cannot be written to, or has results in it.
     """
     prepare_folder(folder)
     if (folder / "scores.csv").exists():

@@ -60,10 +60,10 @@ def with_rows(**rows: str) -> dict[str, Any]:
         (with_rows(V1="2", V2="x"), ["input A.h5 V2 not used, now used"]),
         (with_rows(V1="2"), ["input A.h5 has other images, or names of them"]),
         (changed(inputs=RECORD["inputs"][:1]), ["input m.h5 used, now not used"]),
-        (changed(images_digest="x", content_digest="x"), ["images used are not the same"]),
+        (changed(images_digest="x", content_digest="x"), ["images used differ"]),
         (
             changed(content_digest="x"),
-            ["input (its image names, or which RDMs are used) is not the same"],
+            ["input (its image names, or which RDMs are used) differs"],
         ),
         (changed(git_commit="b" * 40, code_id="2"), ["code: commit aaaaaaa, now bbbbbbb"]),
         (
@@ -74,7 +74,7 @@ def with_rows(**rows: str) -> dict[str, Any]:
             changed(git_dirty=True, git_diff_digest="c" * 32, code_id="2"),
             ["code without uncommitted changes, now with uncommitted changes (diff ccccccc)"],
         ),
-        (changed(code_id="2"), ["code that numbers come from is not the same"]),
+        (changed(code_id="2"), ["code that numbers come from differs"]),
         (changed(packages={"numpy": "2.2.0", "scipy": "1.0"}), ["numpy 2.1.0, now 2.2.0"]),
         (changed(packages={"numpy": "2.1.0"}), ["scipy 1.0, now not installed"]),
         (changed(python="3.12"), ["Python 3.11.7, now 3.12"]),
@@ -93,7 +93,7 @@ def test_each_change_is_said(after: dict[str, Any], said: list[str]) -> None:
 def test_uncommitted_changes_that_were_not_kept_are_not_taken_for_the_same() -> None:
     old = changed(git_dirty=True, code_id=None)
     (found,) = changes(old, old)
-    assert "may not be the same" in str(found)
+    assert "may differ" in str(found)
     assert not changes(changed(git_dirty=True), changed(git_dirty=True))  # code_id says so
 
 
@@ -141,7 +141,7 @@ def test_damaged_records_raise_nothing(record: dict[str, Any]) -> None:
     for pair in ((record, RECORD), (RECORD, record), (record, record)):
         for change in changes(*pair):
             assert str(change)
-            assert change.beside
+            assert change.between_a_and_b
 
 
 def test_requirements_are_compared_as_pip_names_them() -> None:

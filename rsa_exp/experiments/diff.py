@@ -26,7 +26,7 @@ MOST_LINES = 20
 """How many cells, and how many changes of one section, are listed."""
 
 _INPUTS = ("input", "images")
-# Other columns of a table, which may be anybody's, are ignored.
+# Other columns of a table, which may be forged, are ignored.
 _COLUMNS = (
     *CELL_KEYS, "study", "model", *ROI_FIELDS, "depth", "n_images", "n_pairs",
     *INFERENCE_COLUMNS, "score",
@@ -167,7 +167,7 @@ def _section(name: str, found: Sequence[Change]) -> list[str]:
     if not found:
         return [f"{name}: the same"]
     more = len(found) - MOST_LINES
-    lines = [f"  {change.beside}" for change in found[:MOST_LINES]]
+    lines = [f"  {change.between_a_and_b}" for change in found[:MOST_LINES]]
     return [f"{name}:", *lines, *([f"  ... and {more} more"] if more > 0 else [])]
 
 

@@ -102,9 +102,9 @@ def _write_sweep(
         interrupts.checkpoint()
         # What an earlier export numbered is not numbered twice.
         name = re.sub(r"^\d+-(?=.)", "", run.name) if not run.run_id else run.name
-        place = f"{EXPORTED_RUNS}/{number:0{digits}d}-{_safe(name)}/"
-        _write_run(run, folder / place)
-        exported.append((place, run))
+        subfolder = f"{EXPORTED_RUNS}/{number:0{digits}d}-{_safe(name)}/"
+        _write_run(run, folder / subfolder)
+        exported.append((subfolder, run))
     readme = sweep_readme(sweep.manifest, [(place, title_of(run)) for place, run in exported])
     files.write_text(folder / "README.txt", readme)
     return exported

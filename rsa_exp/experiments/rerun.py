@@ -1,4 +1,4 @@
-"""Preparing to run a recorded run again: its settings on this machine, and what is refused."""
+"""Preparing the rerun of a recorded run: its settings on this machine, and refusals."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class ReproduceOptions:
 
 @dataclass(frozen=True)
 class Rerun:
-    """A run to be run again.
+    """A rerun of a recorded run.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ def prepare(recorded: RecordedRun, folder: Path, options: ReproduceOptions) -> R
         experiment=recorded.manifest.experiment or _EXPERIMENT,
     )
     relocated = False
-    if isinstance(config.data, SimulatedData):  # it is written, so never where a record says
+    if isinstance(config.data, SimulatedData):  # written, so never to a recorded path
         root = str(options.output_dir.absolute() / "simulated")
         config.data = dataclasses.replace(config.data, root=root)
     elif options.data_root is not None:

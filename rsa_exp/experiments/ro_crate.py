@@ -91,7 +91,7 @@ def describe(
     Returns
     -------
     dict
-        JSON-LD, for `METADATA`. It names no agent, and says that no licence is known.
+        JSON-LD, for `METADATA`. It names no agent and no licence.
     """
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != METADATA)
     files = {path.relative_to(folder).as_posix(): _file(folder, path) for path in paths}

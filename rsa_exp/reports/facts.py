@@ -90,13 +90,15 @@ def _align(config: Config) -> str:
 
 def _inference(config: Config) -> str:
     made = config["inference"]
-    drawn = {"auto": "dual" if config["subject"] == GROUP else "images"}.get(
+    bootstrap = {"auto": "dual" if config["subject"] == GROUP else "images"}.get(
         made["bootstrap"], made["bootstrap"]
     )
-    what = {"dual": "images and subjects", "none": "nothing"}.get(drawn, drawn)
-    if drawn == "none" and not made["n_perm"]:
+    what = {"dual": "images and subjects", "none": "nothing"}.get(bootstrap, bootstrap)
+    if bootstrap == "none" and not made["n_perm"]:
         return "none"
-    draws = f"{made['n_boot']:,} bootstrap draws of {what}" if drawn != "none" else "no bootstrap"
+    draws = (
+        f"{made['n_boot']:,} bootstrap draws of {what}" if bootstrap != "none" else "no bootstrap"
+    )
     return (
         f"{draws}; {made['n_perm']:,} permutations; {made['n_splits']:,} split halves; "
         f"{100 * made['ci']:g} % intervals"

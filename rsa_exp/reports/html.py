@@ -236,7 +236,7 @@ def _time(text: str) -> str:
 
 
 def _run(row: dict[str, object], top: Path | None) -> dict[str, object]:
-    """Return a row of the table of runs as text, its folder as seen from the one that holds all."""
+    """Return a row of the table of runs as text, its folder relative to the folder of all runs."""
     score = row["best_score"]
     assert isinstance(score, float)  # noqa: S101 - the table's type
     best = "" if pd.isna(score) else f"{row['best_layer']} in {row['best_roi']}"

@@ -1,4 +1,4 @@
-"""Numbers as a reader wants them: equally many decimals in a table, true minus signs."""
+"""Formatting numbers: equally many decimals in a table, true minus signs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["decimals", "duration", "number", "percent"]
 
 
 def decimals(values: Iterable[float]) -> int:
-    """Places after the point that tell the largest of some scores to two digits; at least three.
+    """Decimals that show the largest of some scores with two digits; at least three.
 
     Fewer for numbers above ten, whose thousandths mean nothing.
     """

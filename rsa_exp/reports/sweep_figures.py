@@ -81,8 +81,8 @@ class SweepScores:
     def of(self, variant: Variant, analysis: str) -> pd.DataFrame:
         """Scores of a variant's single subjects, group or mean RDM; empty if not made.
 
-        Where the mean over subjects is undefined their scores are empty too, so that figures say
-        what the table says.
+        Where the mean over subjects is undefined their scores are empty too, so that figures
+        agree with the table.
         """
         mine = self.kept["variant"] == variant.name
         rows = self.kept[mine & (self.kept["analysis"] == analysis)]

@@ -64,7 +64,7 @@ def swept_subjects(scores: pd.DataFrame) -> list[str]:
 
 
 def question(scores: pd.DataFrame, variants: Sequence[Variant]) -> str:
-    """Say in a sentence what a sweep asked."""
+    """Write the question of a sweep as a sentence."""
     models, metrics = (list(dict.fromkeys(scores[key])) for key in ("model", "metric"))
     rois, layers = (list(dict.fromkeys(scores[key])) for key in ("roi", "layer"))
     subjects = swept_subjects(scores)
@@ -82,7 +82,7 @@ def question(scores: pd.DataFrame, variants: Sequence[Variant]) -> str:
     text = f"{which} most like {each}{where}" if len(layers) > 1 else f"{which} like {where}"
     text += f", in {enumerated(who)}, by {enumerated(METRICS[name].label for name in metrics)}"
     if len(variants) > 1:
-        text += f", and does the answer hold over {len(variants)} variants of the analysis"
+        text += f", and is the answer the same for {len(variants)} variants of the analysis"
     return text + "?"
 
 
@@ -120,7 +120,7 @@ def by_level(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def of_analysis(rows: pd.DataFrame) -> str:
-    """Say what the scores of one analysis are of, such as ``mean over 3 subjects``."""
+    """Describe what the scores of one analysis are of, such as ``mean over 3 subjects``."""
     n = int(rows["n_subjects"].max())
     if rows["analysis"].iloc[0] == JOINT:
         return f"mean RDM of {n} subjects"
@@ -249,7 +249,7 @@ def _most_frequent(best: pd.DataFrame, model: str, verb: str, which: str = "") -
 
 
 def _few(best: pd.DataFrame, layer: str) -> str:
-    """ROIs whose best layer one is, or how many when they are more than two."""
+    """Name the ROIs in which a layer is best; count them if there are more than two."""
     rois = list(best.loc[best["layer"] == layer, "roi"])
     return enumerated(rois) if len(rois) <= 2 else str(len(rois))
 

@@ -37,7 +37,7 @@ _WHOLE = ""  # stands for a file's own digest among those of its rows
 
 @dataclass(frozen=True)
 class Change:
-    """One thing that differs between two records.
+    """A difference between two recorded runs.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class Change:
         return self._line(f"{self.what}{sign}{self.before}, now {self.after}")
 
     @property
-    def beside(self) -> str:
+    def between_a_and_b(self) -> str:
         """Describe it between two runs, A and B."""
         return self._line(f"{self.what}: {self.before} in A, {self.after} in B")
 
@@ -73,8 +73,8 @@ class Change:
         return self.kind == "setting" and affects(self.what) != "numbers"
 
     def _line(self, values: str) -> str:
-        words = values if self.before or self.after else self.what
-        return printable_line(f"{words}{self.note}")
+        described = values if self.before or self.after else self.what
+        return printable_line(f"{described}{self.note}")
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
@@ -93,10 +93,10 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]
     """
     found = [*_inputs(before, after)]
     if _both(before, after, "images_digest"):
-        found.append(Change("images", "images used", note=" are not the same"))
+        found.append(Change("images", "images used", note=" differ"))
     elif not found and _both(before, after, "content_digest"):
         what = "input (its image names, or which RDMs are used)"
-        found.append(Change("input", what, note=" is not the same"))
+        found.append(Change("input", what, note=" differs"))
     return [*found, *_code(before, after), *_packages(before, after), *_machine(before, after)]
 
 
@@ -214,10 +214,10 @@ def _code(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
     if in_git and edits != edits_now:
         found.append(Change("code", "code", edits, edits_now, same))
     elif in_git and edits == _NOT_KEPT and not same:
-        note = " had uncommitted changes both times, which were not kept and may not be the same"
+        note = " had uncommitted changes both times, which were not kept and may differ"
         found.append(Change("code", "code", note=note))
     if known and not same and not found:
-        found.append(Change("code", "code that numbers come from", note=" is not the same"))
+        found.append(Change("code", "code that numbers come from", note=" differs"))
     if not known and not in_git and not found:
         found.append(Change("code", "code", note=_UNKNOWN))
     return found

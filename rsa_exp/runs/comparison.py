@@ -1,4 +1,4 @@
-"""Two tables of scores, cell by cell: the same to the bit, within a tolerance, or different."""
+"""Comparing two tables of scores cell by cell: identical, within a tolerance, or different."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ TOLERANCE = 1e-9
 """Largest difference that another BLAS or processor may make; measured: below 1e-12."""
 
 
-# What a score rests on.
+# Counts on which a score is based.
 _COUNTS = ("n_images", "n_pairs", "n_tests")
 
 
 class Verdict(Enum):
-    """Whether numbers came out again."""
+    """Whether numbers were reproduced."""
 
     IDENTICAL = "identical"
     CLOSE = "within tolerance"
@@ -37,8 +37,8 @@ class Comparison:
     Parameters
     ----------
     old, new : DataFrame
-        Tables with the columns subject, roi, layer, metric and score. Of what else a run computes
-        (intervals, p values, ceilings), those columns are compared that both have.
+        Tables with the columns subject, roi, layer, metric and score. Of the other numbers of a
+        run (intervals, p values, ceilings), the columns are compared that both have.
 
     Attributes
     ----------
@@ -47,13 +47,13 @@ class Comparison:
     n_missing : int
         Cells that only one of the tables has.
     n_different : int
-        Cells of both whose scores are not the same to the last bit; NaN equals NaN.
+        Cells of both whose scores differ in any bit; NaN equals NaN.
     largest : float
         Largest absolute difference of a score; NaN when one became defined or undefined.
     where : str
         Its subject, ROI and layer.
     others : dict of str to float
-        Other columns in which any cell is not the same, and the largest difference there.
+        Other columns in which any cell differs, and the largest difference there.
     """
 
     def __init__(self, old: pd.DataFrame, new: pd.DataFrame) -> None:
@@ -81,14 +81,14 @@ class Comparison:
 
     @property
     def verdict(self) -> Verdict:
-        """Whether every score, and what else was computed, came out again."""
+        """Whether all scores, and all other numbers, were reproduced."""
         if not (self.n_missing or self.n_different or self.others):
             return Verdict.IDENTICAL
         close = [size <= TOLERANCE for size in (self.largest, *self.others.values())]
         return Verdict.CLOSE if all(close) and not self.n_missing else Verdict.DIFFERENT
 
     def __str__(self) -> str:
-        """Say it in one line."""
+        """Describe it in one line."""
         if self.verdict is Verdict.IDENTICAL:
             return f"identical: all {self.n_cells} scores to the last bit"
         parts = []
@@ -101,7 +101,7 @@ class Comparison:
             parts.append(f"{self.n_missing} scores are in only one of the two runs")
         if self.others:
             sizes = [f"{name} by {size:.3g}" for name, size in self.others.items()]
-            parts.append(f"not the same either: {listing(sizes, 20)}")
+            parts.append(f"also different: {listing(sizes, 20)}")
         within = " (1e-9)" if self.verdict is Verdict.CLOSE else ""
         return f"{self.verdict.value}{within}: {'; '.join(parts)}"
 

@@ -1,4 +1,4 @@
-"""Locks on the folders of runs and sweeps, and what follows from a lock that nobody holds."""
+"""Locks on the folders of runs and sweeps, and marking those whose process died as killed."""
 
 from __future__ import annotations
 

@@ -207,7 +207,7 @@ def read_sweep(folder: Path) -> SweepManifest | None:
 
 
 def _read(path: Path, kind: type[Manifest]) -> Manifest | None:
-    """Read a manifest, which may be anybody's: data of the right types, or nothing."""
+    """Read a manifest, which may be damaged or forged; None unless all types are right."""
     try:
         if path.stat().st_size > MAX_BYTES:
             return None

@@ -1,4 +1,4 @@
-"""What a run's numbers depend on besides its config: code, packages, machine, inputs."""
+"""Provenance: what a run's numbers depend on besides its config."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _PACKAGES = (
 )  # fmt: skip
 
 
-# Of the checkout, what numbers can come from: the package, its settings, what it needs.
+# The parts of the checkout that numbers depend on: the package, settings, requirements.
 _CODE = (".", "../conf", "../pyproject.toml")
 _MAX_DIFF = 2_000_000
 # As `git apply` takes it, whatever git is set to show.
@@ -47,7 +47,7 @@ log = logging.getLogger("rsa_exp")
 
 
 def git_state() -> tuple[str | None, bool]:
-    """Return the commit of the code and whether it was changed since, as found when first asked.
+    """Return the commit of the code and whether it was changed since, when this is first called.
 
     Returns
     -------
@@ -61,13 +61,13 @@ def git_state() -> tuple[str | None, bool]:
 
 
 def code_diff() -> bytes:
-    """Return what the code differs by from its commit, as ``git apply`` takes it.
+    """Return the uncommitted changes of the code, as ``git apply`` takes them.
 
     Returns
     -------
     bytes
-        With new files in it. Empty when there is no difference, or more than 2 MB of it, when git
-        cannot say, and when the code is not in a git checkout of its own.
+        With new files. Empty when there are no changes, or more than 2 MB of them, when git fails,
+        and when the code is not in a git checkout of its own.
     """
     diff = _checkout()[1] or b""
     return diff if len(diff) <= _MAX_DIFF else b""
@@ -75,7 +75,7 @@ def code_diff() -> bytes:
 
 @cache
 def _checkout() -> tuple[str | None, bytes | None]:
-    """Commit of the code and what it differs by; None is unknown."""
+    """Commit of the code and its uncommitted changes; None is unknown."""
     package = Path(__file__).parents[1]
     try:
         _git(package, "ls-files", "--error-unmatch", "__init__.py")
@@ -92,7 +92,7 @@ def _checkout() -> tuple[str | None, bytes | None]:
 
 
 def _difference(package: Path) -> bytes:
-    """Everything that the checkout's code differs by from its commit, new files too."""
+    """All uncommitted changes of the checkout's code, with new files."""
     diff = _git(package, *_DIFF, "HEAD", "--", *_CODE)
     new = _git(
         package, "ls-files", "-z", "--others", "--exclude-standard", "--full-name", "--", *_CODE
@@ -134,7 +134,7 @@ def _cpu() -> str:
 
 
 def _git(folder: Path, *arguments: str, statuses: tuple[int, ...] = (0,)) -> bytes:
-    """Return what git says, if it ends with one of `statuses`."""
+    """Return the output of git, if it ends with one of `statuses`."""
     done = subprocess.run(  # noqa: S603
         ["git", "-C", str(folder), *arguments],  # noqa: S607
         check=False,
@@ -148,9 +148,11 @@ def _git(folder: Path, *arguments: str, statuses: tuple[int, ...] = (0,)) -> byt
 
 
 def _reason(error: Exception) -> str:
-    """Say in a line why git failed."""
-    said = error.stderr if isinstance(error, subprocess.CalledProcessError) else None
-    return " ".join((said or str(error).encode(errors="replace")).decode(errors="replace").split())
+    """Return in one line why git failed."""
+    output = error.stderr if isinstance(error, subprocess.CalledProcessError) else None
+    return " ".join(
+        (output or str(error).encode(errors="replace")).decode(errors="replace").split()
+    )
 
 
 def combined_digest(inputs: list[InputRecord], images: list[str]) -> str:
@@ -168,7 +170,7 @@ def provenance(
     overrides: list[str],
     seed: int,
 ) -> dict[str, Any]:
-    """Record what a run used.
+    """Describe what a run used.
 
     Parameters
     ----------
@@ -203,7 +205,7 @@ def provenance(
 
 
 def environment() -> dict[str, Any]:
-    """Return what numbers depend on besides settings and inputs: code, packages, machine.
+    """Describe the code, packages and machine, on which numbers depend besides the inputs.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What a ``provenance.json`` must hold, and must not, before a rerun is checked against it."""
+"""Checking a ``provenance.json``, which may be damaged or forged, before it is used."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ __all__ = ["is_complete"]
 
 
 def is_complete(record: Mapping[str, Any]) -> bool:
-    """Whether a record, perhaps from elsewhere, has what is read of it, of the right types.
+    """Whether a record has all keys that are read, with values of the right types.
 
     Parameters
     ----------
     record : mapping
-        What the file says. Of all its texts only the command, which is as typed, may have line
-        breaks in it; none may have other control characters.
+        Contents of the file. Only the command, which is as typed, may have line breaks; no string
+        may have other control characters.
     """
     inputs, overrides = record.get("inputs"), record.get("overrides", [])
     packages = record.get("packages", {})
@@ -29,7 +29,7 @@ def is_complete(record: Mapping[str, Any]) -> bool:
         and all(isinstance(text, str) for text in overrides)
         and isinstance(packages, dict)
         and all(isinstance(number, str | None) for number in packages.values())
-        and not any(map(UNPRINTABLE.search, _texts({**record, "command": ""})))
+        and not any(map(UNPRINTABLE.search, _strings({**record, "command": ""})))
         and not UNPRINTABLE.search(" ".join(str(record.get("command", "")).split()))
     )
 
@@ -44,14 +44,14 @@ def _is_input(item: object) -> bool:
     )
 
 
-def _texts(node: object) -> Iterator[str]:
-    """All names and texts in what JSON says."""
+def _strings(node: object) -> Iterator[str]:
+    """All keys and strings in a JSON value."""
     if isinstance(node, str):
         yield node
     elif isinstance(node, dict):
         yield from node
         for value in node.values():
-            yield from _texts(value)
+            yield from _strings(value)
     elif isinstance(node, list):
         for value in node:
-            yield from _texts(value)
+            yield from _strings(value)

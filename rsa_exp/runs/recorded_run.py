@@ -1,4 +1,4 @@
-"""A recorded run: what it is and what its files hold, wherever they are."""
+"""A recorded run: its manifest and the contents of its files, wherever these are."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _ALIGNMENT_KEYS = {"align", "n_common", "n_used", "files"}
 class RecordedRun:
     """A run as its folder or the tracking store has it.
 
-    Its files are read when they are asked for, once, and checked: they may be anybody's.
+    Each file is read once, when it is needed, and checked, as it may be damaged or forged.
 
     Attributes
     ----------
@@ -208,7 +208,7 @@ class RecordedRun:
     def swept(self, keys: Sequence[str]) -> dict[str, str]:
         """Return the values of swept settings: as typed, else as chosen or by default.
 
-        A run that a sweep had before a key was added to it has no override of that key.
+        A run that was made before a key was added to its sweep has no override of that key.
         """
         pairs = (text.lstrip("+").partition("=") for text in self.manifest.overrides)
         given = self.manifest.choices | {key: value.strip("'\"") for key, _, value in pairs}

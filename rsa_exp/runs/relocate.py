@@ -76,7 +76,7 @@ def _relocate(pattern: Path, folder: Path, names: Callable[[str], list[str]]) ->
         found = (_is_file(folder / name) for name in names(str(tail)))
         if ".." not in tail.parts and all(found):
             return str(folder / tail)
-    # With the subject's folder, where that tells the files apart.
+    # With the subject's folder, where only that distinguishes the files.
     first = next((i for i, part in enumerate(parts) if "{subject}" in part), -1)
     lacking = [name for name in names(str(PurePath(*parts[first:]))) if not _is_file(folder / name)]
     raise InputError(

@@ -1,4 +1,4 @@
-"""What the tracking store is called and what it lets metrics be called; mlflow is not needed."""
+"""The address of the tracking store and names that it accepts for metrics; without mlflow."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAX_NAME = 250  # what MLflow takes
 
 
 def store_uri(folder: Path, *, server: bool = False) -> str:
-    """Where runs are recorded: ``MLFLOW_TRACKING_URI`` if set, else SQLite in `folder`.
+    """Return the store's address: ``MLFLOW_TRACKING_URI`` if set, else SQLite in `folder`.
 
     Raises
     ------
@@ -34,12 +34,12 @@ def store_uri(folder: Path, *, server: bool = False) -> str:
         return f"sqlite:///{folder.absolute()}/mlflow.db"
     if "://" in named and "@" in named.split("://", 1)[1].split("/", 1)[0]:
         raise InputError(
-            "MLFLOW_TRACKING_URI holds a user's name or password, which would be recorded with "
+            "MLFLOW_TRACKING_URI holds a user's name or password, which would be stored with "
             "every run; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead"
         )
     if named.split(":", 1)[0].split("+", 1)[0] in {"postgresql", "mysql", "mssql"}:
         raise InputError(
-            f"MLFLOW_TRACKING_URI={named} is a database, where runs' files have no place; start "
+            f"MLFLOW_TRACKING_URI={named} is a database, which cannot hold runs' files; start "
             "`mlflow server` on it and name that (docs/server.md)"
         )
     return named
@@ -70,8 +70,8 @@ def local_folder(uri: str) -> Path | None:
 def metric_name(*parts: str) -> str:
     """Join parts of a metric's name with ``/``, with what MLflow refuses replaced by ``_``.
 
-    MLflow takes letters, digits, ``_ - . :``, space and ``/``, and at most 250 of them. What had to
-    be changed gets a digest of what it was, so that two names never become one.
+    MLflow takes letters, digits, ``_ - . :``, space and ``/``, and at most 250 of them. A
+    changed part gets a digest of the original, so that two names never become one.
     """
     name = "/".join(map(_escaped, parts))
     if len(name) <= _MAX_NAME:

@@ -1,4 +1,4 @@
-"""mlflow's client, imported as this project wants it: quiet, without telemetry, soon giving up."""
+"""mlflow's client, imported so that it is quiet, sends no telemetry and gives up soon."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ __all__ = ["FAILURES", "connect", "raced", "reason"]
 for _name in ("mlflow", "alembic", "urllib3"):  # stores line by line, every retry
     logging.getLogger(_name).setLevel(logging.ERROR)
 
-# Its errors come with a traceback, and are said in one line where they are met.
+# Its errors come with a traceback; they are reported in one line where they are caught.
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 FAILURES = (MlflowException, SQLAlchemyError, OSError, ImportError)
-"""What a store that cannot be used raises."""
+"""Exceptions of a store that cannot be used."""
 
 
 _Answer = TypeVar("_Answer")
@@ -42,7 +42,7 @@ _STATUSES = {
     403: f"the server does not let this user do it; see {_CREDENTIALS}",
 }
 _SILENCE = ("Max retries exceeded", "Read timed out", "Connection aborted", "Connection refused")
-# What MLflow's store says when two processes make the same row at once: it looks, then inserts.
+# Errors of MLflow's store when two processes insert the same row: it looks first, then inserts.
 _RACES = (
     "UNIQUE constraint failed", "UniqueViolation", "duplicate key", "already exists",
     "RESOURCE_ALREADY_EXISTS",
@@ -77,7 +77,7 @@ def _http_status(error: BaseException) -> int:
 
 
 def reason(error: BaseException) -> str:
-    """Return the line of an error that says why."""
+    """Return the line of an error that gives the reason."""
     cause = getattr(error, "orig", None) or error
     text = str(getattr(cause, "message", cause)).strip()
     if (status := _http_status(error)) in _STATUSES:

@@ -111,7 +111,7 @@ def read_stored(store: Store, run_id: str) -> RecordedRun | RecordedSweep:
     Raises
     ------
     InputError
-        If the store has no such run, or its files are not where the store says.
+        If the store has no such run, or its files are not in the store's folder.
     """
     try:
         run = store.client.get_run(store.whole_id(run_id))
@@ -183,7 +183,7 @@ def _sweep_manifest(store: Store, run: Run, experiment: str) -> SweepManifest:
 def _never_uploaded(
     text: str, known: Sequence[RecordedRun], keys: Sequence[str], location: str
 ) -> list[RecordedRun]:
-    """Find runs that failed before the store had them in the sweep's own table of runs."""
+    """Take runs that failed before they were in the store from the sweep's own table of runs."""
     try:
         table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
         failed = (table["status"] == "failed") & (table["run_id"] == "")
@@ -203,7 +203,7 @@ def _never_uploaded(
 
 
 def _from_json(text: str, kind: type[_Plain]) -> _Plain:
-    """Return what a tag holds as JSON; an empty value where it is missing or damaged."""
+    """Parse a tag's JSON; an empty value where it is missing or damaged."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):

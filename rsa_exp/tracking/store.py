@@ -1,4 +1,4 @@
-"""Where runs are recorded: opening a store, opening runs in it, finding them again."""
+"""The tracking store: opening it, starting runs in it, finding them again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ UI_ADDRESS = "http://127.0.0.1:5000"
 # whose manifest does not say so, because its process died in between.
 UID_TAG = "rsa_exp.uid"
 _KIND_TAG = "mlflow.experimentKind"
-# The UI's view of training runs; it opens in that for language models unless told otherwise.
+# The UI's view of training runs; without it, it opens in the view for language models.
 _CLASSIC = "workflowType=machine_learning"
 _MAX_TAG = 5000
 _MAX_NAME = 250
@@ -151,14 +151,14 @@ class Store:
             )
         except FAILURES as error:
             raise InputError(
-                f"no run can be recorded in {self.uri} ({reason(error)}); run with tracking=none"
+                f"no run can be started in {self.uri} ({reason(error)}); run with tracking=none"
             ) from error
         tracked = TrackedRun(self, run.info.run_id)
         tracked.log(params=params)
         return tracked
 
     def resume(self, run_id: str, tags: Mapping[str, str]) -> TrackedRun | None:
-        """Open a run again that the store has; None if it has it no more.
+        """Open a run of the store again; None if the store has lost it.
 
         Raises
         ------

@@ -58,7 +58,7 @@ class TrackedRun:
         files: Sequence[Path] = (),
         at: int | None = None,
     ) -> None:
-        """Record settings, metrics as (name, value, step), tags, and files as artifacts.
+        """Log settings, metrics as (name, value, step), tags, and files as artifacts.
 
         Files in a folder called ``figures`` become artifacts under ``figures/``. Settings are
         stored as text, shortened to what MLflow takes. Values that are not finite are left out:
@@ -80,11 +80,11 @@ class TrackedRun:
             for start in range(_BATCH, len(finite), _BATCH):
                 client.log_batch(self.run_id, metrics=finite[start : start + _BATCH])
             for path in files:
-                place = "figures" if path.parent.name == "figures" else None
-                client.log_artifact(self.run_id, str(path), place)
+                folder = "figures" if path.parent.name == "figures" else None
+                client.log_artifact(self.run_id, str(path), folder)
 
     def log_inputs(self, inputs: Sequence[Mapping[str, Any]]) -> None:
-        """Record the data sets that were read.
+        """Log the data sets that were read.
 
         Parameters
         ----------

@@ -155,7 +155,7 @@ def upload_runs(
     for run_folder, state in tqdm(missing, "uploading", unit="run", disable=quiet, leave=False):
         if manifest.read_run(run_folder) != state:  # a cluster has started it again since
             continue
-        if not state.files:  # it ended before it had settings
+        if not state.files:  # it failed before it had settings
             manifest.write(run_folder, dataclasses.replace(state, store=""))
             continue
         try:
