@@ -16,19 +16,9 @@ from rsa_exp.errors import UNPRINTABLE, InputError
 from rsa_exp.vocabulary import COUNT_COLUMNS, NUMBER_COLUMNS
 
 __all__ = [
-    "claim_folder",
-    "copy_file",
-    "file_inside",
-    "prepare_folder",
-    "read_scores",
-    "whole_file",
-    "whole_folder",
-    "write_arrays",
-    "write_bytes",
-    "write_json",
-    "write_table",
-    "write_text",
-]
+    "claim_folder", "copy_file", "file_inside", "prepare_folder", "read_scores", "whole_file",
+    "whole_folder", "write_arrays", "write_bytes", "write_json", "write_table", "write_text",
+]  # fmt: skip
 
 
 def prepare_folder(folder: Path) -> Path:

@@ -16,14 +16,9 @@ from rsa_exp.runs.relocate import check_inputs, relocate_inputs
 from rsa_exp.stats.condensed import count_pairs
 
 __all__ = [
-    "IMAGES_FILE",
-    "ReproduceOptions",
-    "Rerun",
-    "environment_changes",
-    "prepare",
-    "refuse_changed_environment",
-    "refuse_large_simulations",
-]
+    "IMAGES_FILE", "ReproduceOptions", "Rerun", "environment_changes", "prepare",
+    "refuse_changed_environment", "refuse_large_simulations",
+]  # fmt: skip
 
 IMAGES_FILE = "images_of_the_record.txt"
 """The recorded list of images, in the new run's folder."""

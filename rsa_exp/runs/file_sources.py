@@ -74,13 +74,7 @@ class FolderFiles:
         return str(self.folder)
 
     def read_text(self, name: str) -> str | None:
-        """Return the contents of a text file; None if there is none of that name.
-
-        Raises
-        ------
-        InputError
-            If it is not text, larger than a run's files are, or cannot be read.
-        """
+        """Return the contents of a text file, as `RunFiles.read_text`."""
         path = self.folder / name
         try:
             if not path.is_file():
@@ -94,13 +88,7 @@ class FolderFiles:
             raise InputError(f"{path} cannot be read: {error.strerror}") from error
 
     def copy_to(self, folder: Path) -> list[Path]:
-        """Copy all files, and return the copies; a link is refused.
-
-        Raises
-        ------
-        InputError, OSError
-            If a file cannot be copied.
-        """
+        """Copy all files, as `RunFiles.copy_to`; a link is refused."""
         names = self.names
         if names is None:
             found = [*self.folder.glob("*"), *(self.folder / "figures").glob("*")]

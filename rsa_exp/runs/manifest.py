@@ -19,20 +19,9 @@ from typing import Any, TypeVar
 from rsa_exp import files
 
 __all__ = [
-    "MAX_BYTES",
-    "RUN_FILE",
-    "SUPERSEDED",
-    "SWEEP_FILE",
-    "RunManifest",
-    "SweepManifest",
-    "find_runs",
-    "find_sweeps",
-    "milliseconds",
-    "now",
-    "read_run",
-    "read_sweep",
-    "write",
-]
+    "MAX_BYTES", "RUN_FILE", "SUPERSEDED", "SWEEP_FILE", "RunManifest", "SweepManifest",
+    "find_runs", "find_sweeps", "milliseconds", "now", "read_run", "read_sweep", "write",
+]  # fmt: skip
 
 RUN_FILE = "run.json"
 SWEEP_FILE = "sweep.json"

@@ -187,17 +187,6 @@ class RecordedRun:
         except (ValueError, KeyError, OverflowError) as error:
             raise self._damaged("permutations.csv") from error
 
-    @cached_property
-    def images(self) -> list[str]:
-        """Names of the images used.
-
-        Raises
-        ------
-        InputError
-            If ``images.txt`` is missing.
-        """
-        return self.text("images.txt").splitlines()
-
     def setting(self, key: str, default: Any = None) -> Any:
         """Return one of its `settings` by its dotted name; the default where it has none."""
         value: Any = self.settings

@@ -49,13 +49,7 @@ class StoredFiles:
         return self._store.uri
 
     def read_text(self, name: str) -> str | None:
-        """Return the contents of a text artifact; None if there is none of that name.
-
-        Raises
-        ------
-        InputError
-            If it is not text, larger than a run's files are, or the store cannot be read.
-        """
+        """Return the contents of a text artifact, as `RunFiles.read_text`."""
         if name not in self._texts:
             self._texts[name] = self._download(name)
         return self._texts[name]
@@ -79,13 +73,7 @@ class StoredFiles:
             raise self._unreadable(error) from error
 
     def copy_to(self, folder: Path) -> list[Path]:
-        """Download all artifacts, and return the copies.
-
-        Raises
-        ------
-        InputError
-            If the store cannot be read.
-        """
+        """Download all artifacts, as `RunFiles.copy_to`."""
         try:
             self._store.client.download_artifacts(self._run_id, "", str(folder))
         except FAILURES as error:

@@ -26,15 +26,9 @@ if TYPE_CHECKING:
     from rsa_exp.tracking.tracked import TrackedRun
 
 __all__ = [
-    "DamagedRunError",
-    "assign_runs",
-    "belongs_to",
-    "open_run",
-    "open_sweep",
-    "upload_run",
-    "upload_runs",
-    "upload_sweep",
-]
+    "DamagedRunError", "assign_runs", "belongs_to", "open_run", "open_sweep", "upload_run",
+    "upload_runs", "upload_sweep",
+]  # fmt: skip
 
 log = logging.getLogger("rsa_exp")
 
