@@ -9,6 +9,7 @@ import pytest
 from studies import Files
 from sweeps import Cli, edit, sweep_of
 
+import rsa_exp.experiments.sweep  # noqa: F401 - with its own `open_store`, which no test replaces
 from rsa_exp.errors import InputError
 from rsa_exp.experiments import run as job
 from rsa_exp.runs import manifest

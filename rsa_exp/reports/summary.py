@@ -15,7 +15,7 @@ from rsa_exp.reports.variants import Variant, extra_keys, variants_of
 from rsa_exp.runs.recorded_sweep import RecordedSweep
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # noqa: TID251 - the type alone
 
 __all__ = ["Summary", "summarise"]
 
