@@ -8,7 +8,7 @@ Image i is a vector ``z_i`` of independent normal variables, and an RDM is a qua
 (which, like correlation distances, has no component that belongs to one image alone). In both, over
 infinitely many images, two RDMs correlate with ``tr(Gx Gy) / sqrt(tr(Gx Gx) tr(Gy Gy))``.
 Measurement noise is modelled by dimensions of a single subject. Every study is analysed by
-`draw_study`, `relabel_study` and the tables of a run, on RDMs held in memory. Finished chunks are
+`draw_study`, `permute_study` and the tables of a run, on RDMs held in memory. Finished chunks are
 kept in FOLDER, so that an interrupted run continues where it stopped.
 """
 
@@ -34,11 +34,12 @@ from scipy.stats import binomtest
 from scipy.stats import t as student
 from threadpoolctl import threadpool_limits
 
-from rsa_exp.analysis.bootstrap import Drawn, Plan, draw_study
-from rsa_exp.analysis.permutation import relabel_study
+from rsa_exp.analysis.bootstrap import draw_study
+from rsa_exp.analysis.draws import Drawn, Plan
+from rsa_exp.analysis.permutation import permute_study
 from rsa_exp.analysis.tables import ceiling_table, comparison_table, score_table
 from rsa_exp.files import write_text
-from rsa_exp.rdms.study import Study
+from rsa_exp.rdms.cache import RdmCache
 from rsa_exp.stats.bootstrap.inner_products import Pool
 from rsa_exp.stats.condensed import n_cond_of
 from rsa_exp.stats.metrics.registry import METRICS
@@ -255,7 +256,7 @@ class Held:
     def draws(self, scores: Array, kind: Kind, cell: Cell, seed: int, ceiling: str) -> Drawn:
         """Bootstrap as a run does."""
         plan = Plan(self.members, [], kind, cell.n_boot, 0, LEVEL, ceiling, False, seed)
-        return draw_study(cast(Study, self), plan, ROIS, LAYERS, scores, "corr")
+        return draw_study(cast(RdmCache, self), plan, ROIS, LAYERS, scores, "corr")
 
 
 def frame(scores: Array, layers: Sequence[str]) -> pd.DataFrame:
@@ -550,12 +551,12 @@ class Bench:
 
     def judge_permutation(self, report: Report, held: Held, seed: int) -> None:
         """Record the results of permutation tests of layers whose true score is 0."""
-        relabelled = relabel_study(
-            cast(Study, held), held.members, ROIS, FAMILY, "corr", seed, self.cell.n_perm,
+        permuted = permute_study(
+            cast(RdmCache, held), held.members, ROIS, FAMILY, "corr", seed, self.cell.n_perm,
             complete=True,
         )  # fmt: skip
         rows = frame(held.scores(FAMILY), FAMILY)
-        table = score_table(rows, None, relabelled, METRICS["corr"])
+        table = score_table(rows, None, permuted, METRICS["corr"])
         report.test("score > 0", "permutation, p_perm", table["p_perm"].iloc[0])
         report.test("any score > 0, of 2 x 3", "permutation, p_fwe", table["p_fwe"].min())
         uncorrected = "permutation, p_perm, uncorrected"

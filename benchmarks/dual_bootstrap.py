@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from measure import config_of
 
-from rsa_exp.analysis import pipeline
 from rsa_exp.config.schema import FilesData
+from rsa_exp.runs.inputs import analyse_config
 
 
 def link_as(folder: Path, brains: list[Path]) -> None:
@@ -39,7 +39,7 @@ def ours(brains: list[Path], model: Path, metric: str) -> tuple[Any, float]:
         )
         config = config_of(data, {"n_perm": 0, "n_splits": 0}, subject="group", metric=metric)
         start = time.perf_counter()
-        result = pipeline.run(config)
+        result = analyse_config(config)
         return result, time.perf_counter() - start
 
 

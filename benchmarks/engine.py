@@ -97,10 +97,10 @@ def measure_rsatoolbox(study: Path, metric: str) -> dict[str, Any]:
 
 def measure_engine(study: Path, metric: str) -> dict[str, Any]:
     """Seconds from files to all scores, and the scores of the first subject."""
-    from rsa_exp.analysis import pipeline
     from rsa_exp.config.schema import FilesData
+    from rsa_exp.rdms.opening import open_study
     from rsa_exp.rdms.pair_gather import PairGather
-    from rsa_exp.rdms.study import Study
+    from rsa_exp.runs.inputs import analyse_config
     from rsa_exp.stats.metrics.similarity import similarity
     from rsa_exp.stats.parallel import in_order
 
@@ -110,13 +110,10 @@ def measure_engine(study: Path, metric: str) -> dict[str, Any]:
         similarity(rng.random((2, 45)).round(2), rng.random((2, 45)), metric)
         similarity(rng.random((2, 45)), rng.random((2, 45)), metric)
     brain = {subject: brain_file(study, subject) for subject in SUBJECTS}
-    keys = {"image_key": "image", "roi_key": "roi", "layer_key": "layer"}
     if metric == "none":
         start = time.perf_counter()
-        with Study(
-            brain, model_file(study), how="exact", images="all", sources={}, **keys
-        ) as files:
-            rows = [([s], roi) for s in SUBJECTS for roi in files.rois([s], "all")]
+        with open_study(brain, model_file(study), align="exact") as files:
+            rows = [([s], roi) for s in SUBJECTS for roi in files.rois_of([s])]
             pairs = sum(len(rdm) for rdm in in_order(files.model_rdm, files.layers))
             pairs += sum(len(rdm) for rdm in in_order(lambda row: files.brain_rdm(*row), rows))
         return {"load": time.perf_counter() - start, "pairs": pairs}
@@ -127,7 +124,7 @@ def measure_engine(study: Path, metric: str) -> dict[str, Any]:
     )
     config = config_of(data, subject="group", metric=metric, align="exact")
     start = time.perf_counter()
-    result = pipeline.run(config)
+    result = analyse_config(config)
     seconds = time.perf_counter() - start
     assert result.subject_scores is not None
     scores = result.subject_scores["score"].to_numpy().reshape(len(SUBJECTS), N_ROI, N_LAYER)[0]
@@ -156,7 +153,7 @@ def main() -> None:
         measure = measure_engine if given.child == "engine" else measure_rsatoolbox
         print(json.dumps(measure(given.study, given.metrics[0])))
         return
-    from rsa_exp.datasets.simulated import simulate_study
+    from rsa_exp.datasets.simulation import simulate_study
 
     study = simulate_study(given.folder, 4916, 0)
     warm(study)

@@ -21,7 +21,7 @@ import pandas as pd
 from measure import run, warm
 from mlflow import MlflowClient
 
-from rsa_exp.datasets.simulated import LAYERS, ROIS, SUBJECTS, published_scores, simulate_study
+from rsa_exp.datasets.simulation import LAYERS, ROIS, SUBJECTS, published_scores, simulate_study
 from rsa_exp.files import read_scores
 
 N_IMAGES = 4916

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from measure import run, warm
 
-from rsa_exp.datasets.simulated import simulate_study
+from rsa_exp.datasets.simulation import simulate_study
 
 N_SUBJECT, N_ROI, N_LAYER = 3, 10, 5
 NO_DRAWS = ["inference.bootstrap=none", "inference.ceiling=none"]

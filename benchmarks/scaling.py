@@ -49,9 +49,9 @@ def write(path: Path, key: str, n_rdm: int, n_images: int, seed: int) -> None:
 
 def measure(folder: Path, metric: str) -> dict[str, Any]:
     """Seconds from files to scores."""
-    from rsa_exp.analysis import pipeline
     from rsa_exp.config.schema import FilesData
     from rsa_exp.rdms.pair_gather import PairGather
+    from rsa_exp.runs.inputs import analyse_config
     from rsa_exp.stats.metrics.similarity import similarity
 
     rng = np.random.default_rng(0)
@@ -62,7 +62,7 @@ def measure(folder: Path, metric: str) -> dict[str, Any]:
     )
     config = config_of(data, subject="brain", metric=metric)
     start = time.perf_counter()
-    result = pipeline.run(config)
+    result = analyse_config(config)
     return {"all": time.perf_counter() - start, "read": result.seconds["read"]}
 
 

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 from measure import config_of
 
 from rsa_exp.config.schema import SimulatedData
-from rsa_exp.datasets.simulated import SUBJECTS, simulate_study
+from rsa_exp.datasets.simulation import SUBJECTS, simulate_study
 from rsa_exp.files import read_scores
 from rsa_exp.tracking.addresses import metric_name, store_uri
 

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from measure import run, warm
 
-from rsa_exp.datasets.simulated import LAYERS, ROIS, SUBJECTS, simulate_study
+from rsa_exp.datasets.simulation import LAYERS, ROIS, SUBJECTS, simulate_study
 
 METRICS = ("corr", "spearman")
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = ["UNPRINTABLE", "InputError", "listing", "printable_line", "suggestion"]
+__all__ = ["UNPRINTABLE", "InputError", "check_choice", "listing", "printable_line", "suggestion"]
 
 UNPRINTABLE = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 """Characters that no name from outside may contain: control characters (a terminal obeys them),
@@ -62,3 +62,18 @@ def suggestion(name: object, choices: Iterable[object]) -> str:
     by_folded = {str(choice).casefold(): str(choice) for choice in choices}
     near = get_close_matches(str(name).casefold(), by_folded, n=1, cutoff=0.6)
     return f"; did you mean '{by_folded[near[0]]}'?" if near else ""
+
+
+def check_choice(setting: str, value: object, choices: Iterable[str]) -> None:
+    """Refuse a value that is not one of a setting's choices.
+
+    Raises
+    ------
+    InputError
+        With the choices and the nearest of them.
+    """
+    names = list(choices)
+    if value not in names:
+        raise InputError(
+            f"{setting}={value!s:.200} is not one of {listing(names, 20)}{suggestion(value, names)}"
+        )

@@ -11,7 +11,7 @@ import pytest
 from studies import IMAGES, N_IMAGES, Files, Finished, random_rdms, write_rdms
 
 from rsa_exp.cli.commands import COMMANDS
-from rsa_exp.datasets.simulated import simulate_study
+from rsa_exp.datasets.simulation import simulate_study
 
 
 @pytest.fixture

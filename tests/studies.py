@@ -9,6 +9,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from rsa_exp.analysis.analyse import analyse
+from rsa_exp.analysis.result import Result
+from rsa_exp.rdms.opening import open_study
+
 N_IMAGES = 9
 IMAGES = [f"img{i:02d}.jpg" for i in range(N_IMAGES)]
 
@@ -61,6 +65,14 @@ class Files:
     @property
     def model(self) -> Path:
         return self.folder / "models.h5"
+
+
+def analyse_files(
+    files: Files, subjects: Sequence[str] = ("A", "B"), align: str = "stem", **arguments: object
+) -> Result:
+    """Analyse a study's files: subject A, and scores alone, unless something else is asked for."""
+    with open_study({s: files.brain(s) for s in subjects}, files.model, align=align) as study:
+        return analyse(study, **{"subject": "A", "inference": None, **arguments})
 
 
 @dataclass

@@ -196,9 +196,9 @@ def test_names_of_images(n_cases: int) -> None:
             aligned = align(named, how)
         except InputError:
             return
-        for name, positions in aligned.positions.items():
+        for file, positions in zip(files, aligned.positions, strict=True):
             assert len(set(positions)) == len(aligned.keys)
-            assert len(positions) == aligned.report["n_common"] <= len(files[int(name)])
+            assert len(positions) == aligned.report["n_common"] <= len(file)
         json.dumps(aligned.report)
         in_source(aligned.keys[0], "x", {"x": pattern})
         try:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from rsa_exp.datasets.simulated import simulate_study
+from rsa_exp.datasets.simulation import simulate_study
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -25,6 +25,7 @@ COMMANDS = [
     for block in re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)
     for line in block.splitlines()
 ]
+PYTHON = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 # .ci/run runs these two, word for word, in a clean clone.
 BY_CI = [
     "pip install -e . && python -m rsa_exp subject=1,2,3 --multirun",
@@ -82,6 +83,15 @@ def test_command(command: str, folder: Path) -> None:
     differs = " diff " in command  # of two runs, says its exit status
     assert finished.returncode == int(differs), finished.stdout + finished.stderr
     assert "Traceback" not in finished.stderr
+
+
+@pytest.mark.parametrize("block", PYTHON)
+def test_python(block: str, tmp_path: Path) -> None:
+    finished = subprocess.run(
+        [sys.executable, "-W", "error", "-c", block], cwd=tmp_path, text=True, capture_output=True
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.strip()
 
 
 def with_ids(command: str, folder: Path) -> str:

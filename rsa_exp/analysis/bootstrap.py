@@ -1,6 +1,6 @@
 """Draws of a study: bootstraps, noise ceilings and splits into halves, ROI by ROI.
 
-Brain RDMs are read once more and pass by the model's, which stay in memory.
+Brain RDMs pass by the model's, which stay in memory.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from rsa_exp import interrupts
 from rsa_exp.analysis.cost import announce_cost
+from rsa_exp.analysis.draws import Drawn, Plan
+from rsa_exp.analysis.settings import HOW_TO_RESAMPLE
 from rsa_exp.errors import listing
-from rsa_exp.rdms.study import Study
+from rsa_exp.rdms.cache import RdmCache
 from rsa_exp.stats.bootstrap.engines import DrawScorer, ResamplingScorer, can_weight, make_scorer
 from rsa_exp.stats.bootstrap.inner_products import DrawScores, Pool
 from rsa_exp.stats.condensed import FloatArray, Rdm, count_pairs
@@ -27,92 +28,10 @@ from rsa_exp.stats.parallel import in_order, one_blas_thread
 from rsa_exp.stats.uncertainty import Kind, Sampling, jackknife_error
 from rsa_exp.vocabulary import MIN_PAIRS
 
-__all__ = ["Drawn", "Plan", "draw_study"]
+__all__ = ["draw_study"]
 
 # Brain RDMs held at a time where several ROIs share work, in rows of 8 bytes a pair.
 _BRAIN_BYTES = 1 << 29
-Counts = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is to be drawn, of whom.
-
-    Attributes
-    ----------
-    members : dict of str to sequence of str
-        What is scored: a name and the subjects whose mean RDM it is. The mean of the members'
-        scores is what inference is about.
-    peers : sequence of str
-        Further subjects, whom the noise ceiling of a single member needs.
-    kind : {'images', 'subjects', 'dual'} or None
-        What the bootstrap draws.
-    n_boot, n_splits : int
-        Bootstrap draws, and splits into halves.
-    level : float
-        Confidence level.
-    ceiling : {'none', 'auto', 'draws'}
-        No noise ceiling; one, drawn too where that is cheap; one, drawn whatever it costs.
-    resampling : bool
-        Whether draws that cost a whole comparison each are made.
-    seed : int
-        Of all draws.
-    """
-
-    members: Mapping[str, Sequence[str]]
-    peers: Sequence[str]
-    kind: Kind | None
-    n_boot: int
-    n_splits: int
-    level: float
-    ceiling: str
-    resampling: bool
-    seed: int
-
-
-@dataclass
-class Drawn:
-    """What was drawn; NaN is what is not defined or was not asked for.
-
-    Attributes
-    ----------
-    sampling : Sampling or None
-        What the bootstrap resampled.
-    scores : ndarray of shape (n_way, n_roi, n_layer, n_boot)
-        The mean score of the members in each bootstrap draw. The dual bootstrap has three ways:
-        draws of both, of subjects alone, of images alone; others have one.
-    member_scores : ndarray of shape (n_member, n_roi, n_layer, n_boot)
-        Each member's score in draws of images; no draws where images are not resampled.
-    ceilings : ndarray of shape (n_way, n_roi, 2, n_boot)
-        Lower and upper noise ceiling in each draw.
-    full_ceilings : ndarray of shape (n_roi, 2)
-        From all data.
-    member_ceilings : ndarray of shape (n_member, n_roi, 2)
-        Of each member.
-    halves : ndarray of shape (2, n_roi, n_layer, n_split)
-        Scores on one half of the images and on the other.
-    jackknife : ndarray of shape (n_roi, n_layer)
-        Standard error over images from leaving out one each.
-    image_counts : ndarray of uint8, shape (n_image, n_boot)
-        How often each draw holds each image; no draws where images are not resampled.
-    subject_counts : ndarray of uint8, shape (n_member, n_boot)
-        How often each draw holds each member; no draws where they are not resampled.
-    notices, warnings : list of str
-        What was left out.
-    """
-
-    sampling: Sampling | None
-    scores: FloatArray
-    member_scores: FloatArray
-    ceilings: FloatArray
-    full_ceilings: FloatArray
-    member_ceilings: FloatArray
-    halves: FloatArray
-    jackknife: FloatArray
-    image_counts: Counts
-    subject_counts: Counts
-    notices: list[str]
-    warnings: list[str]
 
 
 @dataclass(frozen=True)
@@ -132,14 +51,14 @@ class _Ceilings:
 
 
 def draw_study(
-    study: Study,
+    rdms: RdmCache,
     plan: Plan,
     rois: Sequence[str],
     layers: Sequence[str],
     scores: FloatArray,
     method: str,
 ) -> Drawn:
-    """Make a run's draws.
+    """Make the draws of an analysis.
 
     Held in memory at a time: the model's RDMs and those of one ROI's subjects in the working type
     (8 bytes a pair, 4 from 2000 images on) and, for each core, products of 32 rows of images. For
@@ -147,8 +66,8 @@ def draw_study(
 
     Parameters
     ----------
-    study : Study
-        Open.
+    rdms : RdmCache
+        The study's RDMs.
     plan : Plan
         What to draw.
     rois, layers : sequence of str
@@ -164,34 +83,34 @@ def draw_study(
         The same bits for any number of threads.
     """
     with one_blas_thread():  # also around what is done between loops over threads
-        return _Drawing(study, plan, rois, layers, scores, METRICS[method]).run()
+        return _Drawing(rdms, plan, rois, layers, scores, METRICS[method]).run()
 
 
 class _Drawing:
-    """One run's draws in the making."""
+    """The draws of one analysis in the making."""
 
     def __init__(
         self,
-        study: Study,
+        rdms: RdmCache,
         plan: Plan,
         rois: Sequence[str],
         layers: Sequence[str],
         scores: FloatArray,
         metric: Metric,
     ) -> None:
-        self.study, self.plan, self.rois, self.layers = study, plan, rois, layers
+        self.rdms, self.plan, self.rois, self.layers = rdms, plan, rois, layers
         self.metric, self.full = metric, scores
         self.models = self._read_models()
-        self.weighable = can_weight(metric, self.models)
+        self.can_weight = can_weight(metric, self.models)
         self.announced: set[str] = set()
         self.drawn = self._nothing_yet()
-        self.splits = halves(plan.seed, study.n_images, self.drawn.halves.shape[3])
+        self.splits = halves(plan.seed, rdms.n_images, self.drawn.halves.shape[3])
 
     def _nothing_yet(self) -> Drawn:
         notices: list[str] = []
         kind, plan = self._kind(notices), self.plan
         n_member, n_roi, n_layer = self.full.shape
-        n_images = self.study.n_images
+        n_images = self.rdms.n_images
         sampling = Sampling(kind, n_images, n_member, plan.level) if kind else None
         n_way = len(sampling.ways) if sampling else 0
         of_images = plan.n_boot if kind in {"images", "dual"} else 0
@@ -218,8 +137,8 @@ class _Drawing:
 
     @property
     def _affordable(self) -> bool:
-        """Whether draws of images are weighed, or are to be resampled all the same."""
-        return self.weighable or self.plan.resampling
+        """Whether draws of images are weighted, or are to be resampled otherwise."""
+        return self.can_weight or self.plan.resampling
 
     def _kind(self, notices: list[str]) -> Kind | None:
         """Return what can be drawn of what the plan asks for."""
@@ -227,7 +146,7 @@ class _Drawing:
         if self.metric.bootstrap == "none":
             why = f"{self.metric.name} has no value where an image is drawn twice"
         elif not self._affordable:
-            why = f"{self.metric.name} has to be computed anew in each draw (inference=full does)"
+            why = f"{self.metric.name} has to be computed anew in each draw ({HOW_TO_RESAMPLE})"
         if kind not in {"images", "dual"} or not why:
             return kind
         notices.append(f"no bootstrap over images: {why}")
@@ -243,88 +162,90 @@ class _Drawing:
         self.models = []  # kept by the engine in the form that it needs
         # An ROI at a time, where ROIs share no more work than that of the model's RDMs.
         step = 1
-        if self.metric.bootstrap != "weights" or not self.weighable:
-            step = max(1, _BRAIN_BYTES // (8 * count_pairs(self.study.n_images) * n_brain))
+        if self.metric.bootstrap != "weights" or not self.can_weight:
+            step = max(1, _BRAIN_BYTES // (8 * count_pairs(self.rdms.n_images) * n_brain))
         with tqdm(
             total=len(self.rois), desc="inference", unit="ROI", disable=None, leave=False
         ) as bar:
             for first in range(0, len(self.rois), step):
                 rdms = {roi: self._read(roi) for roi in self.rois[first : first + step]}
                 ceilings = {roi: self._plain_ceilings(rdms[roi]) for roi in rdms}
-                weighted = self._weigh(engine, rdms)
-                for place, roi in enumerate(rdms, first):
-                    self._take(place, weighted[roi], ceilings[roi])
+                weighted = self._score_draws(engine, rdms)
+                for index, roi in enumerate(rdms, first):
+                    self._take(index, weighted[roi], ceilings[roi])
                     bar.update()
         return self.drawn
 
     def _read_models(self) -> list[Rdm]:
-        return list(in_order(lambda layer: Rdm.of(self.study.model_rdm(layer)), self.layers))
+        return list(in_order(lambda layer: Rdm.of(self.rdms.model_rdm(layer)), self.layers))
 
     def _read(self, roi: str) -> list[Rdm]:
         """RDMs of an ROI: the members', then those of the peers who have it."""
         groups = [*self.plan.members.values()]
         if self.plan.ceiling != "none":
-            groups += [[peer] for peer in self.plan.peers if self.study.has_roi(peer, roi)]
-        rdms = list(in_order(lambda group: Rdm.of(self.study.brain_rdm(group, roi)), groups))
+            groups += [[peer] for peer in self.plan.peers if self.rdms.has_roi(peer, roi)]
+        rdms = list(in_order(lambda group: Rdm.of(self.rdms.brain_rdm(group, roi)), groups))
         n_member = len(self.plan.members)
-        flat = [place for place in range(n_member, len(rdms)) if not rdms[place].varies]
-        for place in flat:
+        flat = [index for index in range(n_member, len(rdms)) if not rdms[index].varies]
+        for index in flat:
             self.drawn.notices.append(
-                f"subject {groups[place][0]} is left out of the noise ceiling of {roi}: its RDM "
+                f"subject {groups[index][0]} is left out of the noise ceiling of {roi}: its RDM "
                 "is constant or missing"
             )
-        return [rdm for place, rdm in enumerate(rdms) if place not in flat]
+        return [rdm for index, rdm in enumerate(rdms) if index not in flat]
 
-    def _weigh(self, engine: DrawScorer, rdms: Mapping[str, list[Rdm]]) -> dict[str, DrawScores]:
-        """Score ROIs under all draws of images; those that cannot be weighed are resampled."""
+    def _score_draws(
+        self, engine: DrawScorer, rdms: Mapping[str, list[Rdm]]
+    ) -> dict[str, DrawScores]:
+        """Score ROIs under all draws of images; those that cannot be weighted are resampled."""
         n_column = self.drawn.image_counts.shape[1] + self.splits.shape[1]
         n_member = len(self.plan.members)
         found = {
             roi: DrawScores(np.full((n_member, len(self.layers), n_column), np.nan)) for roi in rdms
         }
-        gappy = [roi for roi in rdms if not can_weight(self.metric, rdms[roi][:n_member])]
-        fine = [roi for roi in rdms if roi not in gappy]
+        incomplete = [roi for roi in rdms if not can_weight(self.metric, rdms[roi][:n_member])]
+        complete = [roi for roi in rdms if roi not in incomplete]
         if isinstance(engine, ResamplingScorer):
-            gappy, fine = list(rdms), []
-        if gappy and not self.plan.resampling:
-            if self.weighable:
+            incomplete, complete = list(rdms), []
+        if incomplete and not self.plan.resampling:
+            if self.can_weight:
                 self.drawn.warnings.append(
-                    f"no draws of images for {listing(gappy, 4)}: pairs are missing, so each draw "
-                    "is a whole comparison (inference=full makes them)"
+                    f"no draws of images for {listing(incomplete, 4)}: pairs are missing, so each "
+                    f"draw is a whole comparison ({HOW_TO_RESAMPLE})"
                 )
-            gappy = []
-        if fine:
-            chosen = [self._weighed(rdms[roi]) for roi in fine]
-            found |= zip(fine, engine.score(chosen), strict=True)
-        if gappy and n_column:
+            incomplete = []
+        if complete:
+            chosen = [self._weighted(rdms[roi]) for roi in complete]
+            found |= zip(complete, engine.score(chosen), strict=True)
+        if incomplete and n_column:
             if not isinstance(engine, ResamplingScorer):  # the models were overwritten
                 models, counts = self._read_models(), self.drawn.image_counts
                 engine = ResamplingScorer(
                     self.metric, models, counts, self.splits, interrupts.checkpoint
                 )
-            chosen = [rdms[roi][:n_member] for roi in gappy]
+            chosen = [rdms[roi][:n_member] for roi in incomplete]
             self._announce(
                 f"{self.metric.name} is computed anew in {n_column} draws of images",
                 partial(engine.score_one_draw, chosen),
-                n_column * len(self.rois) / len(gappy),
+                n_column * len(self.rois) / len(incomplete),
             )
-            found |= zip(gappy, engine.score(chosen), strict=True)
+            found |= zip(incomplete, engine.score(chosen), strict=True)
         return found
 
-    def _weighed(self, rdms: list[Rdm]) -> list[Rdm]:
-        """RDMs to weigh: for inner products the peers' too, which give the noise ceiling."""
+    def _weighted(self, rdms: list[Rdm]) -> list[Rdm]:
+        """RDMs to weight: for inner products the peers' too, which give the noise ceiling."""
         if self.metric.bootstrap == "weights" and can_weight(self.metric, rdms):
             return rdms
         return rdms[: len(self.plan.members)]
 
     def _plain_ceilings(self, rdms: list[Rdm]) -> _Ceilings | None:
-        """Noise ceilings that weighing does not give: from all data, of ranks also drawn."""
+        """Noise ceilings that weighting does not give: from all data, of ranks also drawn."""
         metric, plan, ways = self.metric, self.plan, self._ways
         if plan.ceiling == "none":
             return None
         if metric.bootstrap == "weights":
-            weighed = self.weighable and can_weight(metric, rdms)
-            return None if weighed else _Ceilings(pooled_ceilings(rdms, metric), [])
+            weighted = self.can_weight and can_weight(metric, rdms)
+            return None if weighted else _Ceilings(pooled_ceilings(rdms, metric), [])
         full = rank_ceilings(rdms, metric)
         if plan.ceiling != "draws" or not ways or len(rdms) < 2:
             return _Ceilings(full, [])
@@ -358,7 +279,7 @@ class _Drawing:
     def _ways(self) -> tuple[str, ...]:
         return self.drawn.sampling.ways if self.drawn.sampling else ()
 
-    def _take(self, place: int, weighted: DrawScores, ceilings: _Ceilings | None) -> None:
+    def _take(self, index: int, weighted: DrawScores, ceilings: _Ceilings | None) -> None:
         """Enter what was found for an ROI."""
         drawn, n_member = self.drawn, len(self.plan.members)
         scores = weighted.scores[:n_member].copy()
@@ -366,28 +287,28 @@ class _Drawing:
         scores[:, :, (counts > 0).sum(axis=0) < MIN_PAIRS] = np.nan
         n_draw, n_split = drawn.image_counts.shape[1], drawn.halves.shape[3]
         images = scores[:, :, :n_draw]
-        drawn.member_scores[:, place] = images
-        drawn.halves[0, place] = scores[:, :, n_draw : n_draw + n_split].mean(axis=0)
-        drawn.halves[1, place] = scores[:, :, n_draw + n_split :].mean(axis=0)
+        drawn.member_scores[:, index] = images
+        drawn.halves[0, index] = scores[:, :, n_draw : n_draw + n_split].mean(axis=0)
+        drawn.halves[1, index] = scores[:, :, n_draw + n_split :].mean(axis=0)
         if weighted.without_image is not None:
             left_out = weighted.without_image[:n_member].mean(axis=0)
-            drawn.jackknife[place] = jackknife_error(left_out)
+            drawn.jackknife[index] = jackknife_error(left_out)
         shares = drawn.subject_counts / n_member
         for way, name in enumerate(self._ways):
             if name == "images":
-                drawn.scores[way, place] = images.mean(axis=0)
+                drawn.scores[way, index] = images.mean(axis=0)
             else:  # one column serves all draws where images stay
-                each = images if name == "both" else self.full[:, place, :, None]
-                drawn.scores[way, place] = (each * shares[:, None]).sum(axis=0)
+                each = images if name == "both" else self.full[:, index, :, None]
+                drawn.scores[way, index] = (each * shares[:, None]).sum(axis=0)
         pool, full_pool = weighted.pool, weighted.full_pool
         drawn_too = ceilings is None and self.plan.ceiling != "none"
         if drawn_too and pool is not None and full_pool is not None:
             ceilings = self._pool_ceilings(pool, full_pool)
         if ceilings is not None:
-            drawn.full_ceilings[place] = self._over_members(ceilings.full)
-            drawn.member_ceilings[:, place] = ceilings.full[:, :n_member].T
+            drawn.full_ceilings[index] = self._over_members(ceilings.full)
+            drawn.member_ceilings[:, index] = ceilings.full[:, :n_member].T
             for way, each in enumerate(ceilings.drawn):
-                drawn.ceilings[way, place] = self._over_members(each)
+                drawn.ceilings[way, index] = self._over_members(each)
 
     def _over_members(self, ceilings: FloatArray) -> FloatArray:
         """Mean ceiling of the members that are drawn: peers only serve to pool."""

@@ -1,4 +1,4 @@
-"""Saying what costly work will take before it starts."""
+"""Estimates of how long costly work will take, before it starts."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def announce_cost(what: str, once: Callable[[], object], times: float) -> None:
     once()
     seconds = (time.perf_counter() - start) * times / n_workers()
     if seconds > _LONG:
-        log.warning("%s: about %s", what, _spoken(seconds))
+        log.warning("%s: about %s", what, _duration(seconds))
 
 
-def _spoken(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     """Return a duration in minutes, or in hours where those are many."""
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -25,8 +25,8 @@ def correct_over_runs(
     tables : sequence of DataFrame
         Score tables, one for each run.
     nulls : sequence of ndarray of shape (n_perm,), or None
-        The best score of each relabelling in each run. Runs over equally many images share their
-        relabellings; a maximum over others is one of fewer, independent ones: valid too.
+        The best score of each permutation in each run. Runs over equally many images share their
+        permutations; a maximum over others is one of fewer, independent ones: valid too.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def correct_over_runs(
 def _extremes(
     tables: Sequence[pd.DataFrame], nulls: Sequence[FloatArray | None]
 ) -> Mapping[str, FloatArray]:
-    """Largest merit over the runs of each metric, relabelling by relabelling."""
+    """Largest merit over the runs of each metric, permutation by permutation."""
     found: dict[str, FloatArray] = {}
     for table, null in zip(tables, nulls, strict=True):
         if null is None or not len(null):

@@ -1,4 +1,4 @@
-"""What a run's scores can be trusted for: noise ceilings, intervals, tests, the best layer."""
+"""Inference on scores: noise ceilings, intervals, tests, and which layer is best."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import pandas as pd
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from rsa_exp.analysis.bootstrap import Drawn, Plan, draw_study
-from rsa_exp.analysis.permutation import Relabelled, relabel_study
+from rsa_exp.analysis.bootstrap import draw_study
+from rsa_exp.analysis.draws import Drawn, Plan
+from rsa_exp.analysis.permutation import Permuted, permute_study
+from rsa_exp.analysis.settings import HOW_TO_RESAMPLE, Inference
 from rsa_exp.analysis.stopwatch import Stopwatch
 from rsa_exp.analysis.tables import (
     best_layer_table,
@@ -21,43 +23,64 @@ from rsa_exp.analysis.tables import (
     member_table,
     score_table,
 )
-from rsa_exp.config.schema import Config
-from rsa_exp.rdms.study import Study
+from rsa_exp.rdms.cache import RdmCache
 from rsa_exp.stats.condensed import FloatArray, count_pairs
 from rsa_exp.stats.metrics.registry import METRICS
 from rsa_exp.stats.metrics.similarity import Similarity
 from rsa_exp.stats.uncertainty import Kind
-from rsa_exp.vocabulary import FEW_IMAGES, FEW_SUBJECTS
+from rsa_exp.vocabulary import FEW_IMAGES, FEW_SUBJECTS, JOINT, POOLED
 
-__all__ = ["Findings", "infer"]
+__all__ = ["Findings", "Question", "infer"]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is scored, and how.
+
+    Attributes
+    ----------
+    subject : str
+        A subject, ``joint`` or ``group``.
+    subjects : sequence of str
+        All subjects of the study.
+    rois, layers : sequence of str
+        What is compared.
+    metric : str
+        A key of `METRICS`.
+    seed : int
+        Of all draws and permutations.
+    """
+
+    subject: str
+    subjects: Sequence[str]
+    rois: Sequence[str]
+    layers: Sequence[str]
+    metric: str
+    seed: int
+
+    @property
+    def scored(self) -> list[str]:
+        """Subjects whose RDMs are scored: one, or all of them for ``joint`` and ``group``."""
+        return list(self.subjects) if self.subject in POOLED else [self.subject]
+
+    @property
+    def members(self) -> dict[str, list[str]]:
+        """What is scored by itself: each subject, or the mean RDM of all as ``joint``."""
+        if self.subject == JOINT:
+            return {JOINT: self.scored}
+        return {subject: [subject] for subject in self.scored}
+
+    @property
+    def peers(self) -> list[str]:
+        """Further subjects, whom the noise ceiling of a single one needs."""
+        if self.subject in POOLED:
+            return []
+        return [subject for subject in self.subjects if subject != self.subject]
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What inference found.
-
-    Attributes
-    ----------
-    scores, subject_scores : DataFrame
-        The run's tables, with `rsa_exp.vocabulary.INFERENCE_COLUMNS`; the second is None unless
-        ``subject=group``.
-    comparisons : DataFrame or None
-        Differences between layers within an ROI, and between ROIs within a layer.
-    ceilings : DataFrame or None
-        Noise ceilings of each ROI.
-    best_layers : DataFrame or None
-        How sure it is which layer is best.
-    null : ndarray of shape (n_perm,), or None
-        The best score over ROIs and layers of each relabelling.
-    draws : dict of str to ndarray, or None
-        All draws, if they are to be kept.
-    level : float
-        Confidence level of intervals.
-    n_permuted : int
-        Images that the permutation test rests on.
-    notices, warnings : list of str
-        What was left out, and what the results cannot say.
-    """
+    """What inference found; attributes as in `rsa_exp.analysis.result.Result`."""
 
     scores: pd.DataFrame
     subject_scores: pd.DataFrame | None
@@ -66,74 +89,67 @@ class Findings:
     best_layers: pd.DataFrame | None = None
     null: FloatArray | None = None
     draws: dict[str, np.ndarray] | None = None
-    level: float = 0.95
     n_permuted: int = 0
     notices: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
-    @property
-    def has_layer_pairs(self) -> bool:
-        """Whether layers were compared within ROIs."""
-        return self.comparisons is not None and bool((self.comparisons["kind"] == "layers").any())
-
 
 def infer(
-    study: Study,
-    config: Config,
-    members: Mapping[str, Sequence[str]],
+    rdms: RdmCache,
+    question: Question,
+    inference: Inference,
     similarities: Mapping[str, Similarity],
     scores: pd.DataFrame,
     subjects: Mapping[str, pd.DataFrame],
     watch: Stopwatch,
 ) -> Findings:
-    """Find out how far a run's scores can be trusted.
+    """Find out how far scores can be trusted.
 
     Parameters
     ----------
-    study : Study
-        Open.
-    config : Config
-        The run's.
-    members : mapping of str to sequence of str
-        What was scored: a name and the subjects whose mean RDM it is.
+    rdms : RdmCache
+        The study's RDMs.
+    question : Question
+        What was scored.
+    inference : Inference
+        What is to be inferred.
     similarities : mapping of str to Similarity
-        Scores of each.
+        Scores of each of the question's members.
     scores : DataFrame
-        The run's table: of the only member, or of their mean.
+        The table of the only member, or of their mean.
     subjects : mapping of str to DataFrame
         Tables of the members, if `scores` is of their mean.
     watch : Stopwatch
         Counts ``bootstrap`` and ``permute``.
     """
-    metric, settings = METRICS[config.metric], config.inference
-    rois, layers = list(dict.fromkeys(scores["roi"])), list(dict.fromkeys(scores["layer"]))
-    plan = _plan(config, members)
+    metric, rois, layers = METRICS[question.metric], question.rois, question.layers
+    members, plan = question.members, _plan(question, inference)
     drawn: Drawn | None = None
-    relabelled: Relabelled | None = None
+    permuted: Permuted | None = None
     if plan.kind is not None or plan.n_splits or plan.ceiling != "none":
         full = np.stack([similarities[name].scores for name in members])
         with watch("bootstrap"):
-            drawn = draw_study(study, plan, rois, layers, full, metric.name)
+            drawn = draw_study(rdms, plan, rois, layers, full, metric.name)
     notices = drawn.notices if drawn else []
-    if settings.n_perm and (metric.has_unit or settings.resampling):
-        pairs = count_pairs(study.n_images)
+    if inference.n_perm and (metric.has_unit or inference.resampling):
+        pairs = count_pairs(rdms.n_images)
         complete = all((similarities[name].n_pairs == pairs).all() for name in members)
         with watch("permute"):
-            relabelled = relabel_study(
-                study, members, rois, layers, metric.name, config.seed, settings.n_perm,
+            permuted = permute_study(
+                rdms, members, rois, layers, metric.name, question.seed, inference.n_perm,
                 complete=complete,
             )  # fmt: skip
-        if relabelled.n_images < study.n_images:
+        if permuted.n_images < rdms.n_images:
             notices.append(
-                f"permutation tests rest on the {relabelled.n_images} of {study.n_images} images "
+                f"permutation tests rest on the {permuted.n_images} of {rdms.n_images} images "
                 "without missing pairs"
             )
-    elif settings.n_perm:
+    elif inference.n_perm:
         notices.append(
-            f"no permutation test: {metric.name} has to be computed anew after each relabelling "
-            "(inference=full does)"
+            f"no permutation test: {metric.name} has to be computed anew after each permutation "
+            f"({HOW_TO_RESAMPLE})"
         )
-    table = score_table(scores, drawn, relabelled, metric)
+    table = score_table(scores, drawn, permuted, metric)
     each = [member_table(part, drawn, i) for i, part in enumerate(subjects.values())]
     return Findings(
         table,
@@ -141,17 +157,16 @@ def infer(
         comparison_table(scores, drawn) if drawn else None,
         ceiling_table(scores, drawn) if drawn else None,
         best_layer_table(scores, drawn, metric) if drawn else None,
-        extreme_scores(relabelled, metric) if relabelled and relabelled.n_images else None,
-        _draws(drawn, relabelled, rois, layers) if settings.save_draws else None,
-        settings.ci,
-        relabelled.n_images if relabelled else 0,
+        extreme_scores(permuted, metric) if permuted and permuted.n_images else None,
+        _arrays(drawn, permuted, rois, layers) if inference.keep_draws else None,
+        permuted.n_images if permuted else 0,
         notices,
         [*(drawn.warnings if drawn else []), *_caveats(drawn)],
     )
 
 
-def _plan(config: Config, members: Mapping[str, Sequence[str]]) -> Plan:
-    settings = config.inference
+def _plan(question: Question, inference: Inference) -> Plan:
+    members = question.members
     kinds: dict[str, Kind | None] = {
         "images": "images",
         "subjects": "subjects",
@@ -159,32 +174,30 @@ def _plan(config: Config, members: Mapping[str, Sequence[str]]) -> Plan:
         "none": None,
         "auto": "dual" if len(members) > 1 else "images",
     }
-    alone = len(members) == 1 and config.subject in members and config.subject != "joint"
-    peers = [s for s in config.data.subjects if s not in members] if alone else []
-    # A mean RDM is on another scale than single subjects': it has no ceiling.
-    ceiling = "none" if config.subject == "joint" else settings.ceiling
+    # A mean RDM is on another scale than those of single subjects: it has no ceiling.
+    has_ceiling = METRICS[question.metric].has_ceiling and question.subject != JOINT
     return Plan(
         members,
-        peers,
-        kinds[settings.bootstrap],
-        settings.n_boot,
-        settings.n_splits,
-        settings.ci,
-        ceiling if METRICS[config.metric].has_ceiling else "none",
-        settings.resampling,
-        config.seed,
+        question.peers,
+        kinds[inference.bootstrap],
+        inference.n_boot,
+        inference.n_splits,
+        inference.ci,
+        inference.ceiling if has_ceiling else "none",
+        inference.resampling,
+        question.seed,
     )
 
 
 def _caveats(drawn: Drawn | None) -> list[str]:
-    """Say what few images and few subjects cannot support."""
+    """Warn of what few images and few subjects cannot support."""
     sampling = drawn.sampling if drawn else None
     if sampling is None:
         return []
     if sampling.kind != "subjects" and sampling.n_images < FEW_IMAGES:
         return [
             f"{sampling.n_images} images are too few for intervals and t tests over images; "
-            "permutation tests hold"
+            "permutation tests stay valid"
         ]
     if sampling.kind == "images" or sampling.n_subjects >= FEW_SUBJECTS:
         return []
@@ -198,10 +211,10 @@ def _caveats(drawn: Drawn | None) -> list[str]:
     ]
 
 
-def _draws(
-    drawn: Drawn | None, relabelled: Relabelled | None, rois: list[str], layers: list[str]
+def _arrays(
+    drawn: Drawn | None, permuted: Permuted | None, rois: Sequence[str], layers: Sequence[str]
 ) -> dict[str, np.ndarray]:
-    """Name the arrays that ``draws.npz`` holds; they need no pickle."""
+    """Name the arrays of ``draws.npz``, which need no pickle; old files have the same names."""
     found: dict[str, np.ndarray] = {"rois": np.array(rois), "layers": np.array(layers)}
     if drawn is not None:
         found |= {
@@ -212,6 +225,6 @@ def _draws(
             "subject_counts": drawn.subject_counts,
             "halves": drawn.halves,
         }
-    if relabelled is not None:
-        found["relabelled"] = relabelled.scores
+    if permuted is not None:
+        found["relabelled"] = permuted.scores
     return found

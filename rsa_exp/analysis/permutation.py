@@ -1,4 +1,4 @@
-"""The permutation test of a study: every layer relabelled, against every ROI of every subject."""
+"""The permutation test of a study: each layer's images permuted, against each subject's ROIs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from rsa_exp import interrupts
 from rsa_exp.analysis.cost import announce_cost
-from rsa_exp.rdms.study import Study
+from rsa_exp.rdms.cache import RdmCache
 from rsa_exp.stats.bootstrap.pair_sums import working_type
 from rsa_exp.stats.bootstrap.resampling import permuted_scores, resample
 from rsa_exp.stats.condensed import FloatArray, IntArray, Rdm, complete_images, count_pairs
@@ -22,24 +22,24 @@ from rsa_exp.stats.parallel import in_order
 from rsa_exp.stats.permutation import PermutedModels
 from rsa_exp.vocabulary import MIN_PAIRS
 
-__all__ = ["Relabelled", "relabel_study"]
+__all__ = ["Permuted", "permute_study"]
 
-# Brain RDMs that meet each relabelled layer together.
+# Brain RDMs that are compared with each permuted layer together.
 _BRAIN_BYTES = 1 << 30
 
 Compare = Callable[[Sequence[Callable[[], Rdm]], Callable[[int], None]], FloatArray]
 
 
 @dataclass(frozen=True)
-class Relabelled:
-    """Scores after relabelling the model's images.
+class Permuted:
+    """Scores after permuting the model's images.
 
     Attributes
     ----------
     scores : ndarray of shape (n_roi, n_layer, n_perm)
         Mean over the members.
     observed : ndarray of shape (n_roi, n_layer)
-        With every label where it belongs, on the same images: what the others are held against.
+        Unpermuted, on the same images: what the others are compared with.
     n_images : int
         Images that no RDM lacks a pair of; the others are left out.
     """
@@ -49,8 +49,8 @@ class Relabelled:
     n_images: int
 
 
-def relabel_study(
-    study: Study,
+def permute_study(
+    rdms: RdmCache,
     members: Mapping[str, Sequence[str]],
     rois: Sequence[str],
     layers: Sequence[str],
@@ -59,17 +59,17 @@ def relabel_study(
     n_perm: int,
     *,
     complete: bool,
-) -> Relabelled:
-    """Score every layer against every ROI after relabelling its images.
+) -> Permuted:
+    """Score every layer against every ROI after permuting its images.
 
-    One relabelling serves all layers, ROIs and members, so that their maximum is one of a family
+    One permutation serves all layers, ROIs and members, so that their maximum is one of a family
     (Nichols & Holmes 2002, Hum. Brain Mapp. 15:1). Held in memory: the model's RDMs as squares,
-    and brain RDMs up to a gigabyte, for more of which the relabelling is done again.
+    and brain RDMs up to a gigabyte; for more of these layers are permuted again.
 
     Parameters
     ----------
-    study : Study
-        Open.
+    rdms : RdmCache
+        The study's RDMs.
     members : mapping of str to sequence of str
         What is scored: a name and the subjects whose mean RDM it is.
     rois, layers : sequence of str
@@ -77,7 +77,7 @@ def relabel_study(
     method : str
         A key of `METRICS`.
     seed, n_perm : int
-        The run's seed, and how many relabellings to make.
+        Seed of the analysis, and how many permutations to make.
     complete : bool
         Whether it is known that no pair is missing.
     """
@@ -85,19 +85,19 @@ def relabel_study(
     tasks = [(roi, name) for roi in rois for name in members]
 
     def read(task: tuple[str, str]) -> Rdm:
-        return Rdm.of(study.brain_rdm(members[task[1]], task[0]))
+        return Rdm.of(rdms.brain_rdm(members[task[1]], task[0]))
 
-    models = list(in_order(lambda layer: Rdm.of(study.model_rdm(layer)), layers))
-    images = np.arange(study.n_images)
+    models = list(in_order(lambda layer: Rdm.of(rdms.model_rdm(layer)), layers))
+    images = np.arange(rdms.n_images)
     if not complete:
         each = in_order(lambda task: read(task).missing, tasks)
-        images = _images_of_all([*(model.missing for model in models), *each], study.n_images)
+        images = _images_of_all([*(model.missing for model in models), *each], rdms.n_images)
     orders = permutations(seed, len(images), n_perm)
-    # The first "relabelling" leaves every label where it is.
+    # The first one is the identity.
     orders = np.concatenate([np.arange(len(images))[None], orders])
     shape = (len(rois), len(layers), len(orders))
     if count_pairs(len(images)) < MIN_PAIRS:
-        return Relabelled(np.full((*shape[:2], 0), np.nan), np.full(shape[:2], np.nan), 0)
+        return Permuted(np.full((*shape[:2], 0), np.nan), np.full(shape[:2], np.nan), 0)
 
     def read_used(task: tuple[str, str]) -> Rdm:
         return _of(read(task), images)
@@ -109,7 +109,7 @@ def relabel_study(
     step = max(1, _BRAIN_BYTES // row_bytes)
     with tqdm(
         total=len(orders) * -(-len(tasks) // step),
-        desc="relabelling",
+        desc="permuting",
         unit="permutation",
         disable=None,
         leave=False,
@@ -125,14 +125,14 @@ def relabel_study(
             for (roi, _), scores in zip(block, compare(brains, tick), strict=True):
                 total[rois.index(roi)] += scores
     total /= len(members)
-    return Relabelled(total[:, :, 1:], total[:, :, 0], len(images))
+    return Permuted(total[:, :, 1:], total[:, :, 0], len(images))
 
 
 def _images_of_all(missing: Sequence[IntArray], n_images: int) -> IntArray:
     """Images that no RDM lacks a pair of; an RDM without any pair must not cost the others."""
-    usable = [gaps for gaps in missing if len(gaps) < count_pairs(n_images)]
-    gaps = reduce(union, usable) if usable else np.empty(0, dtype=np.int64)
-    return np.flatnonzero(complete_images(gaps, n_images))
+    usable = [pairs for pairs in missing if len(pairs) < count_pairs(n_images)]
+    pairs = reduce(union, usable) if usable else np.empty(0, dtype=np.int64)
+    return np.flatnonzero(complete_images(pairs, n_images))
 
 
 def _of(rdm: Rdm, images: IntArray) -> Rdm:
@@ -141,7 +141,7 @@ def _of(rdm: Rdm, images: IntArray) -> Rdm:
 
 
 def _comparer(metric: Metric, models: Sequence[Rdm], orders: IntArray) -> Compare:
-    """Return what scores brain RDMs, which it reads, against all relabelled layers."""
+    """Return what scores brain RDMs, which it reads, against all permuted layers."""
     if not metric.has_unit:
         return partial(_compare_anew, metric, models, orders)
     return PermutedModels(metric, models, orders).score
@@ -154,11 +154,11 @@ def _compare_anew(
     brains: Sequence[Callable[[], Rdm]],
     tick: Callable[[int], None],
 ) -> FloatArray:
-    """Compare whole RDMs after each relabelling, for metrics that are no inner products."""
-    rdms = [read() for read in brains]
+    """Compare whole RDMs after each permutation, for metrics that are no inner products."""
+    read = [read_one() for read_one in brains]
     announce_cost(
-        f"{metric.name} is computed anew after {len(orders)} relabellings",
-        partial(permuted_scores, rdms, models, metric, orders[:1]),
+        f"{metric.name} is computed anew after {len(orders)} permutations",
+        partial(permuted_scores, read, models, metric, orders[:1]),
         len(orders),
     )
-    return permuted_scores(rdms, models, metric, orders, lambda: tick(1))
+    return permuted_scores(read, models, metric, orders, lambda: tick(1))

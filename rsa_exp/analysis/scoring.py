@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from rsa_exp import interrupts
 from rsa_exp.analysis.stopwatch import Stopwatch
+from rsa_exp.rdms.cache import RdmCache
 from rsa_exp.rdms.pair_gather import PairGather
-from rsa_exp.rdms.study import Study
 from rsa_exp.stats.condensed import FloatArray, count_pairs
 from rsa_exp.stats.metrics.similarity import ModelRDMs, Similarity
 from rsa_exp.stats.parallel import in_order
@@ -28,7 +28,7 @@ _SHOWN_IMAGES = 200
 
 @dataclass
 class Scored:
-    """Scores, and RDMs thinned for drawing.
+    """Scores, and RDMs thinned for a figure.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Scored:
 
 
 def score_study(
-    study: Study,
+    rdms: RdmCache,
     groups: Mapping[str, Sequence[str]],
     rois: Sequence[str],
     layers: Sequence[str],
@@ -62,8 +62,8 @@ def score_study(
 
     Parameters
     ----------
-    study : Study
-        Open.
+    rdms : RdmCache
+        The study's RDMs.
     groups : mapping of str to sequence of str
         Name to subjects; the mean RDM of several is scored.
     rois, layers : sequence of str
@@ -79,25 +79,25 @@ def score_study(
         Every score depends on its two RDMs alone, to the last bit.
     """
     scored = Scored()
-    thin = PairGather(_shown(study.n_images), study.n_images)
+    thin = PairGather(_shown(rdms.n_images), rdms.n_images)
     tasks = [(roi, name) for roi in rois for name in groups]
     thumbnails: dict[tuple[str, str], FloatArray] = {}
 
     def read_layer(layer: str) -> FloatArray:
         with watch("read"):
-            rdm = study.model_rdm(layer)
+            rdm = rdms.model_rdm(layer)
         scored.layers[layer] = thin(rdm)
         return rdm
 
     def score(models: ModelRDMs, task: tuple[str, str]) -> Similarity:
         roi, name = task
         with watch("read"):
-            rdm = study.brain_rdm(groups[name], roi)
+            rdm = rdms.brain_rdm(groups[name], roi)
         thumbnails[task] = thin(rdm)
         with watch("score"):
             return models.compare(rdm)
 
-    step = max(1, MODEL_BYTES // (8 * count_pairs(study.n_images)))
+    step = max(1, MODEL_BYTES // (8 * count_pairs(rdms.n_images)))
     parts: dict[str, list[Similarity]] = {name: [] for name in groups}
     total = len(tasks) * -(-len(layers) // step)
     with tqdm(total=total, desc="scoring", unit="RDM", disable=None, leave=False) as bar:

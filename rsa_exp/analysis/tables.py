@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rsa_exp.analysis.bootstrap import Drawn
-from rsa_exp.analysis.permutation import Relabelled
+from rsa_exp.analysis.draws import Drawn
+from rsa_exp.analysis.permutation import Permuted
 from rsa_exp.stats.condensed import FloatArray
 from rsa_exp.stats.metrics.registry import Metric
 from rsa_exp.stats.uncertainty import Sampling, false_discovery_rate, permutation_p_value, t_test
@@ -20,16 +20,14 @@ __all__ = [
     "member_table", "score_table", "tested",
 ]  # fmt: skip
 
-# Scores that differ by less are equal: they may have been summed in another order.
-_ROUNDING = 1e-12
 # What columns hold where nothing was inferred, if not NaN.
 _EMPTY = {"ci_method": "", "n_tests": 0}
 
 
 def score_table(
-    scores: pd.DataFrame, drawn: Drawn | None, relabelled: Relabelled | None, metric: Metric
+    scores: pd.DataFrame, drawn: Drawn | None, permuted: Permuted | None, metric: Metric
 ) -> pd.DataFrame:
-    """Add what inference found to a run's scores.
+    """Add what inference found to a table of scores.
 
     Parameters
     ----------
@@ -37,7 +35,7 @@ def score_table(
         One row per ROI x layer, layers fastest.
     drawn : Drawn or None
         Bootstrap and noise ceilings.
-    relabelled : Relabelled or None
+    permuted : Permuted or None
         Permutation test.
     metric : Metric
         Of the scores.
@@ -56,27 +54,28 @@ def score_table(
             se = _grid(table, "se")
             if metric.zero_is_null:
                 _enter(table, "p_zero", t_test(estimate, se, sampling.dof, "greater"))
-            gap = estimate - drawn.full_ceilings[:, :1]
-            below = drawn.scores - drawn.ceilings[:, :, :1]
+            below_ceiling = estimate - drawn.full_ceilings[:, :1]
+            draws = drawn.scores - drawn.ceilings[:, :, :1]
             # A ceiling that was not drawn is taken for known.
-            gap_se = np.sqrt(sampling.variance(below)) if np.isfinite(below).any() else se
-            _enter(table, "p_ceiling", t_test(gap, gap_se, sampling.dof, "both"))
+            known = not np.isfinite(draws).any()
+            spread = se if known else np.sqrt(sampling.variance(draws))
+            _enter(table, "p_ceiling", t_test(below_ceiling, spread, sampling.dof, "both"))
         _enter_ceilings(table, drawn.full_ceilings)
         _enter(table, "se_jackknife", drawn.jackknife)
-    if relabelled is not None:
-        observed, null = metric.sign * relabelled.observed, metric.sign * relabelled.scores
-        _enter(table, "score_perm", relabelled.observed)
+    if permuted is not None:
+        observed, null = metric.sign * permuted.observed, metric.sign * permuted.scores
+        _enter(table, "score_perm", permuted.observed)
         _enter(table, "p_perm", permutation_p_value(observed, null))
-        largest = metric.sign * extreme_scores(relabelled, metric)
+        largest = metric.sign * extreme_scores(permuted, metric)
         _enter(table, "p_fwe", permutation_p_value(observed, largest))
     table["q"], table["n_tests"] = false_discovery_rate(tested(table))
     return table
 
 
 def tested(scores: pd.DataFrame) -> pd.Series:
-    """P values that q corrects: one run's against 0, or against relabelled images if it has none.
+    """P values that q corrects: those against 0, or of its permutation test if it has none.
 
-    One kind for all of a run's scores: a table must not mix tests.
+    One kind for all scores of a table: a table must not mix tests.
     """
     return scores["p_zero"] if scores["p_zero"].notna().any() else scores["p_perm"]
 
@@ -94,9 +93,9 @@ def member_table(scores: pd.DataFrame, drawn: Drawn | None, member: int) -> pd.D
     return table
 
 
-def extreme_scores(relabelled: Relabelled, metric: Metric) -> FloatArray:
-    """Return the best score over ROIs and layers of each relabelling, shape (n_perm,)."""
-    return np.asarray(metric.sign * _merit(relabelled.scores, metric).max(axis=(0, 1)))
+def extreme_scores(permuted: Permuted, metric: Metric) -> FloatArray:
+    """Return the best score over ROIs and layers of each permutation, shape (n_perm,)."""
+    return np.asarray(metric.sign * _merit(permuted.scores, metric).max(axis=(0, 1)))
 
 
 def _merit(scores: FloatArray, metric: Metric) -> FloatArray:
@@ -124,13 +123,13 @@ def comparison_table(scores: pd.DataFrame, drawn: Drawn) -> pd.DataFrame | None:
         values = estimate if kind == "layers" else estimate.T
         draws = drawn.scores if kind == "layers" else drawn.scores.swapaxes(1, 2)
         rows = []
-        for place, shared in enumerate(within):
+        for index, shared in enumerate(within):
             pairs = list(combinations(range(len(names)), 2))
             if not pairs:
                 continue
             a, b = np.array(pairs).T
-            difference = values[place, a] - values[place, b]
-            spread = sampling.spread(difference, draws[:, place, a] - draws[:, place, b])
+            difference = values[index, a] - values[index, b]
+            spread = sampling.spread(difference, draws[:, index, a] - draws[:, index, b])
             p = t_test(difference, spread.se, sampling.dof, "both")
             rows.append(
                 pd.DataFrame(
@@ -153,8 +152,8 @@ def comparison_table(scores: pd.DataFrame, drawn: Drawn) -> pd.DataFrame | None:
             table["q"], table["n_tests"] = false_discovery_rate(table["p"])
             tables.append(table)
     whole = pd.concat(tables, ignore_index=True)
-    for place, name in enumerate(("study", "subject", "model", "metric")):
-        whole.insert(place, name, scores[name].iloc[0])
+    for index, name in enumerate(("study", "subject", "model", "metric")):
+        whole.insert(index, name, scores[name].iloc[0])
     return whole
 
 
@@ -173,17 +172,17 @@ def ceiling_table(scores: pd.DataFrame, drawn: Drawn) -> pd.DataFrame | None:
     spread = None
     if drawn.sampling is not None and np.isfinite(drawn.ceilings).any():
         spread = drawn.sampling.spread(drawn.full_ceilings, drawn.ceilings)
-    for place, name in enumerate(("ceiling_low", "ceiling_high")):
-        table[name] = drawn.full_ceilings[:, place]
+    for bound, name in enumerate(("ceiling_low", "ceiling_high")):
+        table[name] = drawn.full_ceilings[:, bound]
         for suffix, column in (("se", "se"), ("ci_low", "low"), ("ci_high", "high")):
-            values = np.nan if spread is None else getattr(spread, column)[:, place]
+            values = np.nan if spread is None else getattr(spread, column)[:, bound]
             table[f"{name}_{suffix}"] = values
     table["ci_method"] = "" if spread is None or drawn.sampling is None else drawn.sampling.method
     return table
 
 
 def best_layer_table(scores: pd.DataFrame, drawn: Drawn, metric: Metric) -> pd.DataFrame | None:
-    """How sure it is which layer is best: how often it is in bootstrap draws and in split halves.
+    """How often each layer is the best one, in bootstrap draws and in split halves.
 
     Returns
     -------
@@ -221,9 +220,7 @@ def _shares(scores: FloatArray, metric: Metric) -> FloatArray:
     that is all of them.
     """
     usable: NDArray[np.bool_] = np.asarray(np.isfinite(scores).any(axis=1))
-    merit = _merit(scores, metric)
-    # All that are equal but for rounding are best.
-    hits = (merit >= merit.max(axis=1, keepdims=True) - _ROUNDING) & usable[:, None]
+    hits = metric.is_best(scores, axis=1) & usable[:, None]
     with np.errstate(invalid="ignore"):
         share = (hits / np.maximum(hits.sum(axis=1, keepdims=True), 1)).sum(axis=2)
         return np.asarray(share / usable.sum(axis=1)[:, None])
@@ -233,16 +230,16 @@ def _held_out(halves: FloatArray, metric: Metric) -> tuple[FloatArray, FloatArra
     """Mean score of the layer that the other half chooses, and how often both choose the same."""
     n_roi = halves.shape[1]
     held_out, agreement = np.full(n_roi, np.nan), np.full(n_roi, np.nan)
-    for place in range(n_roi):
+    for roi in range(n_roi):
         # A layer that is undefined on either half is not to be chosen.
-        both: FloatArray = halves[:, place] + 0 * halves[::-1, place]
+        both: FloatArray = halves[:, roi] + 0 * halves[::-1, roi]
         usable = np.isfinite(both[0]).any(axis=0)
         if usable.any():
             first, second = both[0][:, usable], both[1][:, usable]
             split = np.arange(first.shape[1])
-            a, b = (_merit(half, metric).argmax(axis=0) for half in (first, second))
-            held_out[place] = (second[a, split].mean() + first[b, split].mean()) / 2
-            agreement[place] = (a == b).mean()
+            a, b = (metric.is_best(half, axis=0).argmax(axis=0) for half in (first, second))
+            held_out[roi] = (second[a, split].mean() + first[b, split].mean()) / 2
+            agreement[roi] = (a == b).mean()
     return held_out, agreement
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from rsa_exp.config.schema import Bold5000Data, Config, DataConfig, FilesData, SimulatedData
-from rsa_exp.errors import InputError, listing, suggestion
+from rsa_exp.errors import InputError, check_choice, listing
 from rsa_exp.vocabulary import (
     ALIGNMENTS,
     ATLASES,
@@ -52,19 +51,19 @@ def checked(config: Config) -> Config:
     InputError
         At the first value that is not one of its choices, out of range, or at odds with another.
     """
-    _one_of("metric", config.metric, METRIC_NAMES)
-    _one_of("align", config.align, ALIGNMENTS)
-    _one_of("precision", config.precision, PRECISIONS)
+    check_choice("metric", config.metric, METRIC_NAMES)
+    check_choice("align", config.align, ALIGNMENTS)
+    check_choice("precision", config.precision, PRECISIONS)
     if config.precision == "float32" and config.metric not in SINGLE_PRECISION:
         raise InputError(
             f"precision=float32 is for metric={listing(SINGLE_PRECISION)}; {config.metric} is "
             "computed in float64"
         )
     for name in config.figures.names:
-        _one_of("figures.names", name, FIGURE_NAMES)
+        check_choice("figures.names", name, FIGURE_NAMES)
     _check_seed("seed", config.seed)
     _check_data(config.data)
-    _one_of("subject", config.subject, (*config.data.subjects, *POOLED))
+    check_choice("subject", config.subject, (*config.data.subjects, *POOLED))
     _check_inference(config)
     config.roi = _names("roi", config.roi)
     config.layer = _names("layer", config.layer)
@@ -72,13 +71,6 @@ def checked(config: Config) -> Config:
         _check_roi(roi, facts)
     _make_paths_absolute(config)
     return config
-
-
-def _one_of(key: str, value: str, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise InputError(
-            f"{key}={value} is not one of {listing(choices, 20)}{suggestion(value, choices)}"
-        )
 
 
 def _check_seed(key: str, seed: int) -> None:
@@ -90,7 +82,7 @@ def _check_seed(key: str, seed: int) -> None:
 
 def _check_data(data: DataConfig) -> None:
     if isinstance(data, Bold5000Data):
-        _one_of("data.atlas", data.atlas, ATLASES)
+        check_choice("data.atlas", data.atlas, ATLASES)
     if isinstance(data, SimulatedData):
         _check_seed("data.seed", data.seed)
         if data.n_images > _MAX_SIMULATED_IMAGES:
@@ -121,9 +113,9 @@ def _check_data(data: DataConfig) -> None:
 
 def _check_inference(config: Config) -> None:
     inference = config.inference
-    _one_of("inference.bootstrap", inference.bootstrap, BOOTSTRAPS)
-    _one_of("inference.ceiling", inference.ceiling, CEILINGS)
-    _one_of("inference.family", inference.family, FAMILIES)
+    check_choice("inference.bootstrap", inference.bootstrap, BOOTSTRAPS)
+    check_choice("inference.ceiling", inference.ceiling, CEILINGS)
+    check_choice("inference.family", inference.family, FAMILIES)
     if inference.bootstrap != "none" and inference.n_boot < MIN_DRAWS:
         raise InputError(
             f"inference.n_boot={inference.n_boot} draws make no interval; use {MIN_DRAWS} or more, "

@@ -53,7 +53,7 @@ def from_hydra(composed: DictConfig) -> Config:
     Returns
     -------
     Config
-        Ready to be run.
+        Ready for `rsa_exp.runs.inputs.analyse_config`.
 
     Raises
     ------

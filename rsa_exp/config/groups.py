@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rsa_exp.conf_folder import conf_dir
 from rsa_exp.config.schema import DEFAULTS
 
 __all__ = ["conf_dir", "options"]
-
-
-def conf_dir() -> Path:
-    """Folder of the YAML files: the one in the wheel, else the checkout's."""
-    package = Path(__file__).parents[1]
-    packaged = package / "conf"
-    return packaged if packaged.is_dir() else package.parent / "conf"
 
 
 def options(group: str) -> dict[str, str]:

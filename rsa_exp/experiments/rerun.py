@@ -109,7 +109,7 @@ def refuse_large_simulations(reruns: Sequence[Rerun]) -> None:
     InputError
         If they are larger.
     """
-    from rsa_exp.datasets.simulated import LAYERS, ROIS, SUBJECTS
+    from rsa_exp.datasets.simulation import LAYERS, ROIS, SUBJECTS
 
     datas = [rerun.config.data for rerun in reruns]
     sizes = {(data.n_images, data.seed) for data in datas if isinstance(data, SimulatedData)}

@@ -220,12 +220,12 @@ class _RunInProgress:
 
     def _compute(self) -> list[Path]:
         """Score, plot and write; return the files."""
-        from rsa_exp.analysis import pipeline
+        from rsa_exp.runs.inputs import analyse_config
         from rsa_exp.runs.provenance import code_diff
 
         config, folder = self._config, self._folder
         diff = code_diff()  # before the code is edited while this runs
-        result = pipeline.run(config)
+        result = analyse_config(config)
         files = write_results(folder, result)
         print_result(result, config)
         start = time.perf_counter()

@@ -13,7 +13,7 @@ from rsa_exp import files as output
 from rsa_exp import interrupts
 
 if TYPE_CHECKING:
-    from rsa_exp.analysis.pipeline import RunResult
+    from rsa_exp.analysis.result import Result
     from rsa_exp.config.schema import Config
 
 __all__ = ["log_file", "print_result", "write_figures", "write_provenance", "write_results"]
@@ -21,18 +21,17 @@ __all__ = ["log_file", "print_result", "write_figures", "write_provenance", "wri
 log = logging.getLogger("rsa_exp")
 
 
-def write_results(folder: Path, result: RunResult) -> list[Path]:
+def write_results(folder: Path, result: Result) -> list[Path]:
     """Write a run's tables, its draws if they are kept, its alignment and its images."""
     import pandas as pd
 
-    found = result.inference
-    null = None if found.null is None else pd.DataFrame({"best_score": found.null})
+    null = None if result.null is None else pd.DataFrame({"best_score": result.null})
     tables = {
         "scores": result.scores,
         "subject_scores": result.subject_scores,
-        "comparisons": found.comparisons,
-        "ceilings": found.ceilings,
-        "best_layers": found.best_layers,
+        "comparisons": result.comparisons,
+        "ceilings": result.ceilings,
+        "best_layers": result.best_layers,
         "permutations": null,
     }
     files = [
@@ -40,27 +39,26 @@ def write_results(folder: Path, result: RunResult) -> list[Path]:
         for name, table in tables.items()
         if table is not None
     ]
-    if found.draws is not None:
-        files.append(output.write_arrays(folder / "draws.npz", found.draws))
+    if result.draws is not None:
+        files.append(output.write_arrays(folder / "draws.npz", result.draws))
     files.append(output.write_json(folder / "alignment.json", result.alignment))
     files.append(output.write_text(folder / "images.txt", "\n".join(result.images) + "\n"))
     return files
 
 
-def write_figures(folder: Path, result: RunResult, names: list[str]) -> list[Path]:
+def write_figures(folder: Path, result: Result, names: list[str]) -> list[Path]:
     """Plot and save those of the named figures that a run has the numbers for."""
-    from rsa_exp.analysis import pipeline
-    from rsa_exp.figures import save
+    from rsa_exp.figures import draw, save
 
     files = []
-    for name, figure in pipeline.draw(result, names):
+    for name, figure in draw(result, names):
         interrupts.checkpoint()
         files += save(figure, output.prepare_folder(folder / "figures"), name)
     return files
 
 
 def write_provenance(
-    folder: Path, result: RunResult, overrides: list[str], seed: int, seconds: dict[str, float],
+    folder: Path, result: Result, overrides: list[str], seed: int, seconds: dict[str, float],
     code_diff: bytes,
 ) -> list[Path]:  # fmt: skip
     """Write what a run's numbers rest on: packages, code, inputs, machine.
@@ -69,7 +67,7 @@ def write_provenance(
     ----------
     folder : Path
         The run's.
-    result : RunResult
+    result : Result
         Its numbers.
     overrides : list of str
         Hydra overrides it was made with.
@@ -95,7 +93,7 @@ def write_provenance(
     return [*files, output.write_json(folder / "provenance.json", record)]
 
 
-def print_result(result: RunResult, config: Config) -> None:
+def print_result(result: Result, config: Config) -> None:
     """Show the run's notices and scores on the terminal."""
     from rsa_exp.reports.score_text import score_text
     from rsa_exp.runs.significance import count_significant
@@ -110,7 +108,7 @@ def print_result(result: RunResult, config: Config) -> None:
     log.info("images: %s; %d common, %d used", each, report["n_common"], report["n_used"])
     log.info("\n%s: %s (%s)", result.text.title, result.text.score_label, result.text.note)
     width = shutil.get_terminal_size((100, 24)).columns
-    best_layers = result.inference.best_layers
+    best_layers = result.best_layers
     log.info(score_text(result.scores, best_layers, METRICS[config.metric], width))
     if summary := count_significant(result.scores):
         log.info(summary)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rsa_exp.errors import InputError, listing
 from rsa_exp.vocabulary import MIN_IMAGES
 
-__all__ = ["Alignment", "LabelledFile", "align", "stem"]
+__all__ = ["Alignment", "LabelledFile", "align", "costly_subjects", "stem"]
 
 _EXTENSIONS = {
     ".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp",
@@ -30,7 +30,7 @@ def stem(label: str) -> str:
 
 @dataclass(frozen=True)
 class LabelledFile:
-    """A file as alignment sees it.
+    """A file, or RDMs in memory, as alignment sees them.
 
     Attributes
     ----------
@@ -54,18 +54,18 @@ class Alignment:
         How names were matched.
     keys : tuple of str
         Matched names, sorted: the order does not depend on that of any file.
-    positions : dict of str to ndarray of int, shape (n_common,)
-        For each file, where it holds the image of each key.
+    positions : list of ndarray of int, shape (n_common,)
+        For each file, the index of each key's image in it.
     report : dict
         What ``alignment.json`` records: per file the images, matched, dropped (with examples) and
         duplicates.
     warnings : tuple of str
-        What the user must be told.
+        What the user has to know.
     """
 
     how: str
     keys: tuple[str, ...]
-    positions: dict[str, NDArray[np.intp]]
+    positions: list[NDArray[np.intp]]
     report: dict[str, Any]
     warnings: tuple[str, ...] = field(default=())
 
@@ -74,7 +74,7 @@ class Alignment:
         return Alignment(
             self.how,
             tuple(key for key, kept in zip(self.keys, keep, strict=True) if kept),
-            {name: positions[keep] for name, positions in self.positions.items()},
+            [positions[keep] for positions in self.positions],
             self.report | {"n_used": int(keep.sum())},
             self.warnings,
         )
@@ -98,10 +98,10 @@ def align(files: Sequence[LabelledFile], how: str) -> Alignment:
     Raises
     ------
     InputError
-        If a name stands twice in a file, or fewer than three images are common.
+        If a name occurs twice in a file, or fewer than three images are common.
     """
     matched = _match(files, how)
-    common = sorted(set.intersection(*(set(keys) for keys in matched.values())))
+    common = sorted(set.intersection(*(set(keys) for keys in matched)))
     warnings = []
     lost = 0
     if how == "exact":
@@ -116,21 +116,54 @@ def align(files: Sequence[LabelledFile], how: str) -> Alignment:
         "n_common": len(common),
         "n_used": len(common),
         "n_lost_to_extensions": max(lost, 0),
-        "files": [_file_report(file, matched[file.name], set(common)) for file in files],
+        "files": [
+            _file_report(file, keys, set(common)) for file, keys in zip(files, matched, strict=True)
+        ],
     }
     if len(common) < MIN_IMAGES:
         raise InputError(_too_few(files, common, how, lost))
-    positions = {
-        name: np.array([keys[key] for key in common], dtype=np.intp)
-        for name, keys in matched.items()
-    }
+    positions = [np.array([keys[key] for key in common], dtype=np.intp) for keys in matched]
     return Alignment(how, tuple(common), positions, report, tuple(warnings))
 
 
-def _match(files: Iterable[LabelledFile], how: str) -> dict[str, dict[str, int]]:
-    """Key to position for every file; a key that stands twice is an error."""
+def costly_subjects(
+    subjects: Sequence[str], files: Sequence[LabelledFile], how: str, n_common: int
+) -> list[str]:
+    """Name each subject without whom more than a tenth more images would be common.
+
+    Parameters
+    ----------
+    subjects : sequence of str
+        Whose files come first in `files`.
+    files : sequence of LabelledFile
+        Of all subjects and the model.
+    how : {'stem', 'exact'}
+        As in `align`.
+    n_common : int
+        Images that are common to all files.
+
+    Returns
+    -------
+    list of str
+        A warning for each such subject.
+    """
+    if len(files) < 3:
+        return []
+    warnings = []
+    for subject, file in zip(subjects, files, strict=False):
+        matched = align([other for other in files if other is not file], how)
+        if len(matched.keys) - n_common > n_common / 10:
+            warnings.append(
+                f"subject {subject} has {len(file.images)} images: with it {n_common} are "
+                f"common, without it {len(matched.keys)}"
+            )
+    return warnings
+
+
+def _match(files: Iterable[LabelledFile], how: str) -> list[dict[str, int]]:
+    """For every file, the index of each key; a key that occurs twice is an error."""
     key = stem if how == "stem" else str
-    matched: dict[str, dict[str, int]] = {}
+    matched = []
     for file in files:
         keys = [key(label) for label in file.images]
         repeated = [k for k, count in Counter(keys).items() if count > 1]
@@ -145,7 +178,7 @@ def _match(files: Iterable[LabelledFile], how: str) -> dict[str, dict[str, int]]
                 f"{file.name}: {len(repeated)} image name(s) stand for more than one image, "
                 f"first '{repeated[0]}' ({listing(labels, 4)}); {advice}"
             )
-        matched[file.name] = {k: i for i, k in enumerate(keys)}
+        matched.append({k: i for i, k in enumerate(keys)})
     return matched
 
 

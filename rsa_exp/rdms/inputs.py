@@ -1,16 +1,23 @@
-"""What is kept of the files that a run read."""
+"""The record of what an analysis read: files, rows, and digests of their content."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-__all__ = ["FileState", "InputRecord"]
+import xxhash
+
+if TYPE_CHECKING:
+    from rsa_exp.rdms.readers import RdmSource
+
+__all__ = ["FileState", "InputRecord", "content_digest"]
 
 
 @dataclass(frozen=True)
 class FileState:
-    """What a file's content is taken to be the same by, without reading it.
+    """Size and time of a file, by which it is taken to be unchanged without being read.
 
     Attributes
     ----------
@@ -19,7 +26,7 @@ class FileState:
     size : int
         Bytes.
     mtime_ns : int
-        When it was written to last, in ns since 1970.
+        Time of the last change, in ns since 1970.
     """
 
     path: str
@@ -35,14 +42,14 @@ class FileState:
 
 @dataclass(frozen=True)
 class InputRecord:
-    """What was read from one file.
+    """What was read from one file, or from RDMs in memory.
 
     Attributes
     ----------
     role : str
         ``brain`` or ``model``.
     name, path : str
-        File name and absolute path.
+        File name and absolute path; the path is empty for RDMs in memory.
     digest : str
         xxh3_128 of the image names and of the rows used, 32 hex digits.
     rows : dict of str to str
@@ -50,7 +57,7 @@ class InputRecord:
     n_images, n_rdms : int
         Images and RDMs in the whole file.
     subject : str
-        Whose it is; empty for a model's.
+        The subject; empty for a model.
     """
 
     role: str
@@ -61,3 +68,56 @@ class InputRecord:
     n_images: int
     n_rdms: int
     subject: str = ""
+
+    @classmethod
+    def of(
+        cls, source: RdmSource, subject: str, names: Collection[str] | None = None
+    ) -> InputRecord:
+        """Return the record of the rows that have been read from a source.
+
+        Parameters
+        ----------
+        source : RdmSource
+            A subject's, or the model's.
+        subject : str
+            The subject; empty for the model.
+        names : collection of str, optional
+            Restricts it to rows of these names.
+        """
+        rows = {
+            key: digest
+            for key, digest in source.row_digests().items()
+            if names is None or _name_of(source, key) in names
+        }
+        return cls(
+            role="brain" if subject else "model",
+            name=source.name,
+            path="" if source.path is None else str(source.path.absolute()),
+            digest=content_digest(source.images, rows),
+            rows=rows,
+            n_images=source.n_cond,
+            n_rdms=len(source.row_names),
+            subject=subject,
+        )
+
+
+def _name_of(source: RdmSource, key: str) -> str | None:
+    """Return the name of the row of a key."""
+    row = source.row_of_key(key)
+    return None if row is None else source.row_names[row]
+
+
+def content_digest(images: Sequence[str], rows: Mapping[str, str]) -> str:
+    """Return one digest (xxh3_128, 32 hex digits) of image names and of digests of rows.
+
+    Parameters
+    ----------
+    images : sequence of str
+        Image names in the order of the file.
+    rows : mapping of str to str
+        Key of a row to the digest of its content.
+    """
+    state = xxhash.xxh3_128("\0".join(images).encode())
+    for key, digest in rows.items():
+        state.update(f"\0{key}\0{digest}".encode())
+    return state.hexdigest()

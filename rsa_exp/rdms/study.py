@@ -1,201 +1,191 @@
-"""The files of one question, opened and aligned: every RDM comes out over the same images."""
+"""Brain and model RDMs of one question, opened and aligned: all come out over the same images."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+import weakref
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rsa_exp.errors import InputError, listing, suggestion
-from rsa_exp.rdms.alignment import Alignment, LabelledFile, align
+from rsa_exp.errors import InputError, check_choice, listing, suggestion
+from rsa_exp.rdms.alignment import Alignment, LabelledFile, align, costly_subjects
+from rsa_exp.rdms.averaging import mean_rdm
 from rsa_exp.rdms.images import choose_images
 from rsa_exp.rdms.inputs import FileState, InputRecord
+from rsa_exp.rdms.names import choose_names, fits
 from rsa_exp.rdms.pair_gather import PairGather
-from rsa_exp.rdms.readers import RdmSource, open_rdms
+from rsa_exp.rdms.readers import RdmSource
+from rsa_exp.rdms.rsatoolbox_rdms import rsatoolbox_rdms
 from rsa_exp.stats.condensed import FloatArray
+from rsa_exp.vocabulary import ALIGNMENTS
 
-__all__ = ["Study", "choose_names"]
+if TYPE_CHECKING:
+    from rsatoolbox.rdm import RDMs
 
-
-def choose_names(
-    wanted: str | Sequence[str], available: Sequence[str], kind: str, where: str
-) -> list[str]:
-    """Resolve what a user asked for among the names there are.
-
-    Parameters
-    ----------
-    wanted : str or sequence of str
-        ``all``, a name, a shell pattern (``LH*``), or several of these.
-    available : sequence of str
-        The names there are, whose order is kept.
-    kind : str
-        ``ROI`` or ``layer``, for the message.
-    where : str
-        Whose names they are, for the message.
-
-    Returns
-    -------
-    list of str
-        Names in the order of `available`, each once.
-
-    Raises
-    ------
-    InputError
-        If something that was asked for fits no name.
-    """
-    patterns = [wanted] if isinstance(wanted, str) else list(wanted)
-    chosen: set[str] = set()
-    for pattern in patterns:
-        exact = {pattern} if pattern in available else set()
-        fits = exact or {name for name in available if _fits(name, pattern)}
-        if not fits:
-            raise InputError(
-                f"{where} has no {kind} '{pattern}' (it has {listing(available)})"
-                f"{suggestion(pattern, available)}"
-            )
-        chosen |= fits
-    if not chosen:
-        raise InputError(f"no {kind} was asked for; {where} has {listing(available)}")
-    return [name for name in available if name in chosen]
-
-
-def _fits(name: str, wanted: str | Sequence[str]) -> bool:
-    """Whether a name is among those asked for."""
-    patterns = [wanted] if isinstance(wanted, str) else wanted
-    return any(pattern in {"all", name} or fnmatchcase(name, pattern) for pattern in patterns)
+__all__ = ["Study"]
 
 
 class Study:
-    """Brain files of several subjects and a model file, over their common images.
+    """Brain RDMs of several subjects and a model's, over their common images.
 
     Which images are common is decided over all subjects given here and the model, so that every
-    run of a sweep scores the same images whichever subject it is about. A context manager: files
-    stay open inside it.
+    run of a sweep scores the same images whichever subject it is about. A context manager; without
+    ``with`` its files are closed when it is no longer referenced.
 
     Parameters
     ----------
-    brain : mapping of str to Path
-        Subject to RDM file.
-    model : Path
-        The model's RDM file.
-    how : {'stem', 'exact'}
-        How image names are matched.
-    images : str
-        ``all``, a source, or a file with one name a line.
-    sources : mapping of str to str
-        Source name to pattern of image names.
-    image_key, roi_key, layer_key : str
-        Descriptors that name images, ROIs and layers (see `open_rdms`).
-    layers : sequence of str or None
-        The model's layers in depth order; None takes the rows of the file in order.
-    hint : str
-        Where missing files can be had.
+    brain : mapping of str to RdmSource
+        Subject to opened RDMs, closed by the study.
+    model : RdmSource
+        The model's.
+    align, images, sources, layers, rois, name, model_name, simulated
+        As in `rsa_exp.open_study`, which opens them.
 
     Attributes
     ----------
+    name, model_name : str
+        In tables and figures.
+    simulated : bool
+        Whether the data are.
+    subjects, layers : list of str
+        Subjects as given, layers in depth order.
+    roi_facts : mapping of str to mapping
+        ROI to its hemisphere, region and level, as far as they are known.
     alignment : Alignment
         The images in use.
-    layers : list of str
-        Layers in depth order.
+    image_choice : str
+        The `images` argument.
     notices : list of str
-        What was done that the user may not expect: rows averaged.
+        What was done on opening that the user may not expect: descriptors guessed.
     warnings : list of str
-        What was lost: images that a subject or a way of matching costs, ROIs, names of a list.
+        What was lost on opening: images that a subject or a way of matching costs, names of a list.
     states : list of FileState
         All files that were opened, also those of subjects who only decide the common images.
 
     Raises
     ------
     InputError
-        If a file, a name or the alignment cannot be used.
+        If a name or the alignment cannot be used.
     """
 
     def __init__(
         self,
-        brain: Mapping[str, Path],
-        model: Path,
+        brain: Mapping[str, RdmSource],
+        model: RdmSource,
         *,
-        how: str,
+        align: str,
         images: str,
         sources: Mapping[str, str],
-        image_key: str,
-        roi_key: str,
-        layer_key: str,
-        layers: Sequence[str] | None = None,
-        hint: str = "",
+        layers: Sequence[str] | None,
+        rois: Mapping[str, Mapping[str, str]],
+        name: str | None,
+        model_name: str | None,
+        simulated: bool,
     ) -> None:
-        self.notices: list[str] = []
+        check_choice("align", align, ALIGNMENTS)
+        self._brain, self._model = dict(brain), model
+        self._all = [*self._brain.values(), model]
+        self.subjects = list(self._brain)
+        self.roi_facts = {roi: dict(facts) for roi, facts in rois.items()}
+        self.simulated = simulated
+        first = self._all[0].path
+        self.name = name or (first.absolute().parent.name if first else "") or "study"
+        self.model_name = model_name or (model.path.stem if model.path else "model")
+        self.notices = [notice for source in self._all for notice in source.guessed]
         self.warnings: list[str] = []
+        self.layers = self._check_layers(layers)
+        self.image_choice = images
+        self.alignment = self._align(align, images, sources)
+        paths = [source.path for source in self._all if source.path is not None]
+        if images != "all" and images not in sources:
+            paths.append(Path(images))
+        self.states = [FileState.of(path) for path in paths]
         self._gathers: dict[bytes, PairGather] = {}
         self._lock = threading.Lock()
-        with ExitStack() as stack:
-            self._brain = {
-                subject: stack.enter_context(
-                    open_rdms(path, image_key=image_key, row_key=roi_key, row_kind="ROI", hint=hint)
-                )
-                for subject, path in brain.items()
-            }
-            self._model = stack.enter_context(
-                open_rdms(
-                    model, image_key=image_key, row_key=layer_key, row_kind="layer", hint=hint
-                )
-            )
-            for file in (*self._brain.values(), self._model):
-                self.notices += file.guessed
-            self.layers = self._check_layers(layers)
-            self.alignment = self._align(how, images, sources)
-            files = (*self._brain.values(), self._model)
-            self.states = [FileState.of(file.path) for file in files if file.path is not None]
-            self._files = stack.pop_all()
+        closing = ExitStack()
+        for source in self._all:
+            closing.push(source)
+        self._closing = weakref.finalize(self, closing.close)
 
     def __enter__(self) -> Study:
         return self
 
     def __exit__(self, *raised: object) -> None:
-        self._files.close()
+        self.close()
+
+    def __repr__(self) -> str:
+        return (
+            f"<Study {self.name}: {len(self.subjects)} subjects, {self.n_images} images, "
+            f"{len(self.layers)} layers of {self.model_name}>"
+        )
+
+    def close(self) -> None:
+        """Close all files; RDMs cannot be read after this."""
+        self._closing()
 
     @property
     def images(self) -> list[str]:
         """Names of the images in use, as the first subject's file has them."""
-        first = next(iter(self._brain.values()))
-        return [first.images[i] for i in self.alignment.positions[str(first.path)]]
+        labels = self._all[0].images
+        return [labels[i] for i in self.alignment.positions[0]]
 
     @property
     def n_images(self) -> int:
         """Images in use."""
         return len(self.alignment.keys)
 
-    def rois(self, subjects: Sequence[str], wanted: str | Sequence[str]) -> list[str]:
-        """ROIs to score: those asked for, which every one of `subjects` must have.
+    def rois_of(
+        self, subjects: str | Sequence[str] | None = None, wanted: str | Sequence[str] = "all"
+    ) -> list[str]:
+        """Return the ROIs that every one of several subjects has.
 
         Parameters
         ----------
-        subjects : sequence of str
-            Whose ROIs.
+        subjects : str or sequence of str, optional
+            Whose ROIs; None takes all subjects.
         wanted : str or sequence of str
-            ``all``, a name, a pattern, or several.
+            ``all``, a name, a pattern such as ``LH*``, or several.
+
+        Raises
+        ------
+        InputError
+            If a subject is unknown, or something that was asked for fits no ROI.
         """
-        files = [self._brain[subject] for subject in subjects]
-        shared = [name for name in files[0].names if all(name in f.names for f in files)]
-        others = sorted(set().union(*(f.names for f in files)).difference(shared))
-        partial = [name for name in others if _fits(name, wanted)]
-        if partial:
-            self._warn(f"left out, because not all subjects have them: {listing(partial)}")
-        where = files[0].name if len(files) == 1 else f"subjects {listing(subjects)}"
-        chosen = choose_names(wanted, shared, "ROI", where)
-        for file in files:
-            for roi in chosen:
-                if (count := file.row_names.count(roi)) > 1:
-                    self.notices.append(f"{file.name}: ROI '{roi}' has {count} RDMs, averaged")
-        return chosen
+        names = self.subjects if subjects is None else subjects
+        names = [names] if isinstance(names, str) else list(names)
+        shared = self._shared_rois(names)
+        where = self._source(names[0]).name if len(names) == 1 else f"subjects {listing(names)}"
+        return choose_names(wanted, shared, "ROI", where)
+
+    def partial_rois(self, subjects: Sequence[str], wanted: str | Sequence[str]) -> list[str]:
+        """Return the ROIs asked for that some but not all of several subjects have."""
+        found = set().union(*(self._source(subject).names for subject in subjects))
+        others = sorted(found.difference(self._shared_rois(subjects)))
+        return [name for name in others if fits(name, wanted)]
+
+    def averaged_rois(self, subjects: Sequence[str], rois: Sequence[str]) -> list[str]:
+        """Say of which ROIs a subject has several RDMs (sessions), of which the mean is taken."""
+        sources = [self._source(subject) for subject in subjects]
+        counts = [(source, roi, source.row_names.count(roi)) for source in sources for roi in rois]
+        return [f"{s.name}: ROI '{roi}' has {n} RDMs, averaged" for s, roi, n in counts if n > 1]
+
+    def layers_of(self, wanted: str | Sequence[str] = "all") -> list[str]:
+        """Return the layers asked for, in depth order: ``all``, a name, a pattern, or several.
+
+        Raises
+        ------
+        InputError
+            If something that was asked for fits no layer.
+        """
+        return choose_names(wanted, self.layers, "layer", self._model.name)
 
     def has_roi(self, subject: str, roi: str) -> bool:
-        """Whether a subject's file has an ROI."""
-        return roi in self._brain[subject].names
+        """Whether a subject has an ROI."""
+        return roi in self._source(subject).names
 
     def brain_rdm(self, subjects: Sequence[str], roi: str) -> FloatArray:
         """Return an ROI's RDM over the common images, the mean of several subjects' where asked.
@@ -215,12 +205,8 @@ class Study:
         ndarray of shape (n_pairs,)
             In memory of its own; NaN where nobody has the pair.
         """
-        return _mean(
-            _mean(
-                self._read(self._brain[subject], row) for row in self._brain[subject].rows_of(roi)
-            )
-            for subject in subjects
-        )
+        indices = [self.subjects.index(subject) for subject in subjects]
+        return mean_rdm(self._sessions_mean(index, roi) for index in indices)
 
     def model_rdm(self, layer: str) -> FloatArray:
         """Return the RDM of a layer over the common images.
@@ -230,25 +216,58 @@ class Study:
         ndarray of shape (n_pairs,)
             In memory of its own; NaN marks a missing pair.
         """
-        return self._read(self._model, self._model.rows_of(layer)[0])
+        return self._read(-1, self._model.rows_of(layer)[0])
 
-    def inputs(self) -> list[InputRecord]:
-        """Return what has been read so far, file by file."""
-        return [
-            InputRecord(
-                role,
-                file.name,
-                str(file.path.absolute()) if file.path else "",
-                file.digest(),
-                file.row_digests(),
-                file.n_cond,
-                len(file.row_names),
-                subject,
+    def rdms(self, roi: str) -> RDMs:
+        """Return an ROI's RDMs for rsatoolbox, one for each subject who has it.
+
+        Returns
+        -------
+        rsatoolbox.rdm.RDMs
+            Over the common images (pattern descriptor ``image``), with the RDM descriptors
+            ``subject`` and ``roi``; NaN marks a missing pair. Held in memory whole.
+
+        Raises
+        ------
+        InputError
+            If no subject has the ROI.
+        """
+        subjects = [subject for subject in self.subjects if self.has_roi(subject, roi)]
+        if not subjects:
+            known = dict.fromkeys(name for source in self._brain.values() for name in source.names)
+            raise InputError(
+                f"no subject has an ROI '{roi}' (there are {listing(known)})"
+                f"{suggestion(roi, known)}"
             )
-            for role, files in (("brain", self._brain), ("model", {"": self._model}))
-            for subject, file in files.items()
-            if file.row_digests()
+        rows = (self.brain_rdm([subject], roi) for subject in subjects)
+        names = {"subject": subjects, "roi": [roi] * len(subjects)}
+        return rsatoolbox_rdms(rows, names, self.images, self.name)
+
+    def model_rdms(self) -> RDMs:
+        """Return the layers' RDMs for rsatoolbox.
+
+        Returns
+        -------
+        rsatoolbox.rdm.RDMs
+            As `rdms`, with the RDM descriptors ``layer`` and ``model``.
+        """
+        names = {"layer": self.layers, "model": [self.model_name] * len(self.layers)}
+        return rsatoolbox_rdms(map(self.model_rdm, self.layers), names, self.images, self.name)
+
+    def inputs(self, used: Mapping[str, Collection[str]] | None = None) -> list[InputRecord]:
+        """Return the record of what has been read so far, source by source.
+
+        Parameters
+        ----------
+        used : mapping of str to collection of str, optional
+            Restricts it to rows of these names: subject (empty for the model) to ROIs or layers.
+        """
+        subjects = [*self.subjects, ""]
+        records = [
+            InputRecord.of(source, subject, None if used is None else used.get(subject, ()))
+            for subject, source in zip(subjects, self._all, strict=True)
         ]
+        return [record for record in records if record.rows]
 
     def digest_rows(self, role: str, subject: str, rows: Iterable[str]) -> None:
         """Read rows of a file for their digests alone, to be had from `inputs`.
@@ -256,98 +275,74 @@ class Study:
         Parameters
         ----------
         role, subject : str
-            Which file, as an `InputRecord` has them; a subject that the study has not is left out.
+            Which file, as an `InputRecord` has them; an unknown subject is left out.
         rows : iterable of str
-            Which rows, as its `rows` are keyed; those that the file has not are left out.
+            Which rows, as its `rows` are keyed; those that the file does not have are left out.
         """
-        file = self._model if role == "model" else self._brain.get(subject)
-        if file is not None:
-            found = map(file.row_of_key, rows)
-            for row in found:
+        source = self._model if role == "model" else self._brain.get(subject)
+        if source is not None:
+            for row in map(source.row_of_key, rows):
                 if row is not None:
-                    file.read_row(row)
+                    source.read_row(row)
 
-    def _read(self, file: RdmSource, row: int) -> FloatArray:
-        values = self._gather_of(file)(file.read_row(row))
+    def _source(self, subject: str) -> RdmSource:
+        check_choice("subject", subject, self.subjects)
+        return self._brain[subject]
+
+    def _shared_rois(self, subjects: Sequence[str]) -> list[str]:
+        first, *others = (self._source(subject) for subject in subjects)
+        return [name for name in first.names if all(name in other.names for other in others)]
+
+    def _sessions_mean(self, index: int, roi: str) -> FloatArray:
+        return mean_rdm(self._read(index, row) for row in self._all[index].rows_of(roi))
+
+    def _read(self, index: int, row: int) -> FloatArray:
+        source = self._all[index]
+        if not self._closing.alive:
+            raise ValueError(f"the study is closed: {source.name} cannot be read; open it again")
+        values = self._gather_of(index)(source.read_row(row))
         if np.isinf(values).any():
+            kind = "layer" if source is self._model else "ROI"
             raise InputError(
-                f"{file.name}: {file.row_kind} '{file.row_names[row]}' holds infinite "
-                "dissimilarities; mark missing pairs with NaN"
+                f"{source.name}: {kind} '{source.row_names[row]}' holds infinite dissimilarities; "
+                "mark missing pairs with NaN"
             )
         return values
 
-    def _gather_of(self, file: RdmSource) -> PairGather:
-        """Return the index for a file's order of images; files of one order share it."""
-        positions = self.alignment.positions[str(file.path)]
-        mark = positions.tobytes() + file.n_cond.to_bytes(8, "little")
+    def _gather_of(self, index: int) -> PairGather:
+        """Return the gather for a source's order of images; sources of one order share it."""
+        positions, n_cond = self.alignment.positions[index], self._all[index].n_cond
+        key = positions.tobytes() + n_cond.to_bytes(8, "little")
         with self._lock:
-            if mark not in self._gathers:
-                self._gathers[mark] = PairGather(positions, file.n_cond)
-            return self._gathers[mark]
+            if key not in self._gathers:
+                self._gathers[key] = PairGather(positions, n_cond)
+            return self._gathers[key]
 
     def _check_layers(self, layers: Sequence[str] | None) -> list[str]:
-        file = self._model
-        repeated = {name for name in file.names if file.row_names.count(name) > 1}
-        wanted = list(file.names if layers is None else layers)
+        model = self._model
+        repeated = {name for name in model.names if model.row_names.count(name) > 1}
+        wanted = list(model.names if layers is None else layers)
         if len(set(wanted)) < len(wanted):
             raise InputError(f"data.layers names a layer twice: {listing(wanted)}")
         if repeated.intersection(wanted):
             raise InputError(
-                f"{file.name}: several RDMs are called layer '{min(repeated)}'; give each "
-                "layer one RDM, or name another descriptor with data.layer_key=NAME"
+                f"{model.name}: several RDMs are called layer '{min(repeated)}'; give each layer "
+                "one RDM, or name another descriptor with data.layer_key=NAME"
             )
         for layer in wanted:
-            file.rows_of(layer)
+            model.rows_of(layer)
         return wanted
 
     def _align(self, how: str, images: str, sources: Mapping[str, str]) -> Alignment:
         files = [
-            LabelledFile(str(file.path), file.images)
-            for file in (*self._brain.values(), self._model)
+            LabelledFile(source.name if source.path is None else str(source.path), source.images)
+            for source in self._all
         ]
         alignment = align(files, how)
         self.warnings += alignment.warnings
-        self._say_who_costs_images(files, how, len(alignment.keys))
-        first = files[0]
-        labels = [first.images[i] for i in alignment.positions[first.name]]
+        self.warnings += costly_subjects(self.subjects, files, how, len(alignment.keys))
+        labels = [files[0].images[i] for i in alignment.positions[0]]
         keep, warning = choose_images(images, labels, how, sources)
         if warning:
-            self._warn(warning)
+            self.warnings.append(warning)
         return alignment.restrict(keep)
-
-    def _say_who_costs_images(self, files: list[LabelledFile], how: str, n_common: int) -> None:
-        """Name each subject without whom more than a tenth more images would be common."""
-        for subject, file in zip(self._brain, files, strict=False):
-            others = [other for other in files if other is not file]
-            if len(others) < 2:
-                return
-            matched = align(others, how)
-            gain = len(matched.keys) - n_common
-            if gain > n_common / 10:
-                self._warn(
-                    f"subject {subject} has {len(file.images)} images: with it {n_common} are "
-                    f"common, without it {len(matched.keys)}"
-                )
-
-    def _warn(self, text: str) -> None:
-        if text not in self.warnings:
-            self.warnings.append(text)
-
-
-def _mean(rdms: Iterable[FloatArray]) -> FloatArray:
-    """Mean of several RDMs, pair by pair over those that have it; the first is overwritten."""
-    rows = iter(rdms)
-    total, more = next(rows), next(rows, None)
-    if more is None:
-        return total
-    count = (~np.isnan(total)).astype(np.int32)
-    total[count == 0] = 0.0
-    while more is not None:
-        present = ~np.isnan(more)
-        count += present
-        more[~present] = 0.0
-        total += more
-        more = next(rows, None)
-    total[count == 0] = np.nan
-    total /= np.maximum(count, 1)
-    return total

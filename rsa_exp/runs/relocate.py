@@ -110,14 +110,14 @@ def check_inputs(config: Config, run: RecordedRun, *, relocated: bool) -> None:
                     "simulated file: nothing is read"
                 )
         return
-    from rsa_exp.analysis import pipeline
+    from rsa_exp.runs.inputs import input_files
 
     inputs, states = run.provenance["inputs"], run.provenance.get("files")
     known = {item["path"] for item in inputs}
     if isinstance(states, list):
         known |= {str(s.get("path")) for s in states if isinstance(s, dict)}
     names = {item["name"] for item in inputs} | {PureWindowsPath(path).name for path in known}
-    for path in pipeline.input_files(config):
+    for path in input_files(config):
         if str(path) == config.images:  # the list is taken from the run
             continue
         if not _is_file(path):

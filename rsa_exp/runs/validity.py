@@ -58,11 +58,11 @@ def _same_inputs(config: Config, record: Mapping[str, Any]) -> bool:
 
     Files of the same size and time are taken to be the same; others are compared by content.
     """
-    from rsa_exp.analysis import pipeline
     from rsa_exp.rdms.inputs import FileState
+    from rsa_exp.runs.inputs import input_files
 
     try:
-        states = [dataclasses.asdict(FileState.of(path)) for path in pipeline.input_files(config)]
+        states = [dataclasses.asdict(FileState.of(path)) for path in input_files(config)]
     except FileNotFoundError as error:
         raise InputError(f"{error.filename} is gone; put it back, or name where it is") from error
     return states == record.get("files") or not changed_inputs(config, record)
@@ -88,10 +88,10 @@ def changed_inputs(config: Config, record: Mapping[str, Any]) -> list[str]:
     InputError
         If an input cannot be used.
     """
-    from rsa_exp.analysis import pipeline
+    from rsa_exp.runs.inputs import open_study
     from rsa_exp.runs.provenance import combined_digest
 
-    with pipeline.open_study(config) as study:
+    with open_study(config) as study:
         for item in record["inputs"]:
             study.digest_rows(item["role"], item.get("subject", ""), item["rows"])
         now = study.inputs()

@@ -9,12 +9,12 @@ import pytest
 from scipy.spatial.distance import squareform
 from studies import random_rdms, write_rdms
 
-from rsa_exp.datasets.simulated import _image_names, _rng
+from rsa_exp.datasets.simulation import _image_names, _rng
 from rsa_exp.errors import InputError
 from rsa_exp.rdms.alignment import LabelledFile, align, stem
 from rsa_exp.rdms.images import choose_images, in_source
+from rsa_exp.rdms.opening import open_study
 from rsa_exp.rdms.pair_gather import PairGather
-from rsa_exp.rdms.study import Study
 
 SOURCES = {
     "coco": "COCO_*",
@@ -72,11 +72,7 @@ def test_scores_do_not_depend_on_the_order_in_a_file(tmp_path: Path) -> None:
     write_rdms(
         tmp_path / "m.h5", values, ["x"], [f"{stem(i)}.JPG" for i in images], row_key="layer"
     )
-    with Study(
-        {"A": tmp_path / "A.h5", "B": tmp_path / "B.h5"},
-        tmp_path / "m.h5",
-        how="stem", images="all", sources={}, image_key="image", roi_key="roi", layer_key="layer",
-    ) as study:  # fmt: skip
+    with open_study({s: tmp_path / f"{s}.h5" for s in "AB"}, tmp_path / "m.h5") as study:
         np.testing.assert_array_equal(study.brain_rdm(["A"], "V1"), study.brain_rdm(["B"], "V1"))
         np.testing.assert_array_equal(study.model_rdm("x"), study.brain_rdm(["A"], "V1"))
 

@@ -12,15 +12,13 @@ from scipy.spatial.distance import squareform
 
 from rsa_exp.errors import InputError
 from rsa_exp.rdms.readers.source import RdmSource
+from rsa_exp.rdms.squares import square_problem
 from rsa_exp.stats.condensed import FloatArray, count_pairs
 
 if TYPE_CHECKING:
     from rsatoolbox.rdm import RDMs
 
 __all__ = ["ArrayRdms", "Arrays", "RsatoolboxRdms"]
-
-# Part of the largest dissimilarity by which rounding may break symmetry, in single precision too.
-_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -88,13 +86,8 @@ class ArrayRdms(_InMemory):
             )
         if values.ndim == 1:
             return
-        tolerance = _ROUNDING * np.max(np.abs(values), initial=0, where=np.isfinite(values))
-        if (np.abs(np.diagonal(values)) > tolerance).any():
-            raise InputError(
-                f"{what} has a diagonal that is not 0; pass dissimilarities, not similarities"
-            )
-        if not np.allclose(values, values.T, rtol=0, atol=tolerance, equal_nan=True):
-            raise InputError(f"{what} is not symmetric; pass the mean of both triangles")
+        if problem := square_problem(values):
+            raise InputError(f"{what} {problem}")
 
 
 class RsatoolboxRdms(_InMemory):

@@ -11,6 +11,7 @@ from typing import Self
 import xxhash
 
 from rsa_exp.errors import UNPRINTABLE, InputError, listing, suggestion
+from rsa_exp.rdms.inputs import content_digest
 from rsa_exp.stats.condensed import FloatArray, count_pairs
 
 __all__ = ["RdmSource"]
@@ -114,10 +115,7 @@ class RdmSource(ABC):
 
         Equal for equal images and rows, whatever the format.
         """
-        state = xxhash.xxh3_128("\0".join(self.images).encode())
-        for name, digest in self.row_digests().items():
-            state.update(f"\0{name}\0{digest}".encode())
-        return state.hexdigest()
+        return content_digest(self.images, self.row_digests())
 
     def _choose(self, is_text: Mapping[str, bool], key: str, kind: str) -> str:
         """Return the descriptor that has the labels: `key`, else the only one of strings.

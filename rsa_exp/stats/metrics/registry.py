@@ -22,12 +22,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rsa_exp.errors import InputError, check_choice, listing
 from rsa_exp.stats.condensed import BoolArray, FloatArray, Rdm
 from rsa_exp.stats.metrics import inner_products as linear
 from rsa_exp.stats.metrics import matrices as matrix
 from rsa_exp.stats.metrics import ranks
 
-__all__ = ["METRICS", "PRECISIONS", "Metric", "is_best"]
+__all__ = ["METRICS", "PRECISIONS", "Metric", "find_metric", "is_best"]
 
 # Scores that differ by less are equal.
 _EQUAL = 1e-12
@@ -222,3 +223,28 @@ METRICS: dict[str, Metric] = {
         ),
     )
 }
+
+
+def find_metric(name: str, precision: str = "float64") -> Metric:
+    """Return a metric by its name.
+
+    Parameters
+    ----------
+    name : str
+        A key of `METRICS`.
+    precision : {'float64', 'float32'}
+        What RDMs are to be kept in.
+
+    Raises
+    ------
+    InputError
+        If there is no such metric or precision, or the metric is not computed in it.
+    """
+    check_choice("metric", name, METRICS)
+    check_choice("precision", precision, PRECISIONS)
+    if precision == "float32" and not METRICS[name].single_precision:
+        single = [metric.name for metric in METRICS.values() if metric.single_precision]
+        raise InputError(
+            f"precision=float32 is for metric={listing(single)}; {name} is computed in float64"
+        )
+    return METRICS[name]

@@ -12,13 +12,12 @@ import pytest
 from rsatoolbox.inference.noise_ceiling import boot_noise_ceiling
 from rsatoolbox.rdm import RDMs, compare
 from rsatoolbox.util import inference_util
-from studies import Files, write_rdms
-from test_pipeline import config_of
+from studies import Files, analyse_files, write_rdms
 
 from rsa_exp import files as output
-from rsa_exp.analysis import pipeline
 from rsa_exp.analysis.family import correct_over_runs
-from rsa_exp.config.schema import InferenceConfig
+from rsa_exp.analysis.result import Result
+from rsa_exp.analysis.settings import NO_INFERENCE, Inference
 from rsa_exp.runs.significance import count_significant
 from rsa_exp.stats.uncertainty import Sampling, t_test
 
@@ -44,11 +43,9 @@ def group(tmp_path: Path) -> Files:
     return Files(tmp_path)
 
 
-def infer(files: Files, subject: str, metric: str = "corr", **settings: object):
-    config = config_of(files, subject=subject, metric=metric)
-    config.data.subjects = SUBJECTS
-    config.inference = InferenceConfig(**{**SMALL, **settings})
-    return pipeline.run(config)
+def infer(files: Files, subject: str, metric: str = "corr", **settings: object) -> Result:
+    inference = Inference(**{**SMALL, **settings})
+    return analyse_files(files, SUBJECTS, subject=subject, metric=metric, inference=inference)
 
 
 def brain(files: Files, roi: int) -> RDMs:
@@ -62,7 +59,7 @@ def brain(files: Files, roi: int) -> RDMs:
 @pytest.mark.parametrize("metric", ["corr", "cosine_cov", "spearman"])
 def test_group(group: Files, metric: str) -> None:
     result = infer(group, "group", metric)
-    scores, found = result.scores, result.inference
+    scores = result.scores
     assert (scores["ci_method"] == "dual bootstrap, t(3)").all()
     assert (scores["se"] > 0).all()
     np.testing.assert_allclose(
@@ -85,27 +82,27 @@ def test_group(group: Files, metric: str) -> None:
         np.testing.assert_allclose(own[["ceiling_low", "ceiling_high"]].mean(), ceilings, atol=1e-9)
         assert (own["ci_method"] == "images bootstrap, percentile").all()
     np.testing.assert_array_equal(
-        found.ceilings["ceiling_low"], scores.drop_duplicates("roi")["ceiling_low"]
+        result.ceilings["ceiling_low"], scores.drop_duplicates("roi")["ceiling_low"]
     )
-    assert (found.ceilings["ceiling_low_se"].notna()).all() == (metric != "spearman")
+    assert (result.ceilings["ceiling_low_se"].notna()).all() == (metric != "spearman")
 
     # Planted: in V1 layers match in the order a, b, c.
     v1 = scores[scores["roi"] == "V1"].set_index("layer")
     assert v1["score"].is_monotonic_decreasing
     assert (v1.loc[["a", "b"], "p_fwe"] <= 1 / 41 + 1e-12).all()
-    best = found.best_layers
+    best = result.best_layers
     assert best.query("roi == 'V1' and best")["layer"].tolist() == ["a"]
     sums = best.groupby("roi")[["boot_frequency", "split_frequency"]].sum()
     np.testing.assert_allclose(sums, 1)
     assert best.query("roi == 'V1' and layer == 'a'")["boot_frequency"].item() > 0.9
-    assert (found.null > -1).all()
-    assert len(found.null) == 40
+    assert (result.null > -1).all()
+    assert len(result.null) == 40
 
 
 def test_comparisons_are_those_of_the_draws(group: Files) -> None:
-    result = infer(group, "group", save_draws=True)
-    scores, found = result.scores, result.inference
-    table, draws = found.comparisons, found.draws
+    result = infer(group, "group", keep_draws=True)
+    scores = result.scores
+    table, draws = result.comparisons, result.draws
     assert len(table) == 2 * 3 + 3 * 1
     assert draws["scores"].shape == (3, 2, 3, 60)
     sampling = Sampling("dual", N_IMAGES, 4, 0.95)
@@ -124,7 +121,7 @@ def test_comparisons_are_those_of_the_draws(group: Files) -> None:
     difference = draws["scores"][:, 0, 0] - draws["scores"][:, 1, 0]
     np.testing.assert_allclose(rois["se"], np.sqrt(sampling.variance(difference)), rtol=1e-12)
     below = draws["scores"] - draws["ceilings"][:, :, :1]
-    gap = value.to_numpy().reshape(2, 3) - found.ceilings[["ceiling_low"]].to_numpy()
+    gap = value.to_numpy().reshape(2, 3) - result.ceilings[["ceiling_low"]].to_numpy()
     expected = t_test(gap, np.sqrt(sampling.variance(below)), 3, "both")
     np.testing.assert_allclose(scores["p_ceiling"], expected.ravel(), rtol=1e-9)
 
@@ -149,16 +146,13 @@ def test_nothing_is_made_up_where_nothing_is_defined(group: Files) -> None:
     joint = infer(group, "joint").scores
     assert joint[["ceiling_low", "ceiling_high", "p_ceiling"]].isna().all(axis=None)
     assert joint[["se", "p_zero", "p_perm", "se_jackknife"]].notna().all(axis=None)
-    config = config_of(group)
-    config.data.subjects = ["A"]
-    config.inference = InferenceConfig(**SMALL)
-    alone = pipeline.run(config)
+    alone = analyse_files(group, ["A"], inference=Inference(**SMALL))
     assert alone.scores[["ceiling_low", "ceiling_high", "p_ceiling"]].isna().all(axis=None)
-    assert alone.inference.ceilings is None
-    nothing = infer(group, "group", bootstrap="none", n_perm=0, n_splits=0, ceiling="none")
+    assert alone.ceilings is None
+    nothing = analyse_files(group, SUBJECTS, subject="group", inference=NO_INFERENCE)
     assert nothing.scores[["se", "q", "p_perm", "ceiling_low"]].isna().all(axis=None)
     assert (nothing.scores["n_tests"] == 0).all()
-    assert nothing.inference.comparisons is nothing.inference.best_layers is None
+    assert nothing.comparisons is nothing.best_layers is None
 
 
 @pytest.mark.parametrize("subject", ["A", "group"])
@@ -171,16 +165,16 @@ def test_costly_metrics_are_resampled_only_when_asked(group: Files, subject: str
     assert (fast.scores["ci_method"] == kinds[subject]).all()
     full = infer(group, subject, "tau-a", resampling=True, ceiling="draws")
     assert full.scores[["se", "p_zero", "p_perm", "p_ceiling"]].notna().all(axis=None)
-    assert full.inference.ceilings["ceiling_low_se"].notna().all()
+    assert full.ceilings["ceiling_low_se"].notna().all()
 
 
 def test_distances_turn_round(group: Files) -> None:
     result = infer(group, "A", "bures_metric", resampling=True, n_perm=19, n_boot=20)
     v1 = result.scores.query("roi == 'V1'").set_index("layer")
-    best = result.inference.best_layers.query("roi == 'V1'").set_index("layer")
+    best = result.best_layers.query("roi == 'V1'").set_index("layer")
     assert v1["score"].idxmin() == best["best"].idxmax() == best["split_frequency"].idxmax()
     assert v1["p_perm"].min() == v1.loc[v1["score"].idxmin(), "p_perm"]
-    assert (result.inference.null <= result.scores["score"].max()).all()
+    assert (result.null <= result.scores["score"].max()).all()
 
 
 @pytest.mark.parametrize("metric", ["corr", "spearman", "corr_cov"])
@@ -203,18 +197,14 @@ def test_missing_pairs(group: Files, metric: str) -> None:
 
 def test_the_same_seed_draws_the_same_whatever_else_is_compared(group: Files) -> None:
     whole = infer(group, "group").scores.set_index(["roi", "layer"])
-    config = config_of(group, subject="group", roi="V2", layer="b")
-    config.data.subjects = SUBJECTS
-    config.inference = InferenceConfig(**SMALL)
-    alone = pipeline.run(config).scores.iloc[0]
+    arguments = {"subject": "group", "inference": Inference(**SMALL)}
+    alone = analyse_files(group, SUBJECTS, roi="V2", layer="b", **arguments).scores.iloc[0]
     columns = ["se", "ci_low", "p_zero", "p_perm", "ceiling_low", "se_jackknife"]
     np.testing.assert_allclose(
         alone[columns].astype(float), whole.loc[("V2", "b"), columns].astype(float), rtol=1e-9
     )
-    other = config_of(group, subject="group", seed=1)
-    other.data.subjects = SUBJECTS
-    other.inference = InferenceConfig(**SMALL)
-    assert (pipeline.run(other).scores["se"].to_numpy() != whole["se"].to_numpy()).all()
+    other = analyse_files(group, SUBJECTS, seed=1, **arguments).scores
+    assert (other["se"].to_numpy() != whole["se"].to_numpy()).all()
 
 
 def test_corrections_over_a_sweep() -> None:
@@ -234,7 +224,7 @@ def test_a_sweep_of_one_run_corrects_what_the_run_did(group: Files) -> None:
         file["dissimilarities"][1, 3:9] = np.nan
     for metric in ("corr", "cosine", "spearman"):
         result = infer(group, "group", metric)
-        scores = correct_over_runs([result.scores], [result.inference.null])
+        scores = correct_over_runs([result.scores], [result.null])
         pd.testing.assert_frame_equal(scores, result.scores)
         assert (scores["score_perm"] != scores["score"]).any()
 
@@ -262,7 +252,7 @@ def test_best_layers_share_ties_and_pass_over_the_undefined(group: Files) -> Non
     with h5py.File(group.model, "r+") as file:
         file["dissimilarities"][1] = file["dissimilarities"][0]
         file["dissimilarities"][2] = 0.0
-    best = infer(group, "group").inference.best_layers.query("roi == 'V1'")
+    best = infer(group, "group").best_layers.query("roi == 'V1'")
     assert best["best"].tolist() == [True, True, False]
     assert best["boot_frequency"].tolist() == best["split_frequency"].tolist() == [0.5, 0.5, 0.0]
     assert best["split_agreement"].tolist() == [1.0] * 3
@@ -276,7 +266,7 @@ def test_what_few_images_cannot_say_is_not_said(tmp_path: Path) -> None:
         write_rdms(tmp_path / f"{subject}_RDMs.h5", rng.random((1, 6)), ["V1"], images)
     write_rdms(tmp_path / "models.h5", rng.random((2, 6)), ["a", "b"], images, row_key="layer")
     result = infer(Files(tmp_path), "A", "cosine")
-    assert result.inference.best_layers[["heldout_score", "split_frequency"]].isna().all(axis=None)
+    assert result.best_layers[["heldout_score", "split_frequency"]].isna().all(axis=None)
     assert any("4 images are too few" in text for text in result.warnings)
 
 

@@ -8,33 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from rsatoolbox.rdm import compare, load_rdm
-from studies import Files, random_rdms, write_rdms
+from studies import Files, analyse_files, random_rdms, write_rdms
 
-from rsa_exp.analysis import pipeline, scoring
-from rsa_exp.config.schema import (
-    Config,
-    FiguresConfig,
-    FilesData,
-    InferenceConfig,
-    ModelConfig,
-    TrackingConfig,
-)
+from rsa_exp import datasets
+from rsa_exp.analysis import scoring
+from rsa_exp.analysis.analyse import analyse
 from rsa_exp.errors import InputError
-
-NOTHING = InferenceConfig(bootstrap="none", n_perm=0, n_splits=0, ceiling="none")
-
-
-def config_of(files: Files, **settings: object) -> Config:
-    values: dict[str, object] = {"subject": "A", **settings}
-    data = FilesData(
-        root=str(files.folder),
-        brain=str(files.folder / "{subject}_RDMs.h5"),
-        model=str(files.model),
-        subjects=["A", "B"],
-    )
-    values = {"inference": NOTHING, **values}
-    return Config(data=data, model=ModelConfig(), figures=FiguresConfig(),
-                  tracking=TrackingConfig(enabled=False), **values)  # type: ignore[arg-type]  # fmt: skip
+from rsa_exp.figures import draw
 
 
 def by_rsatoolbox(brain: Path, model: Path, method: str) -> np.ndarray:
@@ -47,7 +27,7 @@ def by_rsatoolbox(brain: Path, model: Path, method: str) -> np.ndarray:
 
 @pytest.mark.parametrize("metric", ["corr", "spearman", "tau-a", "corr_cov"])
 def test_scores_equal_rsatoolboxs(files: Files, metric: str) -> None:
-    scores = pipeline.run(config_of(files, metric=metric)).scores
+    scores = analyse_files(files, metric=metric).scores
     expected = by_rsatoolbox(files.brain(), files.model, metric)
     np.testing.assert_allclose(scores["score"], expected.ravel(), atol=1e-9)
     assert scores["roi"].tolist() == ["V1"] * 3 + ["V2"] * 3
@@ -63,15 +43,8 @@ def test_simulated_study_equals_rsatoolbox_with_exact_names(tiny_study: Path) ->
     loaded = [rdms.subset_pattern("image", common) for rdms in (brain, model)]
     for rdms in loaded:
         rdms.sort_by(image="alpha")
-    data = FilesData(
-        brain=str(tiny_study / "CSI{subject}_BOLD5000_CORR_RDMs.h5"),
-        model=str(tiny_study / "ResNet50_CORR_RDMs.h5"),
-        subjects=["1", "2", "3"],
-    )
-    config = Config(subject="2", align="exact", data=data, model=ModelConfig(),
-                    inference=NOTHING, figures=FiguresConfig(),
-                    tracking=TrackingConfig(enabled=False))  # fmt: skip
-    result = pipeline.run(config)
+    with datasets.simulated(60, 0, tiny_study.parent, align="exact") as study:
+        result = analyse(study, subject="2", inference=None)
     expected = np.asarray(compare(*loaded, "corr"))
     np.testing.assert_allclose(result.scores["score"], expected.ravel(), atol=1e-12)
     assert result.scores["n_images"].unique().tolist() == [len(common)]
@@ -79,8 +52,8 @@ def test_simulated_study_equals_rsatoolbox_with_exact_names(tiny_study: Path) ->
 
 
 def test_joint_scores_the_mean_rdm_and_group_is_the_mean_score(files: Files) -> None:
-    single = [pipeline.run(config_of(files, subject=s)).scores["score"] for s in "AB"]
-    group = pipeline.run(config_of(files, subject="group"))
+    single = [analyse_files(files, subject=s).scores["score"] for s in "AB"]
+    group = analyse_files(files, subject="group")
     np.testing.assert_allclose(group.scores["score"], np.mean(single, axis=0), rtol=1e-15)
     assert group.subject_scores is not None
     assert group.subject_scores["subject"].tolist() == ["A"] * 6 + ["B"] * 6
@@ -88,7 +61,7 @@ def test_joint_scores_the_mean_rdm_and_group_is_the_mean_score(files: Files) -> 
     brain = [load_rdm(str(files.brain(s))) for s in "AB"]
     mean = np.mean([rdms.dissimilarities for rdms in brain], axis=0)
     write_rdms(files.folder / "mean.h5", mean, ["V1", "V2"])
-    joint = pipeline.run(config_of(files, subject="joint")).scores["score"]
+    joint = analyse_files(files, subject="joint").scores["score"]
     expected = by_rsatoolbox(files.folder / "mean.h5", files.model, "corr")
     np.testing.assert_allclose(joint, expected.ravel(), atol=1e-12)
 
@@ -97,9 +70,9 @@ def test_a_group_is_undefined_where_a_subject_is_and_its_figures_say_so(files: F
     rdms = random_rdms(2, seed=2)
     rdms[1] = np.nan
     write_rdms(files.brain("B"), rdms, ["V1", "V2"])
-    result = pipeline.run(config_of(files, subject="group"))
+    result = analyse_files(files, subject="group")
     assert result.scores["score"].isna().tolist() == [False] * 3 + [True] * 3
-    ((_, heatmap),) = pipeline.draw(result, ["heatmap"])
+    ((_, heatmap),) = draw(result, ["heatmap"])
     cells = [text.get_text() for text in heatmap.axes[0].texts]
     assert sum("±" in text for text in cells) == 3
     assert "3 of 12 scores are undefined" in result.warnings[0]
@@ -110,7 +83,7 @@ def test_sessions_are_averaged_over_what_they_have(files: Files) -> None:
     sessions = random_rdms(2, seed=9)
     sessions[0, 4] = np.nan
     write_rdms(files.brain(), sessions, ["V1", "V1"])
-    result = pipeline.run(config_of(files, layer="a"))
+    result = analyse_files(files, layer="a")
     mean = sessions.mean(axis=0)
     mean[4] = sessions[1, 4]
     write_rdms(files.folder / "mean.h5", mean[None], ["V1"])
@@ -124,7 +97,7 @@ def test_gaps_and_constants_are_counted_and_said(files: Files) -> None:
     rdms[0, :2] = np.nan
     rdms[2] = 1.0
     write_rdms(files.brain(), rdms, ["V1", "V2", "V3"])
-    result = pipeline.run(config_of(files))
+    result = analyse_files(files)
     assert result.scores["n_pairs"].tolist() == [34] * 3 + [36] * 6
     assert result.scores["score"].isna().tolist() == [False] * 6 + [True] * 3
     assert (
@@ -137,26 +110,26 @@ def test_gaps_and_constants_are_counted_and_said(files: Files) -> None:
 def test_layers_that_do_not_fit_memory_are_taken_in_parts(
     files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = pipeline.run(config_of(files, subject="group"))
+    whole = analyse_files(files, subject="group")
     monkeypatch.setattr(scoring, "MODEL_BYTES", 2 * 36 * 8)  # two of the three layers
-    parts = pipeline.run(config_of(files, subject="group"))
+    parts = analyse_files(files, subject="group")
     pd.testing.assert_frame_equal(parts.scores, whole.scores, check_exact=True)
     assert parts.inputs == whole.inputs
 
 
 def test_patterns_lists_and_order_of_rois_and_layers(files: Files) -> None:
-    scores = pipeline.run(config_of(files, roi=["V2", "V*"], layer=["c", "a"])).scores
+    scores = analyse_files(files, roi=["V2", "V*"], layer=["c", "a"]).scores
     assert scores["roi"].drop_duplicates().tolist() == ["V1", "V2"]
     assert scores["layer"].drop_duplicates().tolist() == ["a", "c"]
     assert scores["depth"].drop_duplicates().tolist() == [1, 3]
     with pytest.raises(InputError, match=r"A_RDMs\.h5 has no ROI 'v3' \(it has V1, V2\)"):
-        pipeline.run(config_of(files, roi="v3"))
+        analyse_files(files, roi="v3")
 
 
 def test_every_run_of_a_sweep_scores_the_same_images(files: Files) -> None:
     short = [f"img{i:02d}.jpg" for i in range(6)]
     write_rdms(files.brain("B"), random_rdms(1, 6), ["V1"], short)
-    result = pipeline.run(config_of(files, subject="A"))
+    result = analyse_files(files, subject="A")
     assert result.alignment["n_common"] == 6
     assert result.scores["n_images"].unique().tolist() == [6]
     assert result.warnings == [
@@ -165,7 +138,7 @@ def test_every_run_of_a_sweep_scores_the_same_images(files: Files) -> None:
 
 
 def test_reads_only_the_rows_that_are_asked_for(files: Files) -> None:
-    result = pipeline.run(config_of(files, roi="V2", layer="b"))
+    result = analyse_files(files, roi="V2", layer="b")
     assert [(item.role, item.name, list(item.rows)) for item in result.inputs] == [
         ("brain", "A_RDMs.h5", ["V2"]),
         ("model", "models.h5", ["b"]),

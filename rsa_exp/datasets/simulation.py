@@ -7,15 +7,11 @@ much of each is chosen so that the RSA scores are those published for ResNet-50 
 (``published_scores.csv``, embedded as the planted truth: r of each subject, ROI and layer, and of
 the mean RDM), apart from sampling error, which shrinks with the number of images.
 
-Why that works: with independent projections an ROI's expected RDM is a non-negative mixture of
-the layers' RDMs, so its score vector is ``r = C a / sqrt(d s2)`` for the layers' RDM correlations
-C, mixing variances a, feature dimension d and RDM variance s2; a follows by non-negative least
-squares. The shared part sets how much subjects' RDMs correlate, hence the joint scores.
+`rsa_exp.datasets.planted` says why that works.
 """
 
 from __future__ import annotations
 
-import csv
 import json
 import logging
 import os
@@ -23,19 +19,27 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
 import h5py
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from rsa_exp.datasets.planted import (
+    LAYERS,
+    N_FEATURES,
+    N_VOXELS,
+    NEIGHBOURS,
+    REGIONS,
+    ROIS,
+    SUBJECTS,
+    Mixture,
+    mixture,
+    published_scores,
+)
 from rsa_exp.errors import InputError
 from rsa_exp.stats.condensed import FloatArray
 
@@ -43,18 +47,8 @@ __all__ = ["LAYERS", "ROIS", "SUBJECTS", "published_scores", "simulate_study"]
 
 log = logging.getLogger(__name__)
 
-SUBJECTS = ("1", "2", "3")
-REGIONS = ("EarlyVis", "LOC", "OPA", "PPA", "RSC")
-ROIS = tuple(side + region for side in ("LH", "RH") for region in REGIONS)
-LAYERS = ("conv1", "layer1", "layer2", "layer3", "layer4")
-
 # Part of the folder's name: files made by another recipe are never taken for these.
 _RECIPE = 1
-# Correlations between the RDMs of neighbouring layers; with these every published score is in the
-# cone of non-negative mixtures.
-_NEIGHBOURS = (0.5, 0.6, 0.35, 0.45)
-_N_FEATURES = 48
-_N_VOXELS = 400
 _BLOCK = 256
 _MIN_IMAGES = 20
 _UNFINISHED = ".unfinished-"
@@ -70,26 +64,8 @@ _SCENES = (
 )  # fmt: skip
 
 
-def published_scores() -> dict[tuple[str, str], FloatArray]:
-    """Return the planted truth: (group, ROI) to Pearson r per layer, shape (5,).
-
-    Groups are ``1``, ``2``, ``3`` (subjects) and ``joint`` (the mean RDM of the three).
-    """
-    return dict(_planted())
-
-
-@cache
-def _planted() -> dict[tuple[str, str], FloatArray]:
-    text = files("rsa_exp.datasets").joinpath("published_scores.csv").read_text(encoding="utf-8")
-    table: dict[tuple[str, str], dict[str, float]] = {}
-    for row in csv.DictReader(text.splitlines()):
-        group = row["group"].removeprefix("subj")
-        table.setdefault((group, row["roi"]), {})[row["layer"]] = float(row["r"])
-    return {key: np.array([row[layer] for layer in LAYERS]) for key, row in table.items()}
-
-
 def simulate_study(root: Path, n_images: int, seed: int) -> Path:
-    """Write the simulated study once and say where it lies.
+    """Write the simulated study, unless it is there already, and return its folder.
 
     Files are those of the published study: ``CSI{1,2,3}_BOLD5000_CORR_RDMs.h5`` with ten ROIs and
     ``ResNet50_CORR_RDMs.h5`` with five layers. The model file has its images in another order and
@@ -160,7 +136,7 @@ def _write_study(folder: Path, n_images: int, seed: int) -> None:
     names = _image_names(_rng(seed, "names"), n_images)
     features = _layer_features(_rng(seed, "features"), n_images)
     shared = {
-        region: _rng(seed, "shared", region).standard_normal((n_images, _N_FEATURES))
+        region: _rng(seed, "shared", region).standard_normal((n_images, N_FEATURES))
         for region in REGIONS
     }
     order = _rng(seed, "order").permutation(n_images)
@@ -171,7 +147,7 @@ def _write_study(folder: Path, n_images: int, seed: int) -> None:
 
     def roi(subject: str, i: int) -> FloatArray:
         rng = _rng(seed, "patterns", subject, ROIS[i])
-        return _patterns(rng, features, shared[ROIS[i][2:]], _mixture(subject, ROIS[i]))
+        return _patterns(rng, features, shared[ROIS[i][2:]], mixture(subject, ROIS[i]))
 
     total = len(LAYERS) + len(SUBJECTS) * len(ROIS)
     with (
@@ -255,80 +231,26 @@ def _layer_features(rng: np.random.Generator, n_images: int) -> list[FloatArray]
 
     A share q of the layer below makes the two layers' correlation-distance RDMs correlate at q.
     """
-    features = [rng.standard_normal((n_images, _N_FEATURES))]
-    for share in _NEIGHBOURS:
-        new = rng.standard_normal((n_images, _N_FEATURES))
+    features = [rng.standard_normal((n_images, N_FEATURES))]
+    for share in NEIGHBOURS:
+        new = rng.standard_normal((n_images, N_FEATURES))
         features.append(np.sqrt(share) * features[-1] + np.sqrt(1 - share) * new)
     return features
 
 
-def _layer_correlations() -> FloatArray:
-    """Return the expected correlations of the layers' RDMs: products along the chain, (5, 5)."""
-    n_layer = len(LAYERS)
-    table: FloatArray = np.eye(n_layer)
-    for i in range(n_layer):
-        for j in range(i):
-            table[i, j] = table[j, i] = np.prod(_NEIGHBOURS[j:i])
-    return table
-
-
-@dataclass(frozen=True)
-class _Mixture:
-    """Shares of an ROI's pattern variance; they sum to 1.
-
-    Attributes
-    ----------
-    layers : ndarray of shape (5,)
-        Of the features of each layer.
-    shared : float
-        Of what all subjects share and no layer has.
-    noise : float
-        Of voxel noise.
-    """
-
-    layers: FloatArray
-    shared: float
-    noise: float
-
-
-@cache
-def _mixture(subject: str, roi: str) -> _Mixture:
-    """Shares that give the published scores.
-
-    An entry of an ROI's RDM varies by ``s2 = a'Ca / d + h^2 / d + 1 / v`` over pairs, for mixing
-    variances a, shared part h, d features and v voxels (one lost to the mean). Scores ask for
-    ``C a = r sqrt(d s2)``; s2 depends on a only slightly, so a few rounds settle both. Subjects'
-    RDMs then correlate at ``rho = (a'Ca + h^2) / (d s2)``, and the mean of three has scores
-    ``sum r / sqrt(3 + 6 rho)``: the published joint scores say what rho, and so h, must be.
-    """
-    scores = _planted()
-    summed = np.sum([scores[s, roi] for s in SUBJECTS], axis=0)
-    joint = scores["joint", roi]
-    ratio = float(summed @ joint / (joint @ joint))
-    rho = max((ratio**2 - len(SUBJECTS)) / 6, 0.0)
-    table, d, v = _layer_correlations(), _N_FEATURES - 1, _N_VOXELS - 1
-    variance, layers, shared = 1 / v, np.zeros(len(LAYERS)), 0.0
-    for _ in range(30):
-        layers = np.asarray(nnls(table, scores[subject, roi] * np.sqrt(d * variance))[0])
-        signal = float(layers @ table @ layers) / d
-        shared = float(np.sqrt(max(rho * variance - signal, 0.0) * d))
-        variance = 1 / v + signal + shared**2 / d
-    return _Mixture(layers, shared, 1 - float(layers.sum()) - shared)
-
-
 def _patterns(
-    rng: np.random.Generator, features: list[FloatArray], shared: FloatArray, mixture: _Mixture
+    rng: np.random.Generator, features: list[FloatArray], shared: FloatArray, mixture: Mixture
 ) -> FloatArray:
     """Voxel patterns of one ROI of one subject, (n_images, n_voxels)."""
     # Orthonormal rows: each part keeps its own geometry and parts do not leak into one another.
-    axes = np.linalg.qr(rng.standard_normal((_N_VOXELS, _N_VOXELS)))[0]
+    axes = np.linalg.qr(rng.standard_normal((N_VOXELS, N_VOXELS)))[0]
     parts = [*features, shared]
     shares = [*mixture.layers, mixture.shared]
-    loads = np.sqrt(np.array(shares) / _N_FEATURES)
+    loads = np.sqrt(np.array(shares) / N_FEATURES)
     signal = np.hstack([load * part for load, part in zip(loads, parts, strict=True)])
-    noise = rng.standard_normal((len(shared), _N_VOXELS))
+    noise = rng.standard_normal((len(shared), N_VOXELS))
     patterns: FloatArray = signal @ axes[: signal.shape[1]]
-    patterns += np.sqrt(mixture.noise / _N_VOXELS) * noise
+    patterns += np.sqrt(mixture.noise / N_VOXELS) * noise
     return patterns
 
 

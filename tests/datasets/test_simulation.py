@@ -8,18 +8,15 @@ import numpy as np
 import pytest
 from rsatoolbox.rdm import load_rdm
 
-from rsa_exp.datasets.simulated import LAYERS, ROIS, SUBJECTS, published_scores, simulate_study
+from rsa_exp.datasets.simulation import LAYERS, ROIS, SUBJECTS, published_scores, simulate_study
 from rsa_exp.errors import InputError
-from rsa_exp.rdms.study import Study
+from rsa_exp.rdms.opening import open_study
 from rsa_exp.stats.metrics.similarity import ModelRDMs
 
 
 def score_tables(folder: Path, how: str) -> tuple[dict[str, np.ndarray], int]:
     brain = {s: folder / f"CSI{s}_BOLD5000_CORR_RDMs.h5" for s in SUBJECTS}
-    with Study(
-        brain, folder / "ResNet50_CORR_RDMs.h5",
-        how=how, images="all", sources={}, image_key="image", roi_key="roi", layer_key="layer",
-    ) as study:  # fmt: skip
+    with open_study(brain, folder / "ResNet50_CORR_RDMs.h5", align=how) as study:
         model = ModelRDMs([study.model_rdm(layer) for layer in LAYERS], "corr")
         groups = {s: [s] for s in SUBJECTS} | {"joint": list(SUBJECTS)}
         tables = {
@@ -72,7 +69,7 @@ def test_an_interrupted_simulation_leaves_nothing(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("rsa_exp.datasets.simulated._patterns", interrupt)
+    monkeypatch.setattr("rsa_exp.datasets.simulation._patterns", interrupt)
     with pytest.raises(KeyboardInterrupt):
         simulate_study(tmp_path, 40, 0)
     assert [path.name for path in tmp_path.iterdir()] == [".simulating.lock"]

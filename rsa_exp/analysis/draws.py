@@ -1,0 +1,97 @@
+"""The draws of an analysis: what is to be drawn, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsa_exp.stats.condensed import FloatArray
+from rsa_exp.stats.uncertainty import Kind, Sampling
+
+__all__ = ["Counts", "Drawn", "Plan"]
+
+Counts = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be drawn, of whom.
+
+    Attributes
+    ----------
+    members : dict of str to sequence of str
+        What is scored: a name and the subjects whose mean RDM it is. The mean of the members'
+        scores is what inference is about.
+    peers : sequence of str
+        Further subjects, whom the noise ceiling of a single member needs.
+    kind : {'images', 'subjects', 'dual'} or None
+        What the bootstrap draws.
+    n_boot, n_splits : int
+        Bootstrap draws, and splits into halves.
+    level : float
+        Confidence level.
+    ceiling : {'none', 'auto', 'draws'}
+        No noise ceiling; one, drawn too where that is cheap; one, drawn whatever it costs.
+    resampling : bool
+        Whether draws that cost a whole comparison each are made.
+    seed : int
+        Of all draws.
+    """
+
+    members: Mapping[str, Sequence[str]]
+    peers: Sequence[str]
+    kind: Kind | None
+    n_boot: int
+    n_splits: int
+    level: float
+    ceiling: str
+    resampling: bool
+    seed: int
+
+
+@dataclass
+class Drawn:
+    """What was drawn; NaN is what is not defined or was not asked for.
+
+    Attributes
+    ----------
+    sampling : Sampling or None
+        What the bootstrap resampled.
+    scores : ndarray of shape (n_way, n_roi, n_layer, n_boot)
+        The mean score of the members in each bootstrap draw. The dual bootstrap has three ways:
+        draws of both, of subjects alone, of images alone; others have one.
+    member_scores : ndarray of shape (n_member, n_roi, n_layer, n_boot)
+        Each member's score in draws of images; no draws where images are not resampled.
+    ceilings : ndarray of shape (n_way, n_roi, 2, n_boot)
+        Lower and upper noise ceiling in each draw.
+    full_ceilings : ndarray of shape (n_roi, 2)
+        From all data.
+    member_ceilings : ndarray of shape (n_member, n_roi, 2)
+        Of each member.
+    halves : ndarray of shape (2, n_roi, n_layer, n_split)
+        Scores on one half of the images and on the other.
+    jackknife : ndarray of shape (n_roi, n_layer)
+        Standard error over images from leaving out one each.
+    image_counts : ndarray of uint8, shape (n_image, n_boot)
+        How often each draw holds each image; no draws where images are not resampled.
+    subject_counts : ndarray of uint8, shape (n_member, n_boot)
+        How often each draw holds each member; no draws where they are not resampled.
+    notices, warnings : list of str
+        What was left out.
+    """
+
+    sampling: Sampling | None
+    scores: FloatArray
+    member_scores: FloatArray
+    ceilings: FloatArray
+    full_ceilings: FloatArray
+    member_ceilings: FloatArray
+    halves: FloatArray
+    jackknife: FloatArray
+    image_counts: Counts
+    subject_counts: Counts
+    notices: list[str]
+    warnings: list[str]
