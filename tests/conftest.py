@@ -13,6 +13,17 @@ from studies import IMAGES, N_IMAGES, Files, Finished, random_rdms, write_rdms
 from rsa_exp.cli.commands import COMMANDS
 from rsa_exp.datasets.simulation import simulate_study
 
+# Files whose few tests take longest, as they start processes: first, so that none is left for last.
+SLOW_FILES = ("test_readme.py", "test_stores.py", "test_interrupts.py", "test_benchmarks.py")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.option.loadscopereorder = False  # xdist would begin with the files of most tests
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in SLOW_FILES)
+
 
 @pytest.fixture
 def files(tmp_path: Path) -> Files:
