@@ -105,21 +105,25 @@ def _circular_rows(values: NDArray[Any], n_cond: int, out: NDArray[Any]) -> None
 
 @compiled
 def _permute(
-    squares: NDArray[Any], orders: NDArray[np.uint32], start: int, stop: int, out: NDArray[Any]
+    squares: NDArray[Any], orders: NDArray[Any], start: int, stop: int, out: NDArray[Any]
 ) -> None:
     """Form rows `start` to `stop` of permuted RDMs, as `_circular_rows` lays them out, end to end.
 
-    Each of `orders` is a permutation followed by its own first half.
+    Each of `orders` is a permutation followed by its own first half. A row of a square is copied
+    before it is read in random order: in order it comes from memory at full speed.
     """
     n_model, n_cond, _ = squares.shape
     half = n_cond // 2
     n_order = orders.shape[0]
+    source = np.empty(n_cond, dtype=squares.dtype)
     for m in range(n_model):
         for q in range(n_order):
             row = out[m * n_order + q]
             index = 0
             for i in range(start, stop):
-                source = squares[m, orders[q, i]]
+                stored = squares[m, orders[q, i]]
+                for k in range(n_cond):
+                    source[k] = stored[k]
                 neighbours = orders[q, i + 1 : i + 1 + half]
                 for k in range(half):
                     row[index + k] = source[neighbours[k]]
@@ -145,9 +149,10 @@ class PermutedModels:
         self._metric = metric
         units = list(in_order(partial(_unit_of, metric), models))
         n_cond = orders.shape[1]
-        # An index that cannot be negative is faster.
+        # The smaller an index is, the faster, and it cannot be negative.
         circles = [orders, orders[:, : n_cond // 2]]
-        self._orders = np.concatenate(circles, axis=1).astype(np.uint32)
+        small = np.uint16 if n_cond <= np.iinfo(np.uint16).max else np.uint32
+        self._orders = np.concatenate(circles, axis=1).astype(small)
         self._solved = [unit.solved for unit in units if unit.solved is not None]
         shape = (len(units), n_cond, n_cond)
         self._squares = np.empty(shape, dtype=units[0].values.dtype)
