@@ -1,6 +1,7 @@
 """How every figure looks: type sizes, colours, markers, and matplotlib's settings."""
 
 import functools
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -86,8 +87,47 @@ def publication_style() -> Iterator[None]:
         yield
 
 
+_OF_RESULT = """
+Parameters
+----------
+result : Plottable
+    Of `rsa_exp.analyse`, or :class:`Tables`.
+{ax}figure : Figure or SubFigure, optional
+    To plot into, instead of a new figure of the size that is needed.
+
+Returns
+-------
+Figure
+    The whole figure.
+
+Raises
+------
+NothingToPlot
+    If the result has no numbers for this figure.
+ValueError
+    If a table has no rows or lacks a column, has two rows for one cell, names that are not
+    among the scores', or scores of two metrics or models.
+
+Examples
+--------
+>>> figures.{name}(result)  # doctest: +SKIP
+"""
+_AX = """ax : Axes, optional
+    Emptied; becomes the first panel, and further panels, title, note and legends share its
+    area.
+"""
+
+
 def styled(plot: Callable[_P, Figure]) -> Callable[_P, Figure]:
-    """Make a figure function plot under :func:`publication_style`."""
+    """Make a figure function plot under :func:`publication_style`.
+
+    The docstring of a figure of a result gets the sections that are the same for all of them.
+    """
+    parameters = inspect.signature(plot).parameters
+    if "result" in parameters:
+        ax = _AX if "ax" in parameters else ""
+        sections = _OF_RESULT.format(ax=ax, name=plot.__name__)
+        plot.__doc__ = f"{inspect.getdoc(plot)}\n{sections}"
 
     @functools.wraps(plot)
     def under_style(*args: _P.args, **kwargs: _P.kwargs) -> Figure:

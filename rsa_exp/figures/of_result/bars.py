@@ -55,29 +55,6 @@ def bars(
     A bar is the mean over hemispheres. With one subject each hemisphere is a marker and there
     are no error bars: two hemispheres of one brain are not replications. With several, the bar
     is the mean over subjects of that, with its SEM, and each subject is a marker.
-
-    Parameters
-    ----------
-    result : Plottable
-        Of `rsa_exp.analyse`, or :class:`Tables`.
-    ax : Axes, optional
-        Emptied, then plotted into; title, note, legend and further rows of bars share its area.
-    figure : Figure or SubFigure, optional
-        To plot into, instead of a new figure of the size that is needed.
-
-    Returns
-    -------
-    Figure
-        The whole figure.
-
-    Raises
-    ------
-    ValueError
-        As :func:`heatmap`.
-
-    Examples
-    --------
-    >>> figures.bars(result, ax=ax)  # doctest: +SKIP
     """
     canvas, text = Canvas(ax, figure), result.text
     grid = ScoreGrid.of(plotted_scores(result))

@@ -33,31 +33,8 @@ def best_layers(
     The thick bar is of bootstrap samples, the thin one under it of split halves; where only one
     of the two was computed it is the thick bar.
 
-    Parameters
-    ----------
-    result : Plottable
-        Of `rsa_exp.analyse`, or :class:`Tables` with ``best_layers``, one row per
-        ROI and layer with ``best, boot_frequency, split_frequency, split_agreement``.
-    ax : Axes, optional
-        Emptied, then plotted into; title, note and legend share its area.
-    figure : Figure or SubFigure, optional
-        To plot into, instead of a new figure of the size that is needed.
-
-    Returns
-    -------
-    Figure
-        The whole figure.
-
-    Raises
-    ------
-    NothingToPlot
-        If neither of the frequencies has a value.
-    ValueError
-        If the table is of several subjects or lacks a column.
-
-    Examples
-    --------
-    >>> figures.best_layers(result, ax=ax)  # doctest: +SKIP
+    The table `result.best_layers` has one row per ROI and layer with ``best, boot_frequency,
+    split_frequency, split_agreement``.
     """
     canvas, text = Canvas(ax, figure), result.text
     best = result.best_layers

@@ -43,33 +43,9 @@ def comparisons(
 ) -> Figure:
     """Plot the difference of every two layers, row minus column, a matrix for each ROI.
 
-    Parameters
-    ----------
-    result : Plottable
-        Of `rsa_exp.analyse`, or :class:`Tables` with ``comparisons``, one row per
-        ROI (``within``) and pair of layers (``a, b``), each pair once, and ``difference, q,
-        n_tests``; rows of another ``kind`` than ``"layers"`` are left out.
-    ax : Axes, optional
-        Emptied; becomes the first panel, and all panels, title and note share its area.
-    figure : Figure or SubFigure, optional
-        To plot into, instead of a new figure of the size that is needed.
-
-    Returns
-    -------
-    Figure
-        The whole figure.
-
-    Raises
-    ------
-    NothingToPlot
-        If no layers were compared.
-    ValueError
-        If the comparisons lack a column, have an ROI or layer that the scores do not have, or a
-        pair twice.
-
-    Examples
-    --------
-    >>> figures.comparisons(result)  # doctest: +SKIP
+    The table `result.comparisons` has one row per ROI (``within``) and pair of layers (``a, b``),
+    each pair once, and ``difference, q, n_tests``; rows of another ``kind`` than ``"layers"`` are
+    left out.
     """
     canvas, text = Canvas(ax, figure), result.text
     pairs, table = result.comparisons, result.scores

@@ -29,29 +29,6 @@ def heatmap(
     """Plot ROI x layer scores as annotated cells, each ROI's best layers outlined.
 
     Scores of several subjects are shown as their mean and, where there is room, its SEM.
-
-    Parameters
-    ----------
-    result : Plottable
-        Of `rsa_exp.analyse`, or :class:`Tables`.
-    ax : Axes, optional
-        Emptied, then plotted into; title, note and colour bar share its area.
-    figure : Figure or SubFigure, optional
-        To plot into, instead of a new figure of the size that is needed.
-
-    Returns
-    -------
-    Figure
-        The whole figure.
-
-    Raises
-    ------
-    ValueError
-        If the scores have no rows, lack a column, or are of two metrics or models.
-
-    Examples
-    --------
-    >>> figures.heatmap(result)  # doctest: +SKIP
     """
     canvas, text = Canvas(ax, figure), result.text
     grid = ScoreGrid.of(plotted_scores(result))

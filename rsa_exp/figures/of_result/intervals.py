@@ -103,32 +103,8 @@ def intervals(
     more than 2.5 times what the scores and intervals need, they are written above the panels.
     Subjects whose mean the scores are have thin lines.
 
-    Parameters
-    ----------
-    result : Plottable
-        Of `rsa_exp.analyse`, or :class:`Tables` with inference: scores of one
-        subject or the group, with ``se, ci_low, ci_high, ci_method, p_zero, q, n_tests,
-        ceiling_low, ceiling_high``.
-    ax : Axes, optional
-        Emptied; becomes the first panel, and all panels, title and note share its area.
-    figure : Figure or SubFigure, optional
-        To plot into, instead of a new figure of the size that is needed.
-
-    Returns
-    -------
-    Figure
-        The whole figure.
-
-    Raises
-    ------
-    NothingToPlot
-        If no score has a standard error.
-    ValueError
-        If the scores are of several subjects or lack a column, or the level is not in (0, 1).
-
-    Examples
-    --------
-    >>> figures.intervals(result)  # doctest: +SKIP
+    `result` needs inference: its scores, of one subject or the group, have the columns ``se,
+    ci_low, ci_high, ci_method, p_zero, q, n_tests, ceiling_low, ceiling_high``.
     """
     canvas, text = Canvas(ax, figure), result.text
     table, subjects, level = result.scores, subject_scores(result), result.level

@@ -66,32 +66,8 @@ def permutation(
     The observed scores are often many times the null's range away from it; the null's histogram
     then has an axis of its own, and a shade leads from it to the null's range among the scores.
 
-    Parameters
-    ----------
-    result : Plottable
-        Of `rsa_exp.analyse`, or :class:`Tables` with ``null``, the best score over
-        all ROIs and layers in each permutation (the least where lower is better; NaN is left
-        out), and scores with ``score_perm`` and ``p_fwe``.
-    ax : Axes, optional
-        Emptied; becomes the histogram, and the strip of scores shares its area.
-    figure : Figure or SubFigure, optional
-        To plot into, instead of a new figure of the size that is needed.
-
-    Returns
-    -------
-    Figure
-        The whole figure.
-
-    Raises
-    ------
-    NothingToPlot
-        If no value of the null is finite.
-    ValueError
-        If the scores are of several subjects or lack a column.
-
-    Examples
-    --------
-    >>> figures.permutation(result)  # doctest: +SKIP
+    `result.null` is the best score over all ROIs and layers in each permutation (the least where
+    lower is better; NaN is left out); the scores have ``score_perm`` and ``p_fwe``.
     """
     canvas, text, table = Canvas(ax, figure), result.text, result.scores
     if result.null is None:

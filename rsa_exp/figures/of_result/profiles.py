@@ -53,29 +53,6 @@ def profiles(
     With one subject every ROI is a line with its name at the end, and nothing is averaged.
     With several, a thin line is a subject's mean over the panel's ROIs, the bold one the mean
     over subjects with its SEM.
-
-    Parameters
-    ----------
-    result : Plottable
-        Of `rsa_exp.analyse`, or :class:`Tables`.
-    ax : Axes, optional
-        Emptied; becomes the first panel, and all panels, title and note share its area.
-    figure : Figure or SubFigure, optional
-        To plot into, instead of a new figure of the size that is needed.
-
-    Returns
-    -------
-    Figure
-        The whole figure.
-
-    Raises
-    ------
-    ValueError
-        As :func:`heatmap`.
-
-    Examples
-    --------
-    >>> figures.profiles(result)  # doctest: +SKIP
     """
     canvas, text = Canvas(ax, figure), result.text
     grid = ScoreGrid.of(plotted_scores(result))

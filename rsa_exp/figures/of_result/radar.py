@@ -31,27 +31,6 @@ def radar(result: Plottable, *, figure: Figure | SubFigure | None = None) -> Fig
 
     Two axes make a line and no area: with fewer than three regions the same scores are shown as
     bars. A radar cannot be plotted into an Axes of the caller's: its axes are polar.
-
-    Parameters
-    ----------
-    result : Plottable
-        Of `rsa_exp.analyse`, or :class:`Tables`.
-    figure : Figure or SubFigure, optional
-        To plot into, instead of a new figure of the size that is needed.
-
-    Returns
-    -------
-    Figure
-        The whole figure.
-
-    Raises
-    ------
-    ValueError
-        As :func:`heatmap`.
-
-    Examples
-    --------
-    >>> figures.radar(result)  # doctest: +SKIP
     """
     canvas, text = Canvas(figure=figure), result.text
     grid = ScoreGrid.of(plotted_scores(result))

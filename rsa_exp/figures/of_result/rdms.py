@@ -30,29 +30,6 @@ def rdms(
 
     Ranks make the two comparable whatever their units: an RSA by rank correlation sees no more
     than this. Images are ordered by clustering of the model RDM.
-
-    Parameters
-    ----------
-    result : Plottable
-        Of `rsa_exp.analyse`, or :class:`Tables` with ``rdms``.
-    ax : Axes, optional
-        Emptied; becomes the brain RDM's panel, and the model RDM's shares its area.
-    figure : Figure or SubFigure, optional
-        To plot into, instead of a new figure of the size that is needed.
-
-    Returns
-    -------
-    Figure
-        The whole figure.
-
-    Raises
-    ------
-    NothingToPlot
-        If the result has no RDMs.
-
-    Examples
-    --------
-    >>> figures.rdms(result)  # doctest: +SKIP
     """
     canvas, text = Canvas(ax, figure), result.text
     pair = result.rdms

@@ -29,29 +29,6 @@ def scatter(
 
     With one subject a marker is that subject's score. With several, small markers are subjects
     and large ones their mean with its SEM.
-
-    Parameters
-    ----------
-    result : Plottable
-        Of `rsa_exp.analyse`, or :class:`Tables`.
-    ax : Axes, optional
-        Emptied, then plotted into; title, note and legend share its area.
-    figure : Figure or SubFigure, optional
-        To plot into, instead of a new figure of the size that is needed.
-
-    Returns
-    -------
-    Figure
-        The whole figure.
-
-    Raises
-    ------
-    ValueError
-        As :func:`heatmap`.
-
-    Examples
-    --------
-    >>> figures.scatter(result, ax=ax)  # doctest: +SKIP
     """
     canvas, text = Canvas(ax, figure), result.text
     grid = ScoreGrid.of(plotted_scores(result))

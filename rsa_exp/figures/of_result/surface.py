@@ -33,27 +33,6 @@ def surface(result: Plottable, *, figure: Figure | SubFigure | None = None) -> F
     A patch stands where all four of its corners are defined, a stem where a score is defined
     but has no patch. With one ROI or one layer there is no patch, and a line joins the stems.
     It cannot be plotted into an Axes of the caller's: its axes have three dimensions.
-
-    Parameters
-    ----------
-    result : Plottable
-        Of `rsa_exp.analyse`, or :class:`Tables`.
-    figure : Figure or SubFigure, optional
-        To plot into, instead of a new figure of the size that is needed.
-
-    Returns
-    -------
-    Figure
-        The whole figure.
-
-    Raises
-    ------
-    ValueError
-        As :func:`heatmap`.
-
-    Examples
-    --------
-    >>> figures.surface(result)  # doctest: +SKIP
     """
     canvas, text = Canvas(figure=figure), result.text
     grid = ScoreGrid.of(plotted_scores(result))
