@@ -24,22 +24,12 @@ _FEWEST_ROIS = 3
 
 @dataclass(frozen=True, eq=False)
 class _Profile:
-    """The scores of one variant in some subjects.
-
-    Attributes
-    ----------
-    model : str
-        Its model.
-    rois, layers : list of str
-        What was scored.
-    merit : ndarray of shape (n_roi, n_layer)
-        Mean over the subjects of scores turned so that greater is better; NaN where one is
-        undefined.
-    """
+    """The scores of one variant in some subjects."""
 
     model: str
     rois: list[str]
     layers: list[str]
+    # (n_roi, n_layer): mean over subjects, greater is better; NaN where one is undefined
     merit: FloatArray
 
     @classmethod

@@ -41,26 +41,14 @@ class Row:
 
 @dataclass(frozen=True)
 class ScoreGrid:
-    """Scores of one variant and analysis, and what they are.
+    """Scores of one variant and analysis, and what they are."""
 
-    Attributes
-    ----------
-    title, legend : str
-        Above and below it.
-    layers : sequence of str
-        Heads of the columns.
-    rows : sequence of Row
-        One per ROI.
-    levels, ceilings : bool
-        Whether these columns have any values.
-    """
-
-    title: str
-    legend: str
+    title: str  # above it
+    legend: str  # below it
     layers: Sequence[str]
     rows: Sequence[Row]
-    levels: bool
-    ceilings: bool
+    levels: bool  # whether any ROI has one
+    ceilings: bool  # whether any ROI has one
 
 
 def score_grids(group: pd.DataFrame, kept: pd.DataFrame, variant: Variant) -> list[ScoreGrid]:

@@ -37,46 +37,22 @@ _OWN = {
 
 @dataclass(frozen=True, eq=False)
 class PlannedFigure:
-    """A figure that can be plotted.
+    """A figure that can be plotted."""
 
-    Attributes
-    ----------
-    name : str
-        Plain file name without suffix.
-    caption : str
-        What it shows, in a sentence or two.
-    variant : str or None
-        Name of the variant it is of; None for one of all.
-    plot : callable
-        Plots it.
-    """
-
-    name: str
-    caption: str
-    variant: str | None
+    name: str  # plain file name without suffix
+    caption: str  # what it shows, in a sentence or two
+    variant: str | None  # that it is of; None for one of all
     plot: Callable[[], Figure]
 
 
 @dataclass(frozen=True, eq=False)
 class SweepScores:
-    """The tables that figures show.
+    """The tables that figures show."""
 
-    Attributes
-    ----------
-    kept : DataFrame
-        One row per variant, subject, ROI and layer.
-    members : DataFrame
-        Each subject's scores in the group runs, with the variant.
-    group : DataFrame
-        Of `rsa_exp.reports.group_table.group_table`.
-    agreement : DataFrame or None
-        Of `rsa_exp.reports.agreement.agreement_table`.
-    """
-
-    kept: pd.DataFrame
-    members: pd.DataFrame
-    group: pd.DataFrame
-    agreement: pd.DataFrame | None
+    kept: pd.DataFrame  # one row per variant, subject, ROI and layer
+    members: pd.DataFrame  # each subject's scores in the group runs, with the variant
+    group: pd.DataFrame  # of `group_table.group_table`
+    agreement: pd.DataFrame | None  # of `agreement.agreement_table`
 
     def of(self, variant: Variant, analysis: str) -> pd.DataFrame:
         """Scores of a variant's single subjects, group or mean RDM; empty if not made.

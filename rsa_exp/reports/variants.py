@@ -23,21 +23,11 @@ _BARE = ("metric", "model")
 
 @dataclass(frozen=True, eq=False)
 class Variant:
-    """One way of doing the analysis, and its finished runs.
+    """One way of doing the analysis, and its finished runs."""
 
-    Attributes
-    ----------
-    name : str
-        For example ``spearman align=exact``; no two are the same.
-    settings : dict of str to str
-        What was swept to make it, with its values.
-    runs : tuple of RecordedRun
-        At least one.
-    """
-
-    name: str
-    settings: dict[str, str]
-    runs: tuple[RecordedRun, ...]
+    name: str  # such as "spearman align=exact"; no two are the same
+    settings: dict[str, str]  # what was swept to make it, with its values
+    runs: tuple[RecordedRun, ...]  # at least one
 
     def setting(self, key: str, default: Any = None) -> Any:
         """Return a setting of its first run."""

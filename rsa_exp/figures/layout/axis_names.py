@@ -20,24 +20,13 @@ from rsa_exp.figures.layout.text import (
 
 @dataclass(frozen=True)
 class AxisNames:
-    """Names under a categorical axis, turned as far as they need to be.
+    """Names under a categorical axis, turned as far as they need to be."""
 
-    Attributes
-    ----------
-    names : tuple of str
-        As shown: long ones without their middle, some empty if they do not fit even upright.
-    rotation : int
-        0, 45 or 90 degrees.
-    height : float
-        Inches below the axis.
-    overhang : float
-        Inches by which the first name reaches left of its tick.
-    """
-
+    # as shown: long ones without their middle, some empty if they do not fit
     names: tuple[str, ...]
-    rotation: int
-    height: float
-    overhang: float
+    rotation: int  # 0, 45 or 90 degrees
+    height: float  # inches below the axis
+    overhang: float  # inches by which the first name reaches left of its tick
 
     @classmethod
     def fit(cls, names: Sequence[str], slot: float) -> "AxisNames":

@@ -121,34 +121,16 @@ def headings(
 
 @dataclass(frozen=True)
 class RoiPanels:
-    """A panel for each ROI (or for each variant of an analysis), in rows and columns.
+    """A panel for each ROI (or variant of an analysis), in rows and columns; sizes in inches."""
 
-    Attributes
-    ----------
-    positions : tuple of (int, int), length n_roi
-        Row and column of each ROI's panel.
-    headings : tuple of tuple of str, length n_roi
-        Lines above each panel.
-    size : (float, float)
-        Inches of a panel's axes.
-    left, below : float
-        Inches left of the first column's axes and below the last row's.
-    across : float
-        Inches between the axes of neighbouring columns.
-    notes : tuple of str
-        A small line under each panel's heading, or nothing for all.
-    between : float
-        Inches between a row of axes and the headings of the next.
-    """
-
-    positions: tuple[tuple[int, int], ...]
-    headings: tuple[tuple[str, ...], ...]
-    size: tuple[float, float]
-    left: float
-    below: float
-    across: float
-    notes: tuple[str, ...] = ()
-    between: float = _ROW_GAP
+    positions: tuple[tuple[int, int], ...]  # row and column of each ROI's panel
+    headings: tuple[tuple[str, ...], ...]  # lines above each panel
+    size: tuple[float, float]  # width and height of a panel's axes
+    left: float  # left of the first column's axes
+    below: float  # below the last row's axes
+    across: float  # between the axes of neighbouring columns
+    notes: tuple[str, ...] = ()  # a small line under each panel's heading, or nothing for all
+    between: float = _ROW_GAP  # from a row of axes to the headings of the next
 
     @property
     def right(self) -> float:

@@ -24,20 +24,11 @@ _LABEL_PAD = 0.08  # inches between the circle and names
 
 @dataclass(frozen=True, eq=False)  # arrays have no one truth value
 class Circle:
-    """What one circle shows.
+    """What one circle shows."""
 
-    Attributes
-    ----------
-    title : str
-        Hemisphere, empty if there is only one circle for all.
-    axes : tuple of str
-        Regions or ROIs, clockwise from the north.
-    scores : ndarray of shape (n_subject, n_axis, n_layer)
-    """
-
-    title: str
-    axes: tuple[str, ...]
-    scores: Array
+    title: str  # hemisphere, empty if there is only one circle for all
+    axes: tuple[str, ...]  # regions or ROIs, clockwise from the north
+    scores: Array  # (n_subject, n_axis, n_layer)
 
     def shown(self, i: int, names: Mapping[str, str]) -> str:
         """Name written at the i-th axis, marked if the axis has no score at all."""

@@ -18,20 +18,12 @@ _LEVELS = ("early", "mid", "high")  # of the visual hierarchy, in the order of p
 
 @dataclass(frozen=True, eq=False)  # arrays have no one truth value
 class ScoreGrid:
-    """One model's scores under one metric, subject x ROI x layer.
+    """One model's scores under one metric, subject x ROI x layer."""
 
-    Attributes
-    ----------
-    subjects, rois, layers : tuple of str
-        ROIs and subjects in the order in which the table names them, layers by depth.
-    hemispheres, regions, levels : tuple of str, length n_roi
-        Annotation of each ROI, empty where the table has none.
-    """
-
-    subjects: tuple[str, ...]
+    subjects: tuple[str, ...]  # in the table's order, as ROIs
     rois: tuple[str, ...]
-    layers: tuple[str, ...]
-    hemispheres: tuple[str, ...]
+    layers: tuple[str, ...]  # by depth
+    hemispheres: tuple[str, ...]  # of each ROI, empty where unknown; so are regions and levels
     regions: tuple[str, ...]
     levels: tuple[str, ...]
     _table: pd.DataFrame
@@ -121,21 +113,11 @@ class ScoreGrid:
 
 @dataclass(frozen=True, eq=False)  # arrays have no one truth value
 class RegionScores:
-    """Scores by region and hemisphere.
+    """Scores by region and hemisphere."""
 
-    Attributes
-    ----------
-    names : tuple of str
-        Regions (ROIs where they have no region), in the table's order.
-    hemispheres : tuple of str
-        ``"LH"``, ``"RH"``, or ``""`` where it is not known.
-    scores : ndarray of shape (n_subject, n_region, n_hemisphere, n_layer)
-        NaN where undefined, or where a region has no ROI in a hemisphere.
-    """
-
-    names: tuple[str, ...]
-    hemispheres: tuple[str, ...]
-    scores: Array
+    names: tuple[str, ...]  # regions (ROIs where they have no region), in the table's order
+    hemispheres: tuple[str, ...]  # "LH", "RH", or "" where it is not known
+    scores: Array  # (n_subject, n_region, n_hemisphere, n_layer), NaN where undefined or absent
 
     @property
     def bilateral(self) -> bool:

@@ -19,44 +19,18 @@ _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 @dataclass(frozen=True)
 class ScoreScale:
-    """How scores are placed, written and coloured.
+    """How scores are placed, written and coloured."""
 
-    Attributes
-    ----------
-    low, high : float
-        Ends of the axis, with room around the data. Zero is one of them, or between them, if
-        it is the score's null value.
-    ticks : tuple of float
-        Tick positions within the axis.
-    tick_labels : tuple of str
-        Their text, all with the same decimals.
-    label : str
-        Axis label, with the power of ten the numbers are written in and the better direction
-        if that is down.
-    exponent : int
-        Power of ten the written numbers are to be multiplied by; 0 for ordinary sizes.
-    decimals : int
-        Decimals of annotated numbers: enough for twentieths of the data's range to differ.
-    anchored : bool
-        Whether the axis includes zero because zero is the null value.
-    defined : bool
-        Whether any score is defined.
-    data_range : (float, float)
-        Least and greatest value.
-    greater_is_better : bool
-        As :class:`FigureText` has it.
-    """
-
-    low: float
+    low: float  # end of the axis, with room around the data; zero is within the axis if `anchored`
     high: float
-    ticks: tuple[float, ...]
-    tick_labels: tuple[str, ...]
-    label: str
-    exponent: int
-    decimals: int
-    anchored: bool
-    defined: bool
-    data_range: tuple[float, float]
+    ticks: tuple[float, ...]  # positions within the axis
+    tick_labels: tuple[str, ...]  # all with the same decimals
+    label: str  # of the axis, with the power of ten and the better direction if that is down
+    exponent: int  # power of ten that written numbers are multiplied by; 0 for ordinary sizes
+    decimals: int  # of annotated numbers: enough for twentieths of the data's range to differ
+    anchored: bool  # whether the axis includes zero because zero is the null value
+    defined: bool  # whether any score is
+    data_range: tuple[float, float]  # least and greatest value
     greater_is_better: bool
 
     @classmethod

@@ -31,18 +31,10 @@ _ROW_GAP = 0.12
 
 @dataclass(frozen=True, eq=False)  # arrays have no one truth value
 class _Markers:
-    """Values shown as markers on the bars, and what each of them is.
+    """Values shown as markers on the bars, and what each of them is."""
 
-    Attributes
-    ----------
-    scores : ndarray of shape (n_marker, n_region, n_layer)
-    names : tuple of str, length n_marker
-        Empty for one that the legend does not name.
-    shapes : tuple of str, length n_marker
-    """
-
-    scores: Array
-    names: tuple[str, ...]
+    scores: Array  # (n_marker, n_region, n_layer)
+    names: tuple[str, ...]  # (n_marker,), empty for one that the legend does not name
     shapes: tuple[str, ...]
 
 

@@ -43,24 +43,15 @@ _THIN = "#9a9a9a"  # subjects, on white and on the band
 
 @dataclass(frozen=True, eq=False)  # arrays have no one truth value
 class _Run:
-    """What is shown of one result.
+    """What is shown of one result."""
 
-    Attributes
-    ----------
-    scores, low, high, q : ndarray of shape (n_roi, n_layer)
-        Scores, ends of their confidence intervals, and their tests; NaN where undefined.
-    ceilings : ndarray of shape (2, n_roi, n_layer)
-        Lower and upper noise ceiling, NaN unless both are defined.
-    subjects : ndarray of shape (n_subject, n_roi, n_layer)
-        Each subject's scores; n_subject may be 0.
-    """
-
-    scores: Array
-    low: Array
-    high: Array
+    scores: Array  # (n_roi, n_layer), as `low`, `high` and `q`; NaN where undefined
+    low: Array  # lower end of the confidence interval
+    high: Array  # upper end
     q: Array
+    # (2, n_roi, n_layer): lower and upper noise ceiling, NaN unless both are defined
     ceilings: Array
-    subjects: Array
+    subjects: Array  # (n_subject, n_roi, n_layer): each subject's scores; n_subject may be 0
 
     @classmethod
     def of(cls, grid: ScoreGrid, subjects: ScoreGrid | None) -> "_Run":

@@ -44,19 +44,11 @@ _BAR = 0.7  # inches right of the matrices for the colour bar
 
 @dataclass(frozen=True, eq=False)  # arrays have no one truth value
 class _Matrix:
-    """Agreement of every two variants.
+    """Agreement of every two variants."""
 
-    Attributes
-    ----------
-    what : str
-        ``"layers"`` or ``"ROIs"``.
-    tau, same_best : ndarray of shape (n_variant, n_variant)
-        Symmetric; NaN where undefined and on the diagonal.
-    """
-
-    what: str
-    tau: Array
-    same_best: Array
+    what: str  # "layers" or "ROIs"
+    tau: Array  # (n_variant, n_variant), symmetric; NaN where undefined and on the diagonal
+    same_best: Array  # like `tau`
 
     def tau_written(self, row: int, column: int) -> str:
         """Write tau: ``".85"``."""
@@ -87,27 +79,13 @@ class _Matrix:
 
 @dataclass(frozen=True)
 class _Layout:
-    """Sizes in inches.
+    """Sizes in inches."""
 
-    Attributes
-    ----------
-    names : tuple of str
-        Variants as shown, or their numbers.
-    left : float
-        Left of the first matrix, where its rows' names end.
-    cell : (float, float)
-        Width and height of a cell.
-    columns : int
-        Matrices side by side: all of them, or 1.
-    below : AxisNames
-        Names under the matrices.
-    """
-
-    names: tuple[str, ...]
-    left: float
-    cell: tuple[float, float]
-    columns: int
-    below: AxisNames
+    names: tuple[str, ...]  # variants as shown, or their numbers
+    left: float  # left of the first matrix, where its rows' names end
+    cell: tuple[float, float]  # width and height
+    columns: int  # matrices side by side: all of them, or 1
+    below: AxisNames  # names under the matrices
 
     @classmethod
     def of(cls, variants: Sequence[str], matrices: Sequence[_Matrix]) -> "_Layout":

@@ -48,20 +48,12 @@ _MOST_MARKED = 20  # layers that are named in the legend, one by one
 
 @dataclass(frozen=True, eq=False)  # arrays have no one truth value
 class _Pairs:
-    """Two runs' scores, ROI x layer.
-
-    Attributes
-    ----------
-    rois, layers : tuple of str
-        ROIs in the table's order, layers by depth.
-    a, b : ndarray of shape (n_roi, n_layer)
-        NaN where undefined, or where a run has no such cell.
-    """
+    """Two runs' scores, ROI x layer."""
 
     rois: tuple[str, ...]
-    layers: tuple[str, ...]
-    a: Array
-    b: Array
+    layers: tuple[str, ...]  # by depth
+    a: Array  # (n_roi, n_layer); NaN where undefined, or where a run has no such cell
+    b: Array  # like `a`
 
     @classmethod
     def of(cls, table: pd.DataFrame) -> "_Pairs":
@@ -94,30 +86,14 @@ class _Pairs:
 
 @dataclass(frozen=True)
 class _Map:
-    """Sizes of the map of differences, in inches.
+    """Sizes of the map of differences, in inches."""
 
-    Attributes
-    ----------
-    rois : tuple of str
-        As shown.
-    left : float
-        What names of ROIs need.
-    cell : (float, float)
-        Width and height of a cell.
-    written : bool
-        Whether a cell's number fits into it.
-    below : AxisNames
-        Layers.
-    bar : float
-        What the colour bar needs, with the gap before it.
-    """
-
-    rois: tuple[str, ...]
-    left: float
-    cell: tuple[float, float]
-    written: bool
-    below: AxisNames
-    bar: float
+    rois: tuple[str, ...]  # as shown
+    left: float  # needed by the names of ROIs
+    cell: tuple[float, float]  # width and height
+    written: bool  # whether a cell's number fits into it
+    below: AxisNames  # layers
+    bar: float  # needed by the colour bar, with the gap before it
 
     @classmethod
     def of(cls, pairs: _Pairs, scale: ScoreScale, room: float) -> "_Map":

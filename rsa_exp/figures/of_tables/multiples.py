@@ -42,19 +42,11 @@ _Kind = Literal["levels", "few ROIs", "many ROIs"]  # what the lines are
 
 @dataclass(frozen=True, eq=False)  # arrays have no one truth value
 class _Line:
-    """One line of a panel.
+    """One line of a panel."""
 
-    Attributes
-    ----------
-    name : str
-        Level or ROI.
-    mean, sem : ndarray of shape (n_layer,)
-        NaN where undefined; the SEM also where none is shown.
-    """
-
-    name: str
-    mean: Array
-    sem: Array
+    name: str  # level or ROI
+    mean: Array  # (n_layer,), NaN where undefined
+    sem: Array  # (n_layer,), NaN also where none is shown
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no one truth value
