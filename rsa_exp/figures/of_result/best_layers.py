@@ -5,11 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Patch, Rectangle
 
-from rsa_exp.figures.layout.cells import NO_VALUE, hatched, readable_on
+from rsa_exp.figures.layout.cells import NO_VALUE, hatched, outline, readable_on
 from rsa_exp.figures.layout.legends import Legend
 from rsa_exp.figures.layout.page import MARGIN, Canvas, Page
 from rsa_exp.figures.layout.panels import run_grid
@@ -141,7 +140,7 @@ def _write_shares(
                     top + _THICK / 2,
                     literal(label),
                     size=SMALL_SIZE,
-                    color=readable_on(to_rgba(colours[j])),
+                    color=readable_on(colours[j]),
                     ha="center",
                     va="center",
                     gid="share",
@@ -153,13 +152,11 @@ def _write_shares(
 
 
 def _outline(ax: Axes, shares: Array, best: Array, top: float) -> None:
-    """Outline the segments of the best layers of all images, black within white."""
+    """Outline the segments of the best layers of all images."""
     edges = _edges(shares)
     for j in np.flatnonzero(best * np.diff(edges) > 0).tolist():
-        for width, colour in ((2.2, "white"), (1.0, "black")):
-            box = Rectangle((edges[j], top), edges[j + 1] - edges[j], _THICK, fill=False)
-            box.set(ec=colour, lw=width, clip_on=False, zorder=3, gid=f"best-{j}")
-            ax.add_patch(box)
+        size = (edges[j + 1] - edges[j], _THICK)
+        outline(ax, (edges[j], top), size, (2.2, 1.0), zorder=3, gid=f"best-{j}")
 
 
 def _captions(

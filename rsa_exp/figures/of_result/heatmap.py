@@ -4,16 +4,16 @@ import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
-from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 from numpy.typing import NDArray
 
 from rsa_exp.figures.layout.axis_names import AxisNames
-from rsa_exp.figures.layout.cells import hatch_cell, readable_on, write_cell
+from rsa_exp.figures.layout.cells import name_cells, outline, plot_cell
 from rsa_exp.figures.layout.page import MARGIN, Canvas, Page
 from rsa_exp.figures.layout.score_grid import ScoreGrid, mean_sem
 from rsa_exp.figures.layout.score_scale import ScoreScale, undefined_captions
 from rsa_exp.figures.layout.style import NAME_LIMIT, SMALL_SIZE, styled
-from rsa_exp.figures.layout.text import line_height, literal, shorten, text_width, widest
+from rsa_exp.figures.layout.text import line_height, shorten, text_width, widest
 from rsa_exp.figures.result import Array, FigureText, Plottable, plotted_scores
 from rsa_exp.stats.metrics.registry import is_best
 
@@ -36,7 +36,7 @@ def heatmap(
     scale = ScoreScale.of(mean, text)
     best = is_best(mean, greater_is_better=text.greater_is_better, axis=1)
 
-    n_roi, n_layer = mean.shape
+    n_layer = len(grid.layers)
     rois = shorten(grid.rois, NAME_LIMIT)
     left = widest(rois, SMALL_SIZE) + 0.15
     cell, with_sem, height, bar = _cells(scale, grid, canvas.most - left)
@@ -53,12 +53,11 @@ def heatmap(
     body = max(height + names.height, side + 0.05)
     page = Page(canvas, text, [c for c in captions if c], width, body)
     axes = page.axes(left, body - height, n_layer * cell, height)
-    _plot_cells(axes, mean, scale, _annotations(mean, sem if with_sem else None, scale))
+    labels = _plot_cells(axes, mean, scale, _annotations(mean, sem if with_sem else None, scale))
     for row, column in np.argwhere(best):
-        _outline(axes, row, column)
-    names.write(axes, (np.arange(n_layer) + 0.5).tolist())
-    axes.set_yticks(np.arange(n_roi) + 0.5, [literal(roi) for roi in rois], rotation=0)
-    axes.tick_params(length=0, pad=3)
+        outline(axes, (column, row), (1, 1), (2.6, 1.2), gid=f"best-{row}-{column}")
+        labels[row, column].set_fontweight("bold")
+    name_cells(axes, rois, names)
     scale.colour_bar(page, left + n_layer * cell + 0.15, body - side, side)
     return page.figure
 
@@ -89,7 +88,9 @@ def _annotations(mean: Array, sem: Array | None, scale: ScoreScale) -> NDArray[n
     return written
 
 
-def _plot_cells(ax: Axes, mean: Array, scale: ScoreScale, written: NDArray[np.object_]) -> None:
+def _plot_cells(
+    ax: Axes, mean: Array, scale: ScoreScale, written: NDArray[np.object_]
+) -> dict[tuple[int, ...], Text]:
     cmap, norm = scale.colours
     undefined = np.isnan(mean)
     sns.heatmap(
@@ -105,23 +106,8 @@ def _plot_cells(ax: Axes, mean: Array, scale: ScoreScale, written: NDArray[np.ob
         xticklabels=False,
         yticklabels=False,
     )
-    for row, column in np.ndindex(mean.shape):
-        label = write_cell(ax, (row, column), str(written[row, column]), f"cell-{row}-{column}")
-        if undefined[row, column]:
-            hatch_cell(ax, (row, column), label)
-        else:
-            label.set_color(readable_on(cmap(norm(mean[row, column]))))
-
-
-def _outline(ax: Axes, row: int, column: int) -> None:
-    """Outline a cell, black within white: seen on every colour of the map."""
-    for width, colour in ((2.6, "white"), (1.2, "black")):
-        box = Rectangle((column, row), 1, 1, fill=False, ec=colour, lw=width, clip_on=False)
-        box.set_gid(f"best-{row}-{column}")
-        ax.add_patch(box)
-    for label in ax.texts:
-        if label.get_gid() == f"cell-{row}-{column}":
-            label.set_fontweight("bold")
+    faces = {at: None if undefined[at] else cmap(norm(mean[at])) for at in np.ndindex(mean.shape)}
+    return {at: plot_cell(ax, at, str(written[at]), faces[at]) for at in faces}
 
 
 def _best_caption(text: FigureText, best: NDArray[np.bool_]) -> str:

@@ -9,11 +9,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from rsa_exp.figures.layout.axis_names import AxisNames
-from rsa_exp.figures.layout.cells import hatch_cell, readable_on, write_cell
+from rsa_exp.figures.layout.cells import name_cells, plot_cell
 from rsa_exp.figures.layout.colour_bar import colour_bar
 from rsa_exp.figures.layout.page import MARGIN, Canvas, Page
 from rsa_exp.figures.layout.panels import need
@@ -26,7 +25,7 @@ from rsa_exp.figures.layout.style import (
     SMALL_SIZE,
     styled,
 )
-from rsa_exp.figures.layout.text import SLACK, literal, printable, shorten, widest
+from rsa_exp.figures.layout.text import SLACK, printable, shorten, widest
 from rsa_exp.figures.result import Array, FigureText
 
 _COLUMNS = ("what", "variant_a", "variant_b", "tau", "same_best")
@@ -179,12 +178,8 @@ def agreement(table: pd.DataFrame, text: FigureText) -> Figure:
         ax = page.axes(x, top - _TITLE - height, width, height)
         _plot(ax, matrix)
         ax.set_xticks([])
-        ax.set_yticks([])
-        if column == 0:
-            ax.set_yticks(np.arange(len(variants)) + 0.5, [literal(name) for name in layout.names])
-        if row == rows - 1:
-            layout.below.write(ax, (np.arange(len(variants)) + 0.5).tolist())
-        ax.tick_params(length=0, pad=3)
+        below = layout.below if row == rows - 1 else None
+        name_cells(ax, layout.names if column == 0 else (), below)
     ticks = np.linspace(-1, 1, len(_BAR_TICKS))
     position = (right + 0.15, body - _TITLE - bar, bar)
     colour_bar(page, position, *_colours(), ticks, _BAR_TICKS, [_BAR_LABEL])
@@ -245,14 +240,11 @@ def _plot(ax: Axes, matrix: _Matrix) -> None:
             continue
         value = (matrix.tau if below else matrix.same_best)[cell]
         written = matrix.tau_written(*cell) if below else matrix.best_written(*cell)
-        label = write_cell(ax, cell, written, f"{'tau' if below else 'best'}-{row}-{column}")
-        if np.isnan(value):
-            hatch_cell(ax, cell, label)
-            continue
-        face = cmap(norm(value)) if below else (1.0, 1.0, 1.0, 1.0)
-        label.set(color=readable_on(face), va="center_baseline")  # words of any letters level
-        edge = "white" if below else GRID
-        ax.add_patch(Rectangle((column, row), 1, 1, fc=face, ec=edge, lw=0.5, clip_on=False))
+        colour, edge = (cmap(norm(value)), "white") if below else ((1.0, 1.0, 1.0, 1.0), GRID)
+        face = None if np.isnan(value) else colour
+        label = plot_cell(ax, cell, written, face, edge, "tau" if below else "best")
+        if face is not None:
+            label.set(va="center_baseline")  # words of any letters level
 
 
 def _captions(matrices: Sequence[_Matrix]) -> list[str]:

@@ -8,10 +8,9 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
 
 from rsa_exp.figures.layout.axis_names import AxisNames
-from rsa_exp.figures.layout.cells import hatch_cell, readable_on, write_cell
+from rsa_exp.figures.layout.cells import name_cells, plot_cell
 from rsa_exp.figures.layout.legends import Legend
 from rsa_exp.figures.layout.page import MARGIN, Canvas, Page
 from rsa_exp.figures.layout.panels import need
@@ -29,7 +28,6 @@ from rsa_exp.figures.layout.style import (
 from rsa_exp.figures.layout.text import (
     SLACK,
     line_height,
-    literal,
     printable,
     shorten,
     text_width,
@@ -161,9 +159,7 @@ def difference(table: pd.DataFrame, text_a: FigureText, text_b: FigureText) -> F
     page.text(x, upper + _HEADING / 2, "B − A of each ROI and layer", size=LABEL_SIZE)
     ax = page.axes(x, upper - height, width, height)
     _plot_map(ax, pairs.difference, change, written=laid.written)
-    laid.below.write(ax, (np.arange(len(pairs.layers)) + 0.5).tolist())
-    ax.set_yticks(np.arange(len(laid.rois)) + 0.5, [literal(roi) for roi in laid.rois])
-    ax.tick_params(length=0, pad=3)
+    name_cells(ax, laid.rois, laid.below)
     if pairs.differs:
         bar = min(max(height, _LOWEST_BAR), 2.0)
         change.colour_bar(page, x + width + 0.12, upper - bar, bar)
@@ -227,13 +223,8 @@ def _plot_map(ax: Axes, difference: Array, scale: ScoreScale, *, written: bool) 
     for row, column in np.ndindex(n_roi, n_layer):
         value = float(difference[row, column])
         number = "n/a" if np.isnan(value) else scale.number(value) if value else "="
-        label = write_cell(ax, (row, column), number if written else "", f"cell-{row}-{column}")
-        if np.isnan(value):
-            hatch_cell(ax, (row, column), label)
-            continue
-        face = cmap(norm(value))
-        label.set_color(readable_on(face))
-        ax.add_patch(Rectangle((column, row), 1, 1, fc=face, ec=GRID, lw=0.5, clip_on=False))
+        face = None if np.isnan(value) else cmap(norm(value))
+        plot_cell(ax, (row, column), number if written else "", face, GRID)
 
 
 def _captions(pairs: _Pairs, *, alike: bool) -> list[str]:
