@@ -20,18 +20,12 @@ from rsa_exp.figures.result import NothingToPlot, Plottable
 __all__ = ["FIGURES", "draw"]
 
 FIGURES: Mapping[str, Callable[..., Figure]] = {
-    "heatmap": heatmap,
-    "bars": bars,
-    "profiles": profiles,
-    "scatter": scatter,
-    "radar": radar,
-    "surface": surface,
-    "rdms": rdms,
-    "intervals": intervals,
-    "comparisons": comparisons,
-    "best_layers": best_layers,
-    "permutation": permutation,
-}
+    plot.__name__: plot
+    for plot in (
+        heatmap, bars, profiles, scatter, radar, surface, rdms, intervals, comparisons,
+        best_layers, permutation,
+    )
+}  # fmt: skip
 """Figures of a result; the names are `rsa_exp.vocabulary.FIGURE_NAMES`."""
 
 

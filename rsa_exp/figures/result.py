@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 
 
 class NothingToPlot(ValueError):  # noqa: N818 - a result without these numbers is not an error
-    """A figure was asked of a result that lacks the numbers for it."""
+    """The result lacks the numbers for a figure."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,7 @@ class RdmPair:
         for name, rdm in (("brain", self.brain), ("model", self.model)):
             if rdm.ndim != 2 or rdm.shape[0] != rdm.shape[1] or not rdm.size:
                 raise ValueError(f"the {name} RDM has shape {rdm.shape}: expected (n, n)")
-            if not np.array_equal(rdm, rdm.T, equal_nan=True) and not np.allclose(
-                rdm, rdm.T, equal_nan=True
-            ):
+            if not np.allclose(rdm, rdm.T, equal_nan=True):
                 raise ValueError(f"the {name} RDM is not symmetric")
         if self.brain.shape != self.model.shape:
             raise ValueError(

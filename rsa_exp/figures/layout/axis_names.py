@@ -1,7 +1,7 @@
 """Names under a categorical axis, turned and shortened as far as they need to be."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -48,10 +48,6 @@ class AxisNames:
         every = int(np.ceil(line * 0.95 / slot))
         thinned = tuple(name if i % every == 0 else "" for i, name in enumerate(short))
         return cls(thinned, 90, width + tick, line / 2)
-
-    def part(self, members: slice) -> "AxisNames":
-        """Names of one row of groups, written like all of them."""
-        return replace(self, names=self.names[members])
 
     def write(self, ax: Axes, positions: Sequence[float] | None = None) -> None:
         """Write the names at positions (0, 1, ... by default) of the x axis."""

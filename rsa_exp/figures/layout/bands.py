@@ -8,12 +8,9 @@ from rsa_exp.figures.result import Array
 
 
 def sem_band(ax: Axes, mean: Array, sem: Array, colour: str, alpha: float) -> None:
-    """Shade mean ± SEM at x = 0, 1, ...; an error bar where a band would have no width.
+    """Shade mean ± SEM, each of shape (n_layer,), at x = 0, 1, ...; with gaps where undefined.
 
-    Parameters
-    ----------
-    mean, sem : ndarray of shape (n_layer,)
-        NaN where undefined: the band has a gap.
+    A value without neighbours, where a band would have no width, has an error bar.
     """
     layers = np.arange(len(mean))
     ax.fill_between(layers, mean - sem, mean + sem, color=colour, alpha=alpha, lw=0, gid="sem")

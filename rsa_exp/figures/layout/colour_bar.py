@@ -23,29 +23,17 @@ def colour_bar(
     tick_labels: tuple[str, ...],
     label: Sequence[str],
 ) -> Axes:
-    """Add an upright colour bar.
+    """Add an upright colour bar at left, bottom and height in inches of the page's body.
 
     A one-column image, where ``Figure.colorbar`` makes 256 vector cells: those show seams in
-    SVG viewers and take longer than the rest of the figure.
-
-    Parameters
-    ----------
-    position : (float, float, float)
-        Left, bottom and height, in inches of the page's body.
-    label : sequence of str
-        Lines written upright, right of the ticks.
+    SVG viewers and take longer than the rest of the figure. The lines of `label` are written
+    upright, right of the ticks.
     """
     left, bottom, height = position
     ax = page.axes(left, bottom, BAR_WIDTH, height)
     low, high = float(norm.vmin or 0.0), float(norm.vmax or 0.0)
-    ax.imshow(
-        np.linspace(low, high, 256)[:, None],
-        cmap=cmap,
-        norm=norm,
-        origin="lower",
-        aspect="auto",
-        extent=(0, 1, low, high),
-    )
+    colours, extent = np.linspace(low, high, 256)[:, None], (0, 1, low, high)
+    ax.imshow(colours, cmap=cmap, norm=norm, origin="lower", aspect="auto", extent=extent)
     ax.set_xticks([])
     ax.yaxis.tick_right()
     ax.set_yticks(ticks, tick_labels)

@@ -4,24 +4,23 @@ from collections.abc import Sequence
 
 from matplotlib.artist import Artist
 from matplotlib.figure import FigureBase
+from matplotlib.patches import Patch
 
-from rsa_exp.figures.layout.style import NAME_LIMIT, SMALL_SIZE
+from rsa_exp.figures.layout.style import NAME_LIMIT, SMALL_SIZE, layer_colours
 from rsa_exp.figures.layout.text import POINTS_PER_INCH, SLACK, literal, shorten, widest
 
 Entry = tuple[Artist, str]
 """Handle of a legend, and its literal label."""
 
 
-class Legend:
-    """A frameless legend in as many columns as fit a width.
+def layer_entries(layers: Sequence[str]) -> list[Entry]:
+    """Colour and name of each layer."""
+    colours = layer_colours(len(layers))
+    return [(Patch(color=colour), layer) for colour, layer in zip(colours, layers, strict=True)]
 
-    Parameters
-    ----------
-    entries : sequence of (artist, str)
-        Handles and their literal labels.
-    width : float
-        Inches to fill at most.
-    """
+
+class Legend:
+    """A frameless legend of handles and literal names, in as many columns as fit `width` inches."""
 
     _HANDLE, _PAD, _COLUMN, _ROW = 2.0, 0.5, 1.4, 0.45  # in font sizes, as matplotlib has them
 

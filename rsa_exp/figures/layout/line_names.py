@@ -31,25 +31,13 @@ def name_lines(
         spread_apart(wanted, gap, low, high), ends, names, looks, strict=True
     ):
         at = right + LEADER * per_inch_x
-        if end is not None:
-            ax.plot(
-                [end[0], right, at - 0.04 * per_inch_x],
-                [end[1], end[1], y],
-                color=look.colour,
-                lw=0.4,
-                alpha=0.6,
-                clip_on=False,
-                gid="leader",
-                zorder=1.8,
-            )
-        ax.text(
-            at,
-            y,
-            literal(name if end is not None else f"{name} n/a"),
-            size=SMALL_SIZE,
-            color=look.colour if end is not None else GREY,
-            va="center",
-        )
+        label = ax.text(at, y, literal(name), size=SMALL_SIZE, color=look.colour, va="center")
+        if end is None:
+            label.set(text=literal(f"{name} n/a"), color=GREY)
+            continue
+        to_name = [end[0], right, at - 0.04 * per_inch_x], [end[1], end[1], y]
+        (leader,) = ax.plot(*to_name, color=look.colour, lw=0.4, alpha=0.6, zorder=1.8)
+        leader.set(clip_on=False, gid="leader")
 
 
 def _last_defined(values: Array) -> tuple[int, float] | None:
@@ -60,19 +48,8 @@ def _last_defined(values: Array) -> tuple[int, float] | None:
 def spread_apart(wanted: Array, gap: float, low: float, high: float) -> Array:
     """Move positions as little as possible (least squares) until they are `gap` apart.
 
-    Pool adjacent violators: positions less their rank's gaps have to be non-decreasing.
-
-    Parameters
-    ----------
-    wanted : ndarray of shape (n,)
-    gap : float
-    low, high : float
-        Bounds to keep within, as far as there is room.
-
-    Returns
-    -------
-    ndarray of shape (n,)
-        In the order of `wanted`.
+    They stay within `low` and `high` as far as there is room. Pool adjacent violators: positions
+    less their rank's gaps have to be non-decreasing.
     """
     order = np.argsort(wanted, kind="stable")
     blocks: list[tuple[float, int]] = []  # mean and number of the values pooled

@@ -31,23 +31,9 @@ _BELOW_LEGENDS = 0.12
 class Canvas:
     """What a page is laid out on: a figure of its own, or an area of one of the caller's.
 
-    Parameters
-    ----------
-    ax : Axes, optional
-        Its area is the page's, and it becomes the page's first axes.
-    figure : Figure or SubFigure, optional
-        All of it is the page's.
-
-    Attributes
-    ----------
-    figure : Figure or SubFigure or None
-        None if the page is to have a figure of its own, of the size that it needs.
-    ax : Axes or None
-        As given.
-    size : (float, float)
-        Inches of the area; of a figure of its own the most that its width should be, and 0.
-    corner : (float, float)
-        Inches of the area's lower left corner in `figure`.
+    That area is all of `figure`, or the area of `ax`, which becomes the page's first axes. Its
+    `size` and the `corner` at its lower left are in inches; of a figure of its own, `figure` is
+    None and `size` the most that its width should be, and 0.
 
     Raises
     ------
@@ -90,23 +76,9 @@ class Page:
     """A figure with a title above and a note below a body that is laid out in inches.
 
     On an area of the caller's, title, legends and note keep their size and the body is stretched
-    or squeezed to the rest of the area.
-
-    Parameters
-    ----------
-    canvas : Canvas
-        Where the page goes.
-    text : FigureText
-        Title and note.
-    captions : sequence of str
-        What the figure shows and leaves out; written above the caller's note.
-    width, body_height : float
-        Inches that the body needs. A figure of its own is as much higher as title, legends and
-        note need.
-    legends : sequence of Legend
-        Placed above the body, one below the other.
-    rigid : bool
-        Whether the body is scaled alike in width and height, to keep circles round.
+    or squeezed to the rest of the area; a `rigid` one alike in width and height, which keeps
+    circles round. `width` and `body_height` are the inches that the body needs; a figure of its own
+    is as much higher as title, note with `captions`, and `legends` need.
 
     Raises
     ------

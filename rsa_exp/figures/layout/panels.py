@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from rsa_exp.figures.layout.axis_names import AxisNames
 from rsa_exp.figures.layout.page import Page
-from rsa_exp.figures.layout.score_grid import ScoreGrid
+from rsa_exp.figures.layout.score_grid import ScoreGrid, need
 from rsa_exp.figures.layout.style import GREY, LABEL_SIZE, NAME_LIMIT, SMALL_SIZE
 from rsa_exp.figures.layout.text import in_two_lines, line_height, shorten, wrap
 
@@ -32,16 +32,6 @@ def run_grid(table: pd.DataFrame, columns: Sequence[str] = ()) -> ScoreGrid:
             f"{', '.join(grid.subjects)}: pass the rows of one of them"
         )
     return grid
-
-
-def need(table: pd.DataFrame, columns: Sequence[str], what: str) -> None:
-    """Raise a ValueError if a table lacks one of the columns."""
-    missing = [name for name in columns if name not in table]
-    if missing:
-        raise ValueError(
-            f"the {what} table lacks the columns {', '.join(missing)} (it has "
-            f"{', '.join(map(str, table.columns))})"
-        )
 
 
 def family_caption(table: pd.DataFrame) -> str:

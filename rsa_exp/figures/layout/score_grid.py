@@ -27,7 +27,7 @@ class ScoreGrid:
     regions: tuple[str, ...]
     levels: tuple[str, ...]
     _table: pd.DataFrame
-    _index: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
+    _index: tuple[NDArray[np.intp], ...]
 
     @classmethod
     def of(cls, table: pd.DataFrame) -> "ScoreGrid":
@@ -36,7 +36,7 @@ class ScoreGrid:
         Raises
         ------
         ValueError
-            If the table has no rows, lacks a column, holds two metrics, models or scores for
+            If the table has no rows, lacks a column, has two metrics, models or scores for
             one cell, or mixes subjects with a mean of them.
         """
         _check(table)
@@ -47,6 +47,7 @@ class ScoreGrid:
         roi_names = tuple(dict.fromkeys(rois))
         layer_names = tuple(dict.fromkeys(layers.iloc[by_depth]))
         first = ~rois.duplicated().to_numpy()
+        columns = ((subject_names, subjects), (roi_names, rois), (layer_names, layers))
         return cls(
             tuple(map(printable, subject_names)),
             tuple(map(printable, roi_names)),
@@ -55,11 +56,7 @@ class ScoreGrid:
             _annotation(table, "region", first),
             _annotation(table, "level", first),
             table,
-            (
-                _positions(subjects, subject_names),
-                _positions(rois, roi_names),
-                _positions(layers, layer_names),
-            ),
+            tuple(pd.Index(each).get_indexer(values) for each, values in columns),
         )
 
     def column(self, name: str) -> Array:
@@ -143,11 +140,7 @@ def ordered_levels(levels: Iterable[str]) -> list[str]:
 def mean_sem(values: Array, axis: int = 0) -> tuple[Array, Array]:
     """Mean and standard error (ddof=1) over an axis, of the values that are defined.
 
-    Returns
-    -------
-    mean, sem : ndarray
-        Without `axis`. The mean is NaN where nothing is defined, the SEM where fewer than two
-        values are.
+    The mean is NaN where nothing is defined, the SEM where fewer than two values are.
     """
     defined = np.isfinite(values)
     n = defined.sum(axis=axis, keepdims=True)
@@ -158,13 +151,18 @@ def mean_sem(values: Array, axis: int = 0) -> tuple[Array, Array]:
     return mean.squeeze(axis), sem.squeeze(axis)
 
 
-def _check(table: pd.DataFrame) -> None:
-    missing = [name for name in _REQUIRED if name not in table]
+def need(table: pd.DataFrame, columns: Sequence[str], what: str) -> None:
+    """Raise a ValueError if a table lacks one of the columns."""
+    missing = [name for name in columns if name not in table]
     if missing:
         raise ValueError(
-            f"the score table lacks the columns {', '.join(missing)} (it has "
+            f"the {what} table lacks the columns {', '.join(missing)} (it has "
             f"{', '.join(map(str, table.columns))})"
         )
+
+
+def _check(table: pd.DataFrame) -> None:
+    need(table, _REQUIRED, "score")
     if table.empty:
         raise ValueError("the score table has no rows: there is nothing to plot")
     for name in ("metric", "model"):
@@ -195,8 +193,3 @@ def _annotation(table: pd.DataFrame, name: str, rows: NDArray[np.bool_]) -> tupl
     if name not in table:
         return ("",) * int(rows.sum())
     return tuple("" if pd.isna(value) else printable(str(value)) for value in table.loc[rows, name])
-
-
-def _positions(values: Iterable[str], names: Sequence[str]) -> NDArray[np.intp]:
-    index = {name: i for i, name in enumerate(names)}
-    return np.array([index[value] for value in values], dtype=np.intp)

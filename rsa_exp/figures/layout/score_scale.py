@@ -185,14 +185,8 @@ def _same_decimals(ticks: Array) -> tuple[str, ...]:
 def undefined_captions(shown: Array, mark: str, averaged: Array | None = None) -> list[str]:
     """Caption for scores that are not defined, none if all are.
 
-    Parameters
-    ----------
-    shown : ndarray
-        Values that the figure shows, or could not.
-    mark : str
-        What stands in the place of those it could not.
-    averaged : ndarray, optional
-        Scores that the shown values are means of.
+    `shown` are the values that the figure shows or could not, `mark` is what it has instead of
+    those, `averaged` are the scores that the values are means of, if they are means.
     """
     captions = [f"{mark}: no score is defined (n/a)"] if np.isnan(shown).any() else []
     if averaged is not None and np.isnan(averaged).any() and np.isfinite(shown).any():

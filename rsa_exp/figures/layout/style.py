@@ -173,15 +173,8 @@ class RoiLook:
 def roi_looks(regions: Sequence[str], hemispheres: Sequence[str]) -> list[RoiLook]:
     """Look of each ROI: one colour and marker a region, a line style a hemisphere.
 
-    Colours repeat only after their every combination with the markers' order has been used, so
-    33 regions still look different.
-
-    Parameters
-    ----------
-    regions : sequence of str, length n_roi
-        Region of each ROI (the ROI's own name where it has none).
-    hemispheres : sequence of str, length n_roi
-        ``"LH"``, ``"RH"`` or empty.
+    Regions are the ROIs' own names where they have none. Colours repeat only after their every
+    combination with the markers' order has been used, so 33 regions still look different.
     """
     order = list(dict.fromkeys(regions))
     looks = []
@@ -193,13 +186,7 @@ def roi_looks(regions: Sequence[str], hemispheres: Sequence[str]) -> list[RoiLoo
 
 
 def distinct_looks(regions: Sequence[str], hemispheres: Sequence[str] = ()) -> list[RoiLook]:
-    """Look of a few ROIs, or other things: each has a marker of its own.
-
-    Parameters
-    ----------
-    regions, hemispheres : sequence of str, length n_roi
-        As for :func:`roi_looks`, or no hemispheres; markers repeat after :data:`MOST_LOOKS`.
-    """
+    """Look of a few ROIs, or other things: each has a marker of its own, up to MOST_LOOKS."""
     looks = roi_looks(regions, hemispheres or [""] * len(regions))
     return [replace(look, marker=_MARKERS[i % len(_MARKERS)]) for i, look in enumerate(looks)]
 
@@ -212,10 +199,7 @@ def mean_colour() -> str:
 def subject_markers(subjects: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Legend names and markers of subjects: one marker each up to eight, beyond it one for all.
 
-    Returns
-    -------
-    names, markers : tuple of str, length n_subject
-        A name is empty for a subject that the legend does not list.
+    A name is empty for a subject that the legend does not list.
     """
     if len(subjects) > len(_MARKERS):
         others = len(subjects) - 1

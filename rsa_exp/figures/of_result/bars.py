@@ -1,6 +1,7 @@
 """Grouped bars: one group a region, one bar a layer, each replication shown as a marker."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -10,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
 from rsa_exp.figures.layout.axis_names import AxisNames
-from rsa_exp.figures.layout.legends import Legend
+from rsa_exp.figures.layout.legends import Legend, layer_entries
 from rsa_exp.figures.layout.page import MARGIN, Canvas, Page
 from rsa_exp.figures.layout.score_grid import RegionScores, ScoreGrid, mean_sem
 from rsa_exp.figures.layout.score_scale import ScoreScale, undefined_captions
@@ -27,6 +28,9 @@ _GROUP = 0.82  # of the distance between groups that bars fill
 _NARROWEST_BAR, _WIDEST_BAR = 0.036, 0.24  # inches
 _HEIGHT = 1.9  # inches of axes in a figure of one row
 _ROW_GAP = 0.12
+_UNDEFINED: dict[str, Any] = {"fc": "white", "ec": "#a6a6a6", "hatch": "//////", "lw": 0.4}
+_SPREAD: dict[str, Any] = {"fmt": "none", "ecolor": INK, "elinewidth": 0.8, "capthick": 0.8}
+_MARKER: dict[str, Any] = {"ls": "", "mfc": "white", "mec": INK, "mew": 0.6}
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no one truth value
@@ -53,12 +57,9 @@ def bars(
     regions = grid.by_region()
     mean, sem = mean_sem(regions.over_hemispheres)
     markers = _markers(grid, regions)
-    bounds = [
-        mean,
-        np.where(np.isnan(sem), mean, mean - sem),
-        np.where(np.isnan(sem), mean, mean + sem),
-    ]
-    scale = ScoreScale.of(np.concatenate([*bounds, *markers.scores]), text)
+    around = np.nan_to_num(sem)
+    ends = (mean - around, mean + around)
+    scale = ScoreScale.of(np.concatenate([*ends, *markers.scores]), text)
 
     n_region, n_layer = mean.shape
     left = scale.left_margin(_HEIGHT) + 0.1
@@ -86,8 +87,7 @@ def bars(
         ax.set_xlim(-0.5, per_row - 0.5)
         _plot_bars(ax, mean[members], sem[members], scale, bar_width, bar_width * pitch * 72)
         _plot_markers(ax, markers, members, bar_width, bar_width * pitch * 72)
-        shown = names.part(members)
-        shown.write(ax)
+        replace(names, names=names.names[members]).write(ax)
         ax.tick_params(axis="x", length=0)
     scale.label_y(page, left, names.height, body - names.height - _ROW_GAP)
     return page.figure
@@ -107,22 +107,14 @@ def _markers(grid: ScoreGrid, regions: RegionScores) -> _Markers:
 
 
 def _entries(grid: ScoreGrid, markers: _Markers, mean: Array) -> list[list[tuple[Artist, str]]]:
-    colours = layer_colours(len(grid.layers))
-    layers: list[tuple[Artist, str]] = [
-        (Patch(color=colour), layer) for colour, layer in zip(colours, grid.layers, strict=True)
-    ]
     others: list[tuple[Artist, str]] = [
-        (_marker(shape, 4.0), name)
+        (Line2D([], [], marker=shape, ms=4.0, **_MARKER), name)
         for name, shape in zip(markers.names, markers.shapes, strict=True)
         if name
     ]
     if np.isnan(mean).any():
-        others.append((Patch(fc="white", ec="#a6a6a6", hatch="//////", lw=0.4), "n/a"))
-    return [layers, others]
-
-
-def _marker(shape: str, size: float) -> Line2D:
-    return Line2D([], [], ls="", marker=shape, ms=size, mfc="white", mec=INK, mew=0.6)
+        others.append((Patch(**_UNDEFINED), "n/a"))
+    return [layer_entries(grid.layers), others]
 
 
 def _plot_bars(
@@ -141,31 +133,12 @@ def _plot_bars(
             ax.hlines(values[there], x[there] - half, x[there] + half, color=colour, lw=3.0)
         spread = there & np.isfinite(sem[:, layer])
         if spread.any():
-            ax.errorbar(
-                x[spread],
-                values[spread],
-                sem[spread, layer],
-                fmt="none",
-                ecolor=INK,
-                elinewidth=0.8,
-                capsize=min(1.5, points / 4),
-                capthick=0.8,
-                zorder=3,
-            )
+            ends = sem[spread, layer]
+            cap = min(1.5, points / 4)
+            ax.errorbar(x[spread], values[spread], ends, capsize=cap, zorder=3, **_SPREAD)
         for centre in x[~there]:
-            ax.add_patch(
-                Rectangle(
-                    (centre - width * 0.47, 0.0),
-                    width * 0.94,
-                    1.0,
-                    transform=ax.get_xaxis_transform(),
-                    fc="white",
-                    ec="#a6a6a6",
-                    hatch="//////",
-                    lw=0.4,
-                    gid="undefined",
-                )
-            )
+            box = Rectangle((centre - width * 0.47, 0.0), width * 0.94, 1.0, **_UNDEFINED)
+            ax.add_patch(box).set(transform=ax.get_xaxis_transform(), gid="undefined")
 
 
 def _plot_markers(ax: Axes, markers: _Markers, members: slice, width: float, points: float) -> None:
@@ -176,17 +149,8 @@ def _plot_markers(ax: Axes, markers: _Markers, members: slice, width: float, poi
         values = markers.scores[i, members]
         x = np.arange(len(values))[:, None] + (np.arange(n_layer) - (n_layer - 1) / 2) * width
         dodge = ((i + 0.5) / n_marker - 0.5) * width * 0.8
-        ax.plot(
-            (x + dodge).ravel(),
-            values.ravel(),
-            ls="",
-            marker=shape,
-            ms=size,
-            mfc="white",
-            mec=INK,
-            mew=0.6,
-            zorder=4,
-        )
+        at = (x + dodge).ravel()
+        ax.plot(at, values.ravel(), marker=shape, ms=size, zorder=4, **_MARKER)
 
 
 def _captions(

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Rectangle
 
 from rsa_exp.figures.layout.cells import NO_VALUE, hatched, outline, readable_on
-from rsa_exp.figures.layout.legends import Legend
+from rsa_exp.figures.layout.legends import Legend, layer_entries
 from rsa_exp.figures.layout.page import MARGIN, Canvas, Page
 from rsa_exp.figures.layout.panels import run_grid
 from rsa_exp.figures.layout.score_grid import ScoreGrid
@@ -65,10 +64,7 @@ def best_layers(
     width = left + length + right + 2 * MARGIN
 
     colours = layer_colours(len(grid.layers))
-    entries: list[tuple[Artist, str]] = [
-        (Patch(color=colour), layer) for colour, layer in zip(colours, grid.layers, strict=True)
-    ]
-    legend = Legend(entries, width - 2 * MARGIN)
+    legend = Legend(layer_entries(grid.layers), width - 2 * MARGIN)
     captions = _captions(kinds, chosen, agreement)
     page = Page(canvas, text, captions, width, below + n_roi * row, [legend])
     ax = page.axes(left, below, length, n_roi * row)
@@ -135,16 +131,9 @@ def _write_shares(
         percent = f"{share:.0f} %"
         for label in (f"{layers[j]} {percent}", percent):
             if text_width(label, SMALL_SIZE) * SLACK + 0.06 <= share / 100 * length:
-                ax.text(
-                    (edges[j] + edges[j + 1]) / 2,
-                    top + _THICK / 2,
-                    literal(label),
-                    size=SMALL_SIZE,
-                    color=readable_on(colours[j]),
-                    ha="center",
-                    va="center",
-                    gid="share",
-                )
+                at = (edges[j] + edges[j + 1]) / 2, top + _THICK / 2
+                written = ax.text(*at, literal(label), size=SMALL_SIZE, ha="center", va="center")
+                written.set(color=readable_on(colours[j]), gid="share")
                 break
     if not np.isfinite(shares).any():
         empty = ax.text(50, top + _THICK / 2, "n/a", size=SMALL_SIZE, ha="center", va="center")

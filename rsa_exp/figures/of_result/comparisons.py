@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,10 +18,9 @@ from rsa_exp.figures.layout.panels import (
     extent,
     family_caption,
     headings,
-    need,
     run_grid,
 )
-from rsa_exp.figures.layout.score_grid import ScoreGrid
+from rsa_exp.figures.layout.score_grid import ScoreGrid, need
 from rsa_exp.figures.layout.score_scale import ScoreScale, undefined_captions
 from rsa_exp.figures.layout.style import GREY, INK, NAME_LIMIT, SMALL_SIZE, UNDEFINED, styled
 from rsa_exp.figures.layout.text import SLACK, line_height, literal, printable, shorten, text_width
@@ -97,18 +97,8 @@ def comparisons(
 def pairwise(pairs: pd.DataFrame, grid: ScoreGrid) -> tuple[Array, Array]:
     """Lay pairs of layers out as matrices of differences (row minus column) and of q.
 
-    Parameters
-    ----------
-    pairs : DataFrame
-        One row per ROI (``within``) and pair (``a``, ``b``).
-    grid : ScoreGrid
-        ROIs, and layers in their order.
-
-    Returns
-    -------
-    difference, q : ndarray of shape (n_roi, n_layer, n_layer)
-        Antisymmetric and symmetric; NaN where undefined. On the diagonal the difference is 0
-        and q NaN.
+    Both have shape (n_roi, n_layer, n_layer), are antisymmetric and symmetric, and NaN where
+    undefined. On the diagonal the difference is 0 and q NaN.
 
     Raises
     ------
@@ -152,13 +142,8 @@ def _scale(difference: Array, text: FigureText) -> ScoreScale:
 def _plot_matrix(ax: Axes, difference: Array, q: Array, scale: ScoreScale, cell: float) -> None:
     cmap, norm = scale.colours
     n_layer = len(difference)
-    ax.imshow(
-        difference,
-        cmap=cmap.with_extremes(bad=UNDEFINED),
-        norm=norm,
-        aspect="auto",
-        interpolation="nearest",
-    )
+    cells = ax.imshow(difference, norm=norm, aspect="auto", interpolation="nearest")
+    cells.set_cmap(cmap.with_extremes(bad=UNDEFINED))
     ax.spines[:].set(visible=True, color=GREY, lw=0.5)
     if n_layer <= MOST_STARS:  # a line between cells, as the marks have room for it
         edges = np.arange(n_layer - 1) + 0.5
@@ -167,15 +152,11 @@ def _plot_matrix(ax: Axes, difference: Array, q: Array, scale: ScoreScale, cell:
     marked = np.argwhere(q < ALPHA)
     if len(marked):
         size = min(cell * 72 * 0.6, 5.0)
-        ax.scatter(
-            marked[:, 1],
-            marked[:, 0],
-            s=size**2,
-            marker=(6, 2, 0) if n_layer <= MOST_STARS else "o",
-            c=[readable_on(cmap(norm(difference[row, column]))) for row, column in marked],
-            lw=0.7 if n_layer <= MOST_STARS else 0.0,
-            gid="significant",
-        )
+        colours = [readable_on(cmap(norm(difference[row, column]))) for row, column in marked]
+        marker: Any = (6, 2, 0) if n_layer <= MOST_STARS else "o"
+        lw = 0.7 if n_layer <= MOST_STARS else 0.0
+        at = marked[:, 1], marked[:, 0]
+        ax.scatter(*at, s=size**2, c=colours, marker=marker, lw=lw, gid="significant")
 
 
 def _name_rows(ax: Axes, layers: Sequence[str], best: Sequence[int], cell: float) -> None:

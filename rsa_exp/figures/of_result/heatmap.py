@@ -93,19 +93,11 @@ def _plot_cells(
 ) -> dict[tuple[int, ...], Text]:
     cmap, norm = scale.colours
     undefined = np.isnan(mean)
-    sns.heatmap(
-        mean,
-        mask=undefined,
-        ax=ax,
-        cmap=cmap,
-        vmin=norm.vmin,  # not norm=: seaborn would look for limits in data that may be all NaN
-        vmax=norm.vmax,
-        cbar=False,
-        linewidths=0.5,
-        linecolor="white",
-        xticklabels=False,
-        yticklabels=False,
-    )
+    # limits instead of norm=: seaborn would look for them in data that may be all NaN
+    limits = {"vmin": norm.vmin, "vmax": norm.vmax}
+    bare = {"cbar": False, "xticklabels": False, "yticklabels": False}
+    lines = {"linewidths": 0.5, "linecolor": "white"}
+    sns.heatmap(mean, mask=undefined, ax=ax, cmap=cmap, **limits, **bare, **lines)
     faces = {at: None if undefined[at] else cmap(norm(mean[at])) for at in np.ndindex(mean.shape)}
     return {at: plot_cell(ax, at, str(written[at]), faces[at]) for at in faces}
 

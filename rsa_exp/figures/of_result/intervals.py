@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from numpy.typing import NDArray
 
 from rsa_exp.figures.layout.legends import Legend
 from rsa_exp.figures.layout.page import MARGIN, Canvas, Page
@@ -196,11 +197,19 @@ def _plot_profile(ax: Axes, run: _Run, roi: int, slot: float) -> None:
     if there.any():
         ends = run.low[roi, there], run.high[roi, there]
         ax.vlines(layers[there], *ends, color=mean_colour(), lw=1.0, zorder=2.1, gid="ci")
-    kinds = {"significant": q < ALPHA, "not-significant": q >= ALPHA, "untested": np.isnan(q)}
-    for kind, which in kinds.items():
+    for kind, which, _ in _kinds(q):
         if (which & np.isfinite(scores)).any():
             (points,) = ax.plot(layers[which], scores[which], ls="", zorder=2.2, gid=kind)
             _mark(points, kind, size)
+
+
+def _kinds(q: Array) -> tuple[tuple[str, NDArray[np.bool_], str], ...]:
+    """Name, scores and legend of each kind of marker."""
+    return (
+        ("significant", q < ALPHA, f"q < {ALPHA:g}"),
+        ("not-significant", q >= ALPHA, f"q ≥ {ALPHA:g}"),
+        ("untested", np.isnan(q), "not tested"),
+    )
 
 
 def _mark(points: Line2D, kind: str, size: float) -> None:
@@ -212,11 +221,7 @@ def _mark(points: Line2D, kind: str, size: float) -> None:
 def _entries(run: _Run, written: bool, level: float) -> list[tuple[Artist, str]]:
     entries: list[tuple[Artist, str]] = []
     defined = np.isfinite(run.scores)
-    for kind, which, name in (
-        ("significant", run.q < ALPHA, f"q < {ALPHA:g}"),
-        ("not-significant", run.q >= ALPHA, f"q ≥ {ALPHA:g}"),
-        ("untested", np.isnan(run.q), "not tested"),
-    ):
+    for kind, which, name in _kinds(run.q):
         if (which & defined).any() and np.isfinite(run.q[defined]).any():
             points = Line2D([], [], ls="")
             _mark(points, kind, 4.2)

@@ -11,8 +11,8 @@ from matplotlib.patches import Polygon
 
 from rsa_exp.figures.layout.legends import Legend
 from rsa_exp.figures.layout.page import MARGIN, Canvas, Page
-from rsa_exp.figures.layout.panels import need, run_grid
-from rsa_exp.figures.layout.score_grid import ScoreGrid
+from rsa_exp.figures.layout.panels import run_grid
+from rsa_exp.figures.layout.score_grid import ScoreGrid, need
 from rsa_exp.figures.layout.score_scale import ScoreScale, undefined_captions
 from rsa_exp.figures.layout.style import (
     GREY,
@@ -135,18 +135,8 @@ def permutation(
 def threshold(null: Array, *, greater_is_better: bool) -> float | None:
     """Value that a score has to pass for (k + 1) / (n_perm + 1) to be below 0.05.
 
-    Parameters
-    ----------
-    null : ndarray of shape (n_perm,)
-        Finite.
-    greater_is_better : bool
-        False for distances, which have to lie below it.
-
-    Returns
-    -------
-    float or None
-        One of the null's values, about its 95th (5th) percentile; None if there are too few for
-        any score to be that unlikely.
+    It is one of the null's (finite) values, about their 95th percentile, or 5th for distances; None
+    if there are too few for any score to be that unlikely.
     """
     rank = -(-(null.size + 1) // round(1 / ALPHA)) - 1  # as many may be as extreme, less one
     if rank < 1:

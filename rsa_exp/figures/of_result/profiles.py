@@ -98,15 +98,9 @@ def profiles(
         if grid.several:
             _plot_subjects(ax, by_panel[i], grid)
         else:
-            _plot_rois(ax, grid.scores[0, panel.rois], [looks[j] for j in panel.rois])
-            shown = [rois[j] for j in panel.rois]
-            name_lines(
-                ax,
-                grid.scores[0, panel.rois],
-                shown,
-                [looks[j] for j in panel.rois],
-                (panel_width, height),
-            )
+            scores, own = grid.scores[0, panel.rois], [looks[j] for j in panel.rois]
+            _plot_rois(ax, scores, own)
+            name_lines(ax, scores, [rois[j] for j in panel.rois], own, (panel_width, height))
     return page.figure
 
 
@@ -140,17 +134,8 @@ def _columns(n_panel: int, room: float, margin: float) -> tuple[int, float]:
 
 def _plot_rois(ax: Axes, scores: Array, looks: Sequence[RoiLook]) -> None:
     for values, look in zip(scores, looks, strict=True):
-        ax.plot(
-            values,
-            color=look.colour,
-            ls=look.line,
-            lw=0.9,
-            marker=look.marker,
-            ms=3.5,
-            mfc=look.face,
-            mec=look.colour,
-            mew=0.7,
-        )
+        (line,) = ax.plot(values, color=look.colour, ls=look.line, lw=0.9, marker=look.marker)
+        line.set(markersize=3.5, mfc=look.face, mec=look.colour, mew=0.7)
 
 
 def _plot_subjects(ax: Axes, scores: Array, grid: ScoreGrid) -> None:

@@ -68,28 +68,13 @@ def evenly_spaced(n: int, most: int) -> list[int]:
 def _plot_layers(ax: PolarAxes, circle: Circle, scores: Array, colours: Sequence[str]) -> None:
     mean, _ = mean_sem(scores)
     for layer, colour in enumerate(colours):
-        (line,) = ax.plot(
-            closed(circle.angles),
-            closed(mean[:, layer]),
-            lw=1.1,
-            color=colour,
-            zorder=3,
-            gid=f"layer-{layer}",
-        )
+        around = closed(circle.angles), closed(mean[:, layer])
+        (line,) = ax.plot(*around, lw=1.1, color=colour, zorder=3, gid=f"layer-{layer}")
         line.set(marker=_MARKERS[layer], markersize=3.0, clip_on=False)
         if len(scores) > 1:
             every = np.tile(circle.angles, len(scores))
-            ax.plot(
-                every,
-                scores[:, :, layer].ravel(),
-                ls="",
-                marker=".",
-                ms=3.5,
-                mew=0,
-                color=colour,
-                alpha=0.7,
-                clip_on=False,
-            )
+            (dots,) = ax.plot(every, scores[:, :, layer].ravel(), ls="", marker=".", ms=3.5, mew=0)
+            dots.set(color=colour, alpha=0.7, clip_on=False)
 
 
 def _line(colour: str, layer: int) -> Line2D:

@@ -68,16 +68,8 @@ def rdms(
 def percentiles(rdm: Array) -> Array:
     """Percentile rank of each pair's dissimilarity among all pairs, ties at their mid-rank.
 
-    Parameters
-    ----------
-    rdm : ndarray of shape (n, n)
-        Symmetric; NaN where undefined.
-
-    Returns
-    -------
-    ndarray of shape (n, n)
-        ``100 (rank - 1/2) / n_pairs``, in (0, 100); NaN where undefined, 0 on the diagonal
-        (an image does not differ from itself).
+    Of a symmetric RDM of shape (n, n): ``100 (rank - 1/2) / n_pairs``, in (0, 100); NaN where
+    undefined, 0 on the diagonal (an image does not differ from itself).
     """
     pairs = squareform(np.where(np.eye(len(rdm), dtype=bool), 0.0, rdm), checks=False)
     defined = np.isfinite(pairs)
@@ -88,18 +80,9 @@ def percentiles(rdm: Array) -> Array:
 
 
 def cluster_order(rdm: Array) -> NDArray[np.intp]:
-    """Order of images by average-linkage clustering of their dissimilarities.
+    """Order of images by average-linkage clustering of a symmetric RDM of shape (n, n).
 
     Undefined dissimilarities count as the mean of the others, for the order alone.
-
-    Parameters
-    ----------
-    rdm : ndarray of shape (n, n)
-        Symmetric; NaN where undefined.
-
-    Returns
-    -------
-    ndarray of int, shape (n,)
     """
     pairs = squareform(np.where(np.eye(len(rdm), dtype=bool), 0.0, rdm), checks=False)
     defined = np.isfinite(pairs)

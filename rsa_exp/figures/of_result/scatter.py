@@ -1,5 +1,7 @@
 """Scatter: the scores of the ROIs that the model explains best, layer by layer."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -65,16 +67,9 @@ def scatter(
 
 
 def best_rois(mean: Array, most: int, *, greater_is_better: bool) -> list[int]:
-    """Positions of the ROIs with the best score of any layer, in the table's order.
+    """Choose the `most` ROIs with the best score of any layer, in the table's order.
 
-    Parameters
-    ----------
-    mean : ndarray of shape (n_roi, n_layer)
-        ROIs without any defined score come last.
-    most : int
-        How many to choose.
-    greater_is_better : bool
-        False for distances.
+    ROIs without any defined score come last.
     """
     merit = np.where(np.isnan(mean), -np.inf, mean if greater_is_better else -mean).max(axis=1)
     return sorted(np.argsort(-merit, kind="stable")[:most].tolist())
@@ -88,27 +83,12 @@ def _plot_rois(ax: Axes, scores: Array, looks: list[RoiLook]) -> None:
         ax.plot(x, mean[i], color=look.colour, lw=0.5, alpha=0.7, zorder=1.9)
         if n_subject > 1:
             for values in scores[:, i]:
-                ax.plot(
-                    x,
-                    values,
-                    ls="",
-                    marker=look.marker,
-                    ms=2.4,
-                    color=look.colour,
-                    alpha=0.6,
-                    mew=0,
-                )
-            there = np.isfinite(sem[i])
-            if there.any():
-                ax.errorbar(
-                    x[there],
-                    mean[i, there],
-                    sem[i, there],
-                    fmt="none",
-                    ecolor=look.colour,
-                    elinewidth=0.8,
-                    zorder=2.1,
-                )
+                (dots,) = ax.plot(x, values, ls="", marker=look.marker, ms=2.4, mew=0)
+                dots.set(color=look.colour, alpha=0.6)
+            at = np.isfinite(sem[i])
+            if at.any():
+                ends: dict[str, Any] = {"ecolor": look.colour, "elinewidth": 0.8, "zorder": 2.1}
+                ax.errorbar(x[at], mean[i, at], sem[i, at], fmt="none", **ends)
         (points,) = ax.plot(x, mean[i], ls="", zorder=2.2, gid=f"roi-{i}")
         _set_marker(points, look)
 

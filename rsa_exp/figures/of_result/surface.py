@@ -92,14 +92,7 @@ def _look(ax: Axes3D) -> None:
 
 
 class _EdgeNames:
-    """Names along one of the two front edges of the floor, turned away from the box.
-
-    Parameters
-    ----------
-    names : sequence of str
-    start, end : (float, float, float)
-        Corners of the unit cube.
-    """
+    """Names along a front edge of the floor between two corners, turned away from the box."""
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import Colormap, Normalize
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -15,7 +15,7 @@ from rsa_exp.figures.layout.axis_names import AxisNames
 from rsa_exp.figures.layout.cells import name_cells, plot_cell
 from rsa_exp.figures.layout.colour_bar import colour_bar
 from rsa_exp.figures.layout.page import MARGIN, Canvas, Page
-from rsa_exp.figures.layout.panels import need
+from rsa_exp.figures.layout.score_grid import need
 from rsa_exp.figures.layout.style import (
     DOUBLE_COLUMN,
     GRID,
@@ -28,6 +28,7 @@ from rsa_exp.figures.layout.style import (
 from rsa_exp.figures.layout.text import SLACK, printable, shorten, widest
 from rsa_exp.figures.result import Array, FigureText
 
+_COLOURS, _RANGE = mpl.colormaps["RdBu_r"], Normalize(-1.0, 1.0)
 _COLUMNS = ("what", "variant_a", "variant_b", "tau", "same_best")
 _WIDEST = 0.48  # inches of a cell
 _MOST_SQUARE = 8  # variants up to which cells are square
@@ -182,7 +183,7 @@ def agreement(table: pd.DataFrame, text: FigureText) -> Figure:
         name_cells(ax, layout.names if column == 0 else (), below)
     ticks = np.linspace(-1, 1, len(_BAR_TICKS))
     position = (right + 0.15, body - _TITLE - bar, bar)
-    colour_bar(page, position, *_colours(), ticks, _BAR_TICKS, [_BAR_LABEL])
+    colour_bar(page, position, _COLOURS, _RANGE, ticks, _BAR_TICKS, [_BAR_LABEL])
     return page.figure
 
 
@@ -224,12 +225,7 @@ def _symmetric(values: pd.Series, a: NDArray[np.intp], b: NDArray[np.intp], n: i
     return matrix
 
 
-def _colours() -> tuple[Colormap, Normalize]:
-    return mpl.colormaps["RdBu_r"], Normalize(-1.0, 1.0)
-
-
 def _plot(ax: Axes, matrix: _Matrix) -> None:
-    cmap, norm = _colours()
     n = len(matrix.tau)
     ax.set_xlim(0, n)
     ax.set_ylim(n, 0)
@@ -240,7 +236,7 @@ def _plot(ax: Axes, matrix: _Matrix) -> None:
             continue
         value = (matrix.tau if below else matrix.same_best)[cell]
         written = matrix.tau_written(*cell) if below else matrix.best_written(*cell)
-        colour, edge = (cmap(norm(value)), "white") if below else ((1.0, 1.0, 1.0, 1.0), GRID)
+        colour, edge = (_COLOURS(_RANGE(value)), "white") if below else ((1.0, 1.0, 1.0, 1.0), GRID)
         face = None if np.isnan(value) else colour
         label = plot_cell(ax, cell, written, face, edge, "tau" if below else "best")
         if face is not None:

@@ -13,7 +13,7 @@ from rsa_exp.figures.layout.axis_names import AxisNames
 from rsa_exp.figures.layout.cells import name_cells, plot_cell
 from rsa_exp.figures.layout.legends import Legend
 from rsa_exp.figures.layout.page import MARGIN, Canvas, Page
-from rsa_exp.figures.layout.panels import need
+from rsa_exp.figures.layout.score_grid import ScoreGrid, need
 from rsa_exp.figures.layout.score_scale import ScoreScale
 from rsa_exp.figures.layout.style import (
     DOUBLE_COLUMN,
@@ -28,7 +28,6 @@ from rsa_exp.figures.layout.style import (
 from rsa_exp.figures.layout.text import (
     SLACK,
     line_height,
-    printable,
     shorten,
     text_width,
     widest,
@@ -60,16 +59,8 @@ class _Pairs:
             raise ValueError("the difference table has no rows: there is nothing to plot")
         if table.duplicated(["roi", "layer"]).any():
             raise ValueError("the difference table has two rows for one ROI and layer")
-        order = table.sort_values("depth", kind="stable")
-        rois, layers = list(dict.fromkeys(table["roi"])), list(dict.fromkeys(order["layer"]))
-        index = (
-            [rois.index(name) for name in table["roi"]],
-            [layers.index(name) for name in table["layer"]],
-        )
-        a, b = np.full((2, len(rois), len(layers)), np.nan)
-        for values, name in ((a, "score_a"), (b, "score_b")):
-            values[index] = table[name].to_numpy(dtype=float, na_value=np.nan)
-        return cls(tuple(map(printable, rois)), tuple(map(printable, layers)), a, b)
+        grid = ScoreGrid.of(table.assign(subject="", metric="", model="", score=np.nan))
+        return cls(grid.rois, grid.layers, grid.column("score_a")[0], grid.column("score_b")[0])
 
     @property
     def difference(self) -> Array:
