@@ -56,13 +56,9 @@ class _Profile:
 
 
 def agreement_table(kept: pd.DataFrame) -> pd.DataFrame | None:
-    """Compare every pair of variants.
+    """Compare every pair of variants in `kept`, of `group_table.latest`; None with one variant.
 
-    Parameters
-    ----------
-    kept : DataFrame
-        Of `rsa_exp.reports.group_table.latest`; of each pair the means over the subjects that both
-        have are compared, else the group, else the mean RDM.
+    Means over the subjects that both have are compared, else the group, else the mean RDM.
 
     Returns
     -------
@@ -72,7 +68,7 @@ def agreement_table(kept: pd.DataFrame) -> pd.DataFrame | None:
         their best layers' scores; same_best: share of ROIs with the same best layer, or whether
         (1 or 0) the same ROI is best; n: ROIs compared; subjects: those compared, comma-separated,
         else ``group`` or ``joint``. NaN where layers differ, as those of two models do, fewer than
-        three ROIs are common, or no subject is. None with a single variant.
+        three ROIs are common, or no subject is.
     """
     parts = {str(name): rows for name, rows in kept.groupby("variant", sort=False)}
     if len(parts) < 2:

@@ -70,16 +70,8 @@ def group_table(
 ) -> pd.DataFrame:
     """Combine the runs of each variant into one row per analysis, ROI and layer.
 
-    Parameters
-    ----------
-    kept : DataFrame
-        Of `latest`.
-    members : DataFrame
-        Of `member_rows`.
-    variants : sequence of Variant
-        The variants, in their order.
-    extra : mapping of str to str
-        Swept keys that have columns of their own.
+    `kept` is of `latest`, `members` of `member_rows`; `extra` names the columns of swept keys that
+    have columns of their own.
 
     Returns
     -------

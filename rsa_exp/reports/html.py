@@ -18,13 +18,12 @@ from rsa_exp.reports import facts, words
 from rsa_exp.reports.caveats import caveats
 from rsa_exp.reports.group_table import latest
 from rsa_exp.reports.numerals import decimals, duration, number, percent
-from rsa_exp.reports.score_grids import ScoreGrid, score_grids
+from rsa_exp.reports.score_grids import score_grids
 from rsa_exp.reports.sweep_figures import MOST_PLOTTED
 from rsa_exp.reports.variants import lacking
 
 if TYPE_CHECKING:
     from rsa_exp.reports.summary import Summary
-    from rsa_exp.reports.variants import Variant
 
 __all__ = ["Picture", "render"]
 
@@ -48,46 +47,19 @@ class _Shown:
     caption: str
     data: str
     width: int
-
-
-@dataclass(frozen=True)
-class _Section:
-    """The results of one variant."""
-
-    name: str
-    tables: Sequence[ScoreGrid]
-    figures: Sequence[_Shown]
-    folded: bool
+    variant: str | None  # that it is of; None for one of all
 
 
 def render(summary: Summary, pictures: Sequence[Picture]) -> str:
-    """Write the report of a sweep.
-
-    Parameters
-    ----------
-    summary : Summary
-        The sweep's summary.
-    pictures : sequence of Picture
-        The figures on disk, which are embedded.
-
-    Returns
-    -------
-    str
-        An HTML document without scripts, that loads nothing.
+    """Write the report of a sweep: an HTML document without scripts, that loads nothing.
 
     Raises
     ------
     OSError
-        If a picture cannot be read.
+        If a picture, which is embedded, cannot be read.
     """
     sweep = summary.sweep
-    planned = {figure.name: figure for figure in summary.planned}
-    order = _in_order(summary, pictures)
-    shown = [
-        _show(picture, number, planned[picture.name].caption if picture.name in planned else "")
-        for number, picture in enumerate(order, start=1)
-    ]
-    owner = [planned[each.name].variant if each.name in planned else None for each in order]
+    shown = _shown(summary, pictures)
     several = len(summary.variants) > 1
     top = facts.common_folder(sweep)
     again, rebuild = facts.reproduction(sweep)
@@ -101,9 +73,9 @@ def render(summary: Summary, pictures: Sequence[Picture]) -> str:
         settings=facts.setting_rows(sweep),
         images=facts.image_tables(sweep.finished),
         messages=facts.messages(sweep.finished),
-        sections=_sections(summary, shown, owner) if summary.variants else [],
+        sections=_sections(summary, shown) if summary.variants else [],
         several=several,
-        overall=[each for each, name in zip(shown, owner, strict=True) if several and name is None],
+        overall=[each for each in shown if several and each.variant is None],
         agreement=_agreement(summary.agreement),
         swept=sweep.keys,
         runs=[_run(row, top) for row in summary.runs.to_dict("records")],
@@ -122,13 +94,8 @@ def render(summary: Summary, pictures: Sequence[Picture]) -> str:
 @cache
 def _template() -> Template:
     here = FileSystemLoader(Path(__file__).parent)
-    environment = Environment(
-        loader=here,
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = Environment(loader=here, autoescape=True, undefined=StrictUndefined)
+    environment.trim_blocks = environment.lstrip_blocks = True
     return environment.get_template("report.html.j2")
 
 
@@ -140,43 +107,41 @@ def _title(summary: Summary) -> str:
     return f"{models} and {studies}"
 
 
-def _in_order(summary: Summary, pictures: Iterable[Picture]) -> list[Picture]:
-    """Figures as the page has them: those of each variant, then those of all."""
-    index = {figure.name: i for i, figure in enumerate(summary.planned)}
-    return sorted(pictures, key=lambda picture: index.get(picture.name, len(index)))
+def _shown(summary: Summary, pictures: Iterable[Picture]) -> list[_Shown]:
+    """Figures as the page has them: those of each variant, then those of all, then any other."""
+    planned = {figure.name: figure for figure in summary.planned}
+    order = [*planned]
+    found: list[_Shown] = []
+    for picture in sorted(pictures, key=lambda each: (*order, each.name).index(each.name)):
+        content = picture.path.read_bytes()
+        width = int.from_bytes(content[16:20], "big")  # in the PNG's first chunk
+        data = f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
+        figure = planned.get(picture.name)
+        caption, variant = (figure.caption, figure.variant) if figure else (picture.name, None)
+        pixels = max(1, round(width * _SCALE))
+        found.append(_Shown(len(found) + 1, caption, data, pixels, variant))
+    return found
 
 
-def _show(picture: Picture, number: int, caption: str) -> _Shown:
-    content = picture.path.read_bytes()
-    # The width stands in the PNG's first chunk.
-    width = int.from_bytes(content[16:20], "big")
-    data = f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
-    return _Shown(number, caption or picture.name, data, max(1, round(width * _SCALE)))
-
-
-def _sections(
-    summary: Summary, shown: Sequence[_Shown], owner: Sequence[str | None]
-) -> list[_Section]:
+def _sections(summary: Summary, shown: Sequence[_Shown]) -> list[dict[str, object]]:
+    """Tables and figures of each variant."""
     kept, _ = latest(summary.scores, summary.variants)
     several = len(summary.variants) > 1
     return [
-        _Section(
-            variant.name,
-            score_grids(summary.group, kept, variant),
-            [
-                each
-                for each, name in zip(shown, owner, strict=True)
-                if name == variant.name or not several
-            ],
-            folded=i >= MOST_PLOTTED,
-        )
+        {
+            "name": variant.name,
+            "tables": score_grids(summary.group, kept, variant),
+            "figures": [each for each in shown if not several or each.variant == variant.name],
+            "folded": i >= MOST_PLOTTED,
+        }
         for i, variant in enumerate(summary.variants)
     ]
 
 
 def _glance(summary: Summary) -> dict[str, object] | None:
     """Best layer of each level of the visual hierarchy, a line for each variant."""
-    found = {each.name: words.by_level(_main(summary, each)) for each in summary.variants}
+    main = {each.name: words.main_rows(summary.group, each) for each in summary.variants}
+    found = {name: words.by_level(rows) for name, rows in main.items()}
     levels = list(dict.fromkeys(level for table in found.values() for level in table["level"]))
     if not levels:
         return None
@@ -191,16 +156,12 @@ def _glance(summary: Summary) -> dict[str, object] | None:
             else ("–", "")
             for level in levels
         ]
-        best = words.best_layers(_main(summary, variant))
+        best = words.best_layers(main[variant.name])
         rois = best["layer"].value_counts(sort=True)
         top = f"{rois.index[0]} ({rois.iloc[0]} of {len(best)})" if len(best) else "–"
         without = words.named_subjects(missing.get(variant.name, ()))
         lines.append((variant.name, without, variant.metric.label, cells, top))
     return {"levels": levels, "lines": lines}
-
-
-def _main(summary: Summary, variant: Variant) -> pd.DataFrame:
-    return words.main_rows(summary.group, variant)
 
 
 def _agreement(table: pd.DataFrame | None) -> list[dict[str, str]]:
@@ -228,7 +189,7 @@ def _same(what: str, share: float) -> str:
 
 
 def _time(text: str) -> str:
-    """ISO time as people write it; any other text unchanged."""
+    """ISO time to the minute, with a space before it; any other text unchanged."""
     try:
         return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M %Z").strip()
     except ValueError:

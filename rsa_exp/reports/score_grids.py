@@ -54,14 +54,7 @@ class ScoreGrid:
 def score_grids(group: pd.DataFrame, kept: pd.DataFrame, variant: Variant) -> list[ScoreGrid]:
     """Lay out a variant's scores: the group's, else the mean over subjects; and the mean RDM's.
 
-    Parameters
-    ----------
-    group : DataFrame
-        Of `rsa_exp.reports.group_table.group_table`.
-    kept : DataFrame
-        Scores of the runs, with the columns variant and analysis.
-    variant : Variant
-        The variant.
+    `group` is of `group_table.group_table`, `kept` of `group_table.latest`.
     """
     mine = group[group["variant"] == variant.name]
     first = GROUP if GROUP in set(mine["analysis"]) else SUBJECTS

@@ -20,22 +20,10 @@ def score_text(
 ) -> str:
     """Lay out the scores of one run: ROIs down, layers across, ``*`` at each ROI's best layer.
 
-    Parameters
-    ----------
-    scores : DataFrame
-        Columns roi, layer, depth, score, ceiling_low and ceiling_high of one subject and metric.
-    best_layers : DataFrame or None
-        How often the best layer is best, in bootstrap draws.
-    metric : Metric
-        Decides which layer is best.
-    width : int
-        Characters in a line.
-
-    Returns
-    -------
-    str
-        Lines; layers down where they do not fit across, and where neither fits only each ROI's best
-        layer.
+    Layers are down where they do not fit across `width` characters, and where neither fits only
+    each ROI's best layer is named. `scores` has the columns roi, layer, depth, score, ceiling_low
+    and ceiling_high of one subject and metric; `best_layers` has how often the best layer is best
+    in bootstrap draws.
     """
     table = scores.pivot_table(
         index="roi", columns="layer", values="score", dropna=False, sort=False

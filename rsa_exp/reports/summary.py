@@ -22,35 +22,17 @@ __all__ = ["Summary", "summarise"]
 
 @dataclass(frozen=True, eq=False)
 class Summary:
-    """What a sweep found.
+    """What a sweep found."""
 
-    Attributes
-    ----------
-    sweep : RecordedSweep
-        What it was made from, verified.
-    variants : tuple of Variant
-        Ways of doing the analysis that have finished runs.
-    scores, group, runs : DataFrame
-        Of `sweep_tables.joined_scores`, `group_table.group_table` and `sweep_tables.run_table`.
-    agreement : DataFrame or None
-        Of `agreement.agreement_table`; None without several variants.
-    repeated : DataFrame
-        Scores that a later run of the same variant made again.
-    headline : str
-        One to four sentences.
-    planned : tuple of PlannedFigure
-        The figures it has, in order, with their captions; none is plotted yet.
-    """
-
-    sweep: RecordedSweep
-    variants: tuple[Variant, ...]
-    scores: pd.DataFrame
-    group: pd.DataFrame
-    runs: pd.DataFrame
-    agreement: pd.DataFrame | None
-    repeated: pd.DataFrame
-    headline: str
-    planned: tuple[PlannedFigure, ...]
+    sweep: RecordedSweep  # verified
+    variants: tuple[Variant, ...]  # those that have finished runs
+    scores: pd.DataFrame  # of `sweep_tables.joined_scores`
+    group: pd.DataFrame  # of `group_table.group_table`
+    runs: pd.DataFrame  # of `sweep_tables.run_table`
+    agreement: pd.DataFrame | None  # of `agreement.agreement_table`
+    repeated: pd.DataFrame  # scores that a later run of the same variant made again
+    headline: str  # one to four sentences
+    planned: tuple[PlannedFigure, ...]  # in order; none is plotted yet
 
     def figures(self) -> Iterator[tuple[str, Figure]]:
         """Plot the figures one after another, each under a plain file name."""
@@ -58,12 +40,7 @@ class Summary:
             yield figure.name, figure.plot()
 
     def report(self, pictures: Sequence[Picture]) -> str:
-        """Write the report as one HTML page.
-
-        Parameters
-        ----------
-        pictures : sequence of Picture
-            The figures as they were saved, in the order in which they were plotted.
+        """Write the report as one HTML page, with the pictures of its figures.
 
         Raises
         ------
@@ -101,17 +78,9 @@ class Summary:
 
 
 def summarise(sweep: RecordedSweep) -> Summary:
-    """Summarise the runs of a sweep.
+    """Summarise the runs of a sweep, none of which need have finished.
 
-    Parameters
-    ----------
-    sweep : RecordedSweep
-        The sweep; none of its runs need have finished. Runs with damaged files count as failed.
-
-    Returns
-    -------
-    Summary
-        Nothing is written, and no figure is plotted yet.
+    Runs with damaged files count as failed. Nothing is written, and no figure is plotted yet.
     """
     sweep = sweep.verified()
     variants = variants_of(sweep)

@@ -21,31 +21,17 @@ _OVER_SWEEP = {"q": "q_sweep", "n_tests": "n_tests_sweep", "p_fwe": "p_fwe_sweep
 def joined_scores(sweep: RecordedSweep, extra: Mapping[str, str]) -> pd.DataFrame:
     """Join the scores of all finished runs and correct their tests as one family.
 
-    Parameters
-    ----------
-    sweep : RecordedSweep
-        The sweep.
-    extra : mapping of str to str
-        Swept keys to be added, and the columns' names.
-
     Returns
     -------
     DataFrame
-        One row per run, subject, ROI and layer: run, the extra columns, those of ``scores.csv``,
-        and q_sweep, n_tests_sweep, p_fwe_sweep over all runs. q, n_tests and p_fwe are the run's
-        own, unless its ``inference.family`` is ``sweep``.
+        One row per run, subject, ROI and layer: run, the swept keys of `extra` under its names,
+        the columns of ``scores.csv``, and q_sweep, n_tests_sweep, p_fwe_sweep over all runs. q,
+        n_tests and p_fwe are the run's own, unless its ``inference.family`` is ``sweep``.
     """
     runs = sweep.finished
     if not runs:
-        return pd.DataFrame(
-            columns=[
-                "run",
-                *extra.values(),
-                *FACT_COLUMNS,
-                *INFERENCE_COLUMNS,
-                *_OVER_SWEEP.values(),
-            ]
-        )
+        facts = ["run", *extra.values(), *FACT_COLUMNS]
+        return pd.DataFrame(columns=[*facts, *INFERENCE_COLUMNS, *_OVER_SWEEP.values()])
     tables = [run.scores for run in runs]
     sizes = [len(table) for table in tables]
     joined = pd.concat(tables, ignore_index=True)

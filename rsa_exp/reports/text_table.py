@@ -8,19 +8,10 @@ __all__ = ["text_table"]
 
 
 def text_table(rows: Sequence[Sequence[str]], align: str) -> list[str]:
-    """Lay rows out in columns that are two spaces apart.
+    """Lay rows out in columns that are two spaces apart, a line for each.
 
-    Parameters
-    ----------
-    rows : sequence of sequence of str
-        Cells, as many in every row; a head is the first row.
-    align : str
-        A letter for each column: ``l`` aligns it on the left, ``r`` on the right, as numbers are.
-
-    Returns
-    -------
-    list of str
-        A line for each row, without spaces at its end.
+    A head is the first row. `align` has a letter for each column: ``l`` aligns it on the left,
+    ``r`` on the right, as numbers are.
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [

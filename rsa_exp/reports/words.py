@@ -154,18 +154,7 @@ def headline(
 ) -> str:
     """Write in up to four sentences what a sweep found, and what it could not find.
 
-    Parameters
-    ----------
-    sweep : RecordedSweep
-        The sweep.
-    kept : DataFrame
-        Of `rsa_exp.reports.group_table.latest`.
-    group : DataFrame
-        Of `rsa_exp.reports.group_table.group_table`.
-    agreement : DataFrame or None
-        Of `rsa_exp.reports.agreement.agreement_table`.
-    variants : sequence of Variant
-        The first is the one of which a best layer is named.
+    The best layer is named of the first of the variants.
     """
     if not variants:
         return f"None of the {len(sweep.runs)} runs finished: {outcome(sweep)}."
