@@ -62,7 +62,7 @@ class RdmPair:
     brain_name, model_name : str
         E.g. ``"LHPPA"`` and ``"layer3"``.
     n_total : int
-        Images in the whole analysis, of which these are a part or all.
+        Images in the whole analysis; these are a part of them, or all.
     """
 
     brain: Array
@@ -137,8 +137,8 @@ class Plottable(Protocol):
 class Tables:
     """Tables to be plotted without an analysis: read from files, or joined from several runs.
 
-    Attributes are those of :class:`Plottable`. `scores` may hold several subjects, of which the
-    figures of scores show the mean.
+    Attributes are those of :class:`Plottable`. `scores` may be of several subjects; the
+    figures of scores then show their mean.
 
     Examples
     --------

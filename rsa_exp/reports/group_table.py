@@ -41,8 +41,7 @@ def latest(scores: pd.DataFrame, variants: Sequence[Variant]) -> tuple[pd.DataFr
     of_run = {run.number: each.name for each in variants for run in each.runs}
     subjects = scores["subject"].astype(str)
     named = scores.assign(
-        variant=scores["run"].map(of_run),
-        analysis=subjects.where(subjects.isin(POOLED), SUBJECTS),
+        variant=scores["run"].map(of_run), analysis=subjects.where(subjects.isin(POOLED), SUBJECTS)
     )
     twice = named.duplicated(["variant", "subject", "roi", "layer"], keep="last")
     return named[~twice], named[twice]
@@ -63,10 +62,7 @@ def member_rows(variants: Sequence[Variant]) -> pd.DataFrame:
 
 
 def group_table(
-    kept: pd.DataFrame,
-    members: pd.DataFrame,
-    variants: Sequence[Variant],
-    extra: Mapping[str, str],
+    kept: pd.DataFrame, members: pd.DataFrame, variants: Sequence[Variant], extra: Mapping[str, str]
 ) -> pd.DataFrame:
     """Combine the runs of each variant into one row per analysis, ROI and layer.
 

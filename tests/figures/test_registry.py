@@ -1,5 +1,6 @@
 """The public functions: named as the vocabulary has them, made of a result, imported when used."""
 
+import inspect
 import subprocess
 import sys
 from dataclasses import replace
@@ -19,6 +20,8 @@ def test_figures_are_the_vocabularys_and_public():
     for name, function in FIGURES.items():
         assert getattr(figures, name) is function
         assert f"figures.{name}(result" in function.__doc__
+        described = [key for key in ("result", "ax", "figure") if f"\n{key} : " in function.__doc__]
+        assert described == list(inspect.signature(function).parameters)
     assert set(FIGURE_NAMES) < set(figures.__all__)
     with pytest.raises(AttributeError, match="has no attribute 'violin'"):
         figures.violin  # noqa: B018

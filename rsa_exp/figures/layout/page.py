@@ -57,7 +57,7 @@ class Canvas:
     @property
     def whole(self) -> tuple[float, float]:
         """Inches of the caller's figure."""
-        assert self.figure is not None  # noqa: S101 - only asked of a given figure
+        assert self.figure is not None  # noqa: S101 - used with a given figure alone
         box, dpi = self.figure.bbox, self.figure.dpi
         return float(box.width / dpi), float(box.height / dpi)
 

@@ -28,7 +28,7 @@ def literal_lines(lines: Sequence[str]) -> str:
 
 
 def printable(name: str) -> str:
-    """Replace line breaks and control characters (which an SVG may not hold) by spaces."""
+    """Replace line breaks and control characters (which an SVG may not contain) by spaces."""
     return "".join(c if c.isprintable() else " " for c in name)
 
 

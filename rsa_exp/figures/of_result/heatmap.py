@@ -14,7 +14,7 @@ from rsa_exp.figures.layout.score_grid import ScoreGrid, mean_sem
 from rsa_exp.figures.layout.score_scale import ScoreScale, undefined_captions
 from rsa_exp.figures.layout.style import NAME_LIMIT, SMALL_SIZE, styled
 from rsa_exp.figures.layout.text import line_height, shorten, text_width, widest
-from rsa_exp.figures.result import Array, FigureText, Plottable, plotted_scores
+from rsa_exp.figures.result import Array, Plottable, plotted_scores
 from rsa_exp.stats.metrics.registry import is_best
 
 _WIDEST_CELL = 0.75  # inches: wider cells only push numbers apart
@@ -43,15 +43,18 @@ def heatmap(
     names = AxisNames.fit(grid.layers, cell)
     left = max(left, names.overhang - cell / 2 + 0.05)
 
-    captions = [_best_caption(text, best)]
+    captions = []
     if grid.several:
         spread = "mean ± SEM" if with_sem else "mean"
-        captions.insert(0, f"{spread} over {len(grid.subjects)} subjects")
+        captions.append(f"{spread} over {len(grid.subjects)} subjects")
+    if best.any():
+        direction = "" if text.greater_is_better else " (lowest score)"
+        captions.append(f"outlined: best layer of each ROI{direction}")
     captions += undefined_captions(mean, "hatched", grid.scores if grid.several else None)
     side = max(height, _LOWEST_BAR)
     width = max(canvas.least, left + n_layer * cell + 0.15 + bar + MARGIN)
     body = max(height + names.height, side + 0.05)
-    page = Page(canvas, text, [c for c in captions if c], width, body)
+    page = Page(canvas, text, captions, width, body)
     axes = page.axes(left, body - height, n_layer * cell, height)
     labels = _plot_cells(axes, mean, scale, _annotations(mean, sem if with_sem else None, scale))
     for row, column in np.argwhere(best):
@@ -100,10 +103,3 @@ def _plot_cells(
     sns.heatmap(mean, mask=undefined, ax=ax, cmap=cmap, **limits, **bare, **lines)
     faces = {at: None if undefined[at] else cmap(norm(mean[at])) for at in np.ndindex(mean.shape)}
     return {at: plot_cell(ax, at, str(written[at]), faces[at]) for at in faces}
-
-
-def _best_caption(text: FigureText, best: NDArray[np.bool_]) -> str:
-    if not best.any():
-        return ""
-    direction = "" if text.greater_is_better else " (lowest score)"
-    return f"outlined: best layer of each ROI{direction}"

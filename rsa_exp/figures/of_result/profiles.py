@@ -1,7 +1,6 @@
 """Layer profiles: how the score runs through the network, by level of the visual hierarchy."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -36,14 +35,6 @@ _PANEL_GAP = 0.15
 _TITLE = 0.2  # inches above a panel for its name
 
 
-@dataclass(frozen=True)
-class _Panel:
-    """One level: its heading and the positions of its ROIs in the grid."""
-
-    title: str
-    rois: tuple[int, ...]
-
-
 @styled
 def profiles(
     result: Plottable, *, ax: Axes | None = None, figure: Figure | SubFigure | None = None
@@ -57,7 +48,7 @@ def profiles(
     canvas, text = Canvas(ax, figure), result.text
     grid = ScoreGrid.of(plotted_scores(result))
     panels = _panels(grid)
-    by_panel = [mean_sem(grid.scores[:, panel.rois], axis=1)[0] for panel in panels]
+    by_panel = [mean_sem(grid.scores[:, members], axis=1)[0] for _, members in panels]
     if grid.several:
         spreads = [mean_sem(scores) for scores in by_panel]
         values = [*by_panel, *(m - s for m, s in spreads), *(m + s for m, s in spreads)]
@@ -66,8 +57,8 @@ def profiles(
         scale = ScoreScale.of(grid.scores, text)
 
     rois = shorten(grid.rois, NAME_LIMIT)
-    margins = [0.1 if grid.several else _name_margin(grid, panel) for panel in panels]
-    most_lines = 1 if grid.several else max(len(panel.rois) for panel in panels)
+    margins = [0.1 if grid.several else _name_margin(grid, members) for _, members in panels]
+    most_lines = 1 if grid.several else max(len(members) for _, members in panels)
     height = max(_LOWEST_PANEL, most_lines * line_height(SMALL_SIZE) + 0.1)
     left = scale.left_margin(height) + MARGIN
     columns, panel_width = _columns(len(panels), canvas.most - left, max(margins))
@@ -78,49 +69,49 @@ def profiles(
     n_row = -(-len(panels) // columns)
     pitch = panel_width + max(margins) + _PANEL_GAP
     width = max(canvas.least, left + columns * pitch - _PANEL_GAP + MARGIN)
-    title = _TITLE if any(panel.title for panel in panels) else 0.08
+    title = _TITLE if any(heading for heading, _ in panels) else 0.08
     row_height = title + height + names.height + 0.1
     legends = [Legend(_subject_entries(grid), width - 2 * MARGIN)] if grid.several else []
     page = Page(canvas, text, _captions(grid), width, n_row * row_height, legends)
     looks = roi_looks(grid.regions_or_rois, grid.hemispheres)
-    for i, panel in enumerate(panels):
+    for i, (heading, members) in enumerate(panels):
         row, column = divmod(i, columns)
         bottom = (n_row - 1 - row) * row_height + names.height + 0.05
         ax = page.axes(left + column * pitch, bottom, panel_width, height)
         scale.on_y(ax, labelled=column == 0)
         ax.set_xlim(-0.5, len(grid.layers) - 0.5)
         names.write(ax)
-        if panel.title:
+        if heading:
             x = left + column * pitch
-            page.text(x, bottom + height, panel.title, offset=(0, 0.1), size=LABEL_SIZE)
+            page.text(x, bottom + height, heading, offset=(0, 0.1), size=LABEL_SIZE)
         if column == 0:
             scale.label_y(page, left, bottom, height)
         if grid.several:
             _plot_subjects(ax, by_panel[i], grid)
         else:
-            scores, own = grid.scores[0, panel.rois], [looks[j] for j in panel.rois]
+            scores, own = grid.scores[0, members], [looks[j] for j in members]
             _plot_rois(ax, scores, own)
-            name_lines(ax, scores, [rois[j] for j in panel.rois], own, (panel_width, height))
+            name_lines(ax, scores, [rois[j] for j in members], own, (panel_width, height))
     return page.figure
 
 
-def _panels(grid: ScoreGrid) -> list[_Panel]:
+def _panels(grid: ScoreGrid) -> list[tuple[str, tuple[int, ...]]]:
+    """Heading of each level, and the indices of its ROIs in the grid."""
     panels = []
     levels = grid.by_level
     for level, rois in levels.items():
         title = level or ("" if len(levels) == 1 else "no level")
         if grid.several and title:
             title += f" ({len(rois)} {'ROI' if len(rois) == 1 else 'ROIs'})"
-        panels.append(_Panel(title, rois))
+        panels.append((title, rois))
     return panels
 
 
-def _name_margin(grid: ScoreGrid, panel: _Panel) -> float:
+def _name_margin(grid: ScoreGrid, members: Sequence[int]) -> float:
     names = shorten(grid.rois, NAME_LIMIT)
     undefined = np.isnan(grid.scores[0]).all(axis=1)
-    return LEADER + widest(
-        [names[i] + (" n/a" if undefined[i] else "") for i in panel.rois], SMALL_SIZE
-    )
+    shown = [names[i] + (" n/a" if undefined[i] else "") for i in members]
+    return LEADER + widest(shown, SMALL_SIZE)
 
 
 def _columns(n_panel: int, room: float, margin: float) -> tuple[int, float]:

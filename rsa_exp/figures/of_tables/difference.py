@@ -25,13 +25,7 @@ from rsa_exp.figures.layout.style import (
     layer_colours,
     styled,
 )
-from rsa_exp.figures.layout.text import (
-    SLACK,
-    line_height,
-    shorten,
-    text_width,
-    widest,
-)
+from rsa_exp.figures.layout.text import SLACK, line_height, shorten, text_width, widest
 from rsa_exp.figures.result import Array, FigureText
 
 _COLUMNS = ("roi", "layer", "depth", "score_a", "score_b")

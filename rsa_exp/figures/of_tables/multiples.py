@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -35,6 +35,7 @@ _MOST_COLUMNS = 4
 _NARROWEST, _WIDEST = 0.9, 2.6  # inches of a panel
 _HEIGHTS = (1.6, 1.25)  # inches of a panel in a figure of one row, of more
 _GAP = 0.14  # inches between a panel and the axis label of the next
+_LINE: dict[str, Any] = {"lw": 1.2, "ms": 3.5, "mew": 0}
 _ALL_ROIS = "mean over ROIs"
 
 _Kind = Literal["levels", "few ROIs", "many ROIs"]  # what the lines are
@@ -191,9 +192,7 @@ def _plot(ax: Axes, panel: _Panel, looks: Mapping[str, RoiLook]) -> None:
             ax.plot(line.mean, color=GREY, lw=0.5, marker=".", ms=2.0, alpha=0.7, gid=gid)
         else:
             sem_band(ax, line.mean, line.sem, look.colour, 0.2)
-            ax.plot(
-                line.mean, color=look.colour, lw=1.2, marker=look.marker, ms=3.5, mew=0, gid=gid
-            )
+            ax.plot(line.mean, color=look.colour, marker=look.marker, gid=gid, **_LINE)
 
 
 def _entries(kind: _Kind, looks: Mapping[str, RoiLook]) -> list[tuple[Artist, str]]:
@@ -203,10 +202,7 @@ def _entries(kind: _Kind, looks: Mapping[str, RoiLook]) -> list[tuple[Artist, st
             (Line2D([], [], color=GREY, lw=0.5, marker=".", ms=2.0), "each ROI"),
         ]
     return [
-        (
-            Line2D([], [], color=look.colour, lw=1.2, marker=look.marker, ms=3.5, mew=0),
-            name or "no level",
-        )
+        (Line2D([], [], color=look.colour, marker=look.marker, **_LINE), name or "no level")
         for name, look in looks.items()
     ]
 
