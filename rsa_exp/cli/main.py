@@ -11,7 +11,7 @@ import sys
 
 from rsa_exp import interrupts
 from rsa_exp.cli.arguments import normalise
-from rsa_exp.cli.commands import COMMANDS
+from rsa_exp.cli.commands import COMMANDS, run_command
 from rsa_exp.errors import InputError
 
 __all__ = ["main"]
@@ -51,7 +51,7 @@ def main() -> None:
 def _dispatch(arguments: list[str]) -> int:
     command = arguments[0] if arguments else ""
     if command in COMMANDS:
-        return COMMANDS[command](arguments[1:])
+        return run_command(command, arguments[1:])
     if "--help" in arguments or "-h" in arguments:
         from rsa_exp.cli.help import help_text
 
