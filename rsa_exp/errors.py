@@ -28,19 +28,9 @@ def printable_line(text: str) -> str:
 
 
 def listing(names: Iterable[object], limit: int = 12) -> str:
-    """Join names by commas, cut after `limit` of them.
+    """Join names by commas, cut after `limit` of them; ``none`` when there are none.
 
-    Parameters
-    ----------
-    names : iterable of object
-        What to list.
-    limit : int
-        How many to show before ``...``.
-
-    Returns
-    -------
-    str
-        For example ``LHLOC, RHLOC, ... (33 in all)``; ``none`` when there are none.
+    For example ``LHLOC, RHLOC, ... (33 in all)``.
     """
     texts = [str(name) for name in names]
     if not texts:
@@ -50,28 +40,14 @@ def listing(names: Iterable[object], limit: int = 12) -> str:
 
 
 def suggestion(name: object, choices: Iterable[object]) -> str:
-    """Return ``; did you mean 'X'?`` for the nearest of `choices`, or nothing when none is near.
-
-    Parameters
-    ----------
-    name : object
-        What the user typed.
-    choices : iterable of object
-        The valid names.
-    """
+    """Return ``; did you mean 'X'?`` for the choice nearest to what was typed, if any is near."""
     by_folded = {str(choice).casefold(): str(choice) for choice in choices}
     near = get_close_matches(str(name).casefold(), by_folded, n=1, cutoff=0.6)
     return f"; did you mean '{by_folded[near[0]]}'?" if near else ""
 
 
 def check_choice(setting: str, value: object, choices: Iterable[str]) -> None:
-    """Refuse a value that is not one of a setting's choices.
-
-    Raises
-    ------
-    InputError
-        With the choices and the nearest of them.
-    """
+    """Refuse a value that is not one of a setting's choices, and name these and the nearest."""
     names = list(choices)
     if value not in names:
         raise InputError(

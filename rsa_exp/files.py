@@ -22,13 +22,7 @@ __all__ = [
 
 
 def prepare_folder(folder: Path) -> Path:
-    """Make a folder for results.
-
-    Raises
-    ------
-    InputError
-        If it cannot be made or written to.
-    """
+    """Make a folder for results, which must be writable."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".writable"
@@ -42,13 +36,7 @@ def prepare_folder(folder: Path) -> Path:
 
 
 def claim_folder(folder: Path, what: str) -> Path:
-    """Make a folder for the results of one run or sweep, which must not have another's.
-
-    Raises
-    ------
-    InputError
-        If it cannot be written to, or has results in it.
-    """
+    """Make a folder for the results of one run or sweep; it must not have results of another."""
     prepare_folder(folder)
     if (folder / "scores.csv").exists():
         raise InputError(
@@ -74,14 +62,9 @@ def file_inside(folder: Path, name: str) -> Path:
 
 
 def copy_file(name: str, source: Path, folder: Path) -> Path:
-    """Copy a file of one folder to the same place in another.
+    """Copy a file of one folder to the same place in another; it must be as `file_inside` says.
 
-    Raises
-    ------
-    InputError
-        As `file_inside`, and if its name has control characters.
-    OSError
-        If it cannot be copied.
+    A name with control characters is refused.
     """
     path = file_inside(source, name)
     if UNPRINTABLE.search(name):
@@ -94,20 +77,10 @@ def copy_file(name: str, source: Path, folder: Path) -> Path:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Let a file be written under a temporary name; it gets its own if the block ends well.
+    """Yield a temporary name to write a file under; it gets its own if the block ends well.
 
     Whoever looks sees the old file, or none, until the new one is complete and on the disk. After
-    an error nothing is left of it.
-
-    Parameters
-    ----------
-    path : Path
-        The file's own name, in a folder that exists.
-
-    Yields
-    ------
-    Path
-        The name to write it under, in the same folder.
+    an error nothing is left of it. The folder must exist.
     """
     part = _part(path)
     try:
@@ -123,17 +96,9 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Let a folder be filled under a temporary name; it gets its own if the block ends well.
+    """Yield an empty folder to be filled; it gets its own name if the block ends well.
 
-    Parameters
-    ----------
-    path : Path
-        The folder's own name. It must not exist, or be empty.
-
-    Yields
-    ------
-    Path
-        An empty folder beside it. After an error nothing is left of it.
+    No folder of that name may exist yet, unless it is empty. After an error nothing is left.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = _part(path)

@@ -35,17 +35,9 @@ log = logging.getLogger("rsa_exp")
 
 
 def launch(arguments: list[str]) -> int:
-    """Start Hydra with command-line arguments and return the exit status.
+    """Start Hydra with command-line arguments, flags first, and return the exit status.
 
-    Parameters
-    ----------
-    arguments : list of str
-        Flags first, then overrides, as `rsa_exp.cli.arguments.normalise` returns them.
-
-    Returns
-    -------
-    int
-        0, or 1 after an error that was explained in one line, or 130 after Ctrl-C.
+    It is 0, or 1 after an error that was explained in one line, or 130 after Ctrl-C.
     """
     typed = sys.argv[1:]
     arguments, resumed = resume_arguments(arguments)
@@ -104,11 +96,7 @@ def _finish_sweep(opened: Session, failure: BaseException | None) -> BaseExcepti
 def _job(composed: DictConfig) -> float:
     """Do one run: what Hydra calls, once or for every combination of a multirun.
 
-    Returns
-    -------
-    float
-        As `rsa_exp.experiments.run.objective` returns it, for sweepers that search; NaN when the
-        run failed.
+    Returns `rsa_exp.experiments.run.objective`, for sweepers that search; NaN when the run failed.
     """
     hydra_config = HydraConfig.get()
     chosen = hydra_config.runtime.choices

@@ -28,16 +28,6 @@ _GLOB = re.compile(r"^(subject|roi|layer|images|metric|align|data\.\w+)=glob\(")
 def normalise(arguments: list[str]) -> list[str]:
     """Put flags before overrides and quote values that Hydra would misread.
 
-    Parameters
-    ----------
-    arguments : list of str
-        As typed.
-
-    Returns
-    -------
-    list of str
-        Flags, then overrides.
-
     Raises
     ------
     InputError

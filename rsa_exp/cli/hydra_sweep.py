@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from rsa_exp.cli.session import Session, current_session
 from rsa_exp.errors import InputError
-from rsa_exp.experiments.sweep import SweepPlan, start_sweep
+from rsa_exp.experiments.sweep import Sweep, SweepPlan
 from rsa_exp.stats.parallel import n_workers
 from rsa_exp.tracking.addresses import store_uri
 
@@ -30,13 +30,7 @@ _check_batch = Sweeper.validate_batch_is_legal
 
 
 class SweepAborted(BaseException):
-    """Carries an error past Hydra, which turns exceptions of callbacks into warnings.
-
-    Attributes
-    ----------
-    reason : Exception
-        The error.
-    """
+    """Carries an error, its `reason`, past Hydra, which makes warnings of errors in callbacks."""
 
     def __init__(self, reason: Exception) -> None:
         super().__init__(str(reason))
@@ -55,7 +49,7 @@ class SweepCallback(Callback):
             session = current_session()
             if session is None:
                 raise RuntimeError("a sweep is started by rsa_exp.cli.app.launch only")
-            session.sweep = start_sweep(_plan(config, session))
+            session.sweep = Sweep(_plan(config, session))
         except Exception as error:
             raise SweepAborted(error) from error
 

@@ -25,13 +25,12 @@ def resume_arguments(arguments: list[str]) -> tuple[list[str], Path | None]:
     ----------
     arguments : list of str
         Flags, then overrides. Overrides change the sweep: ``subject=1,2,group`` adds the runs that
-        it lacks.
+        it lacks, and replace recorded ones of the same key.
 
     Returns
     -------
     arguments : list of str
-        Without ``resume=``; the sweep's recorded settings, then those that were given, which
-        replace recorded ones of the same key.
+        Without ``resume=``: flags, the sweep's recorded settings, then those that were given.
     folder : Path or None
         The sweep's; None when nothing is to be resumed.
 

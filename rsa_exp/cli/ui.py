@@ -19,22 +19,8 @@ __all__ = ["serve"]
 def serve(folder: Path, port: int) -> int:
     """Run MLflow's UI on a local store, on the loopback interface, until it is stopped.
 
-    Parameters
-    ----------
-    folder : Path
-        Folder of the store.
-    port : int
-        TCP port.
-
-    Returns
-    -------
-    int
-        Exit status of the server.
-
-    Raises
-    ------
-    InputError
-        If there is no store, or the port is taken.
+    Returns the exit status of the server. A store that does not exist, or a port that is taken,
+    raises `InputError`.
     """
     uri = store_uri(folder)
     if uri.startswith("http"):

@@ -36,16 +36,6 @@ _MAX_SEED = 2**64 - 1
 def checked(config: Config) -> Config:
     """Check every value of a config; make names strings and paths absolute, in place.
 
-    Parameters
-    ----------
-    config : Config
-        Of the right types.
-
-    Returns
-    -------
-    Config
-        The same object.
-
     Raises
     ------
     InputError

@@ -43,17 +43,7 @@ def _each(values: ListConfig | DictConfig) -> str:
 
 
 def from_hydra(composed: DictConfig) -> Config:
-    """Check a composed config and convert it to plain objects with absolute paths.
-
-    Parameters
-    ----------
-    composed : DictConfig
-        As Hydra composed it.
-
-    Returns
-    -------
-    Config
-        Ready for `rsa_exp.runs.inputs.analyse_config`.
+    """Check a config that Hydra composed and convert it to plain objects with absolute paths.
 
     Raises
     ------
@@ -73,12 +63,7 @@ def from_hydra(composed: DictConfig) -> Config:
 
 
 def from_logged(text: str) -> Config:
-    """Read a run's ``config.yaml``, which is data: no interpolation, no unknown key.
-
-    Parameters
-    ----------
-    text : str
-        Contents of the file.
+    """Read the text of a run's ``config.yaml``, which is data: no interpolation, no unknown key.
 
     Raises
     ------
@@ -112,10 +97,7 @@ def from_logged(text: str) -> Config:
 def to_yaml(config: Config) -> str:
     """Return a config as the YAML that `from_logged` reads: resolved, with absolute paths.
 
-    Raises
-    ------
-    InputError
-        If it could not be read back.
+    What could not be read back is refused.
     """
     text = OmegaConf.to_yaml(OmegaConf.structured(config))
     try:

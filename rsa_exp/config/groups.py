@@ -11,17 +11,9 @@ __all__ = ["conf_dir", "options"]
 
 
 def options(group: str) -> dict[str, str]:
-    """Options of a config group with their descriptions, the default first.
+    """Options of a config group (``data``, ``hydra/launcher``) with their descriptions.
 
-    Parameters
-    ----------
-    group : str
-        For example ``data`` or ``hydra/launcher``.
-
-    Returns
-    -------
-    dict of str to str
-        Name of each option and the first comment of its file.
+    The default comes first. A description is the first comment of an option's file.
     """
     default = DEFAULTS.get(group)
     files = (conf_dir() / group).glob("*.yaml")

@@ -24,11 +24,6 @@ _REFUSED = "the logged config"
 def check_plain_yaml(text: str) -> None:
     """Refuse YAML that a run never writes, before anything is built from it.
 
-    Parameters
-    ----------
-    text : str
-        YAML.
-
     Raises
     ------
     InputError
@@ -56,13 +51,7 @@ def check_plain_yaml(text: str) -> None:
 
 
 def load_plain_yaml(text: str) -> dict[str, Any]:
-    """Read a run's config as plain values.
-
-    Raises
-    ------
-    InputError
-        As `check_plain_yaml`, and if it is not a mapping.
-    """
+    """Read a run's config as plain values, after `check_plain_yaml`; it must be a mapping."""
     check_plain_yaml(text)
     try:
         values = yaml.load(text, Loader=_Loader)  # noqa: S506 - the safe one

@@ -219,18 +219,13 @@ def known_keys() -> list[str]:
 
 
 def affects(key: str) -> Affects:
-    """Return what depends on a setting.
+    """Return what depends on a setting (see `Affects`); "numbers" for what is no known setting.
 
     Parameters
     ----------
     key : str
         Dotted name of a setting, of an entry of one (``data.rois.V1``), or of a config group, which
         affects what its settings affect.
-
-    Returns
-    -------
-    {"numbers", "inputs", "nothing"}
-        See `Affects`; "numbers" for what is no known setting.
     """
     known = _affected()
     while key not in known and "." in key:

@@ -60,13 +60,7 @@ class Cells:
 
     @classmethod
     def of(cls, a: pd.DataFrame, b: pd.DataFrame) -> Cells:
-        """Match two tables of scores.
-
-        Raises
-        ------
-        InputError
-            If a table is not that of one run.
-        """
+        """Match two tables of scores, each of which must be that of one run."""
         for table, run in ((a, "A"), (b, "B")):
             mixed = table[list(_OWN)].drop_duplicates()
             if len(mixed) > 1 or table.duplicated(["roi", "layer"]).any() or "depth" not in table:
@@ -113,10 +107,8 @@ def diff(a: str, b: str, store_folder: Path, output: Path | None) -> int:
 
     Parameters
     ----------
-    a, b : str
+    a, b, store_folder : str, str, Path
         Runs, as `rsa_exp.experiments.lookup.find` takes them.
-    store_folder : Path
-        Folder of the local store, unless ``MLFLOW_TRACKING_URI`` is set.
     output : Path or None
         Folder for the figure and ``difference.csv``; None is one below ``outputs/diffs/``.
 

@@ -25,18 +25,14 @@ __all__ = ["export"]
 
 
 def export(name: str, folder: Path, store_folder: Path) -> int:
-    """Write all files of a run, or of a sweep's finished runs, into a new folder.
-
-    The folder is written whole or not at all.
+    """Write all files of a run, or of a sweep's finished runs, into a new folder; all or nothing.
 
     Parameters
     ----------
-    name : str
+    name, store_folder : str, Path
         A run or a sweep, as `rsa_exp.experiments.lookup.find` takes it.
     folder : Path
         Must not exist, or be empty.
-    store_folder : Path
-        Folder of the local store, unless ``MLFLOW_TRACKING_URI`` is set.
 
     Returns
     -------

@@ -21,15 +21,7 @@ def title_of(run: RecordedRun) -> str:
 
 
 def run_readme(run: RecordedRun, *, has_diff: bool) -> str:
-    """Describe a run's folder.
-
-    Parameters
-    ----------
-    run : RecordedRun
-        The run.
-    has_diff : bool
-        Whether ``code.diff`` is in the folder.
-    """
+    """Describe a run's folder, in which ``code.diff`` may be."""
     record, text, title = run.provenance, _figure_text(run), title_of(run)
     noted = [str(line) for key in ("warnings", "notices") for line in _list(record.get(key))]
     facts = [
@@ -43,15 +35,7 @@ def run_readme(run: RecordedRun, *, has_diff: bool) -> str:
 
 
 def sweep_readme(sweep: SweepManifest, runs: Sequence[tuple[str, str]]) -> str:
-    """Describe a sweep's folder.
-
-    Parameters
-    ----------
-    sweep : SweepManifest
-        The sweep.
-    runs : sequence of (str, str)
-        Folder and title of each run.
-    """
+    """Describe the folder of a sweep and of its runs, given as (folder, title)."""
     lines = [sweep.name, "=" * len(sweep.name), ""]
     lines += [f"Made by: {sweep.command}", ""] if sweep.command else []
     lines += [

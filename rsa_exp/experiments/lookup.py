@@ -48,13 +48,7 @@ def find(name: str, store_folder: Path) -> RecordedRun | RecordedSweep:
 
 
 def finished_runs(found: RecordedRun | RecordedSweep) -> list[RecordedRun]:
-    """Return a run, or the runs of a sweep that finished, if they have all their files.
-
-    Raises
-    ------
-    InputError
-        If a run by itself, or every run of a sweep, did not finish; if files are missing.
-    """
+    """Return a run, or the runs of a sweep that finished, if they have all their files."""
     if isinstance(found, RecordedRun):
         found.check_complete()
         return [found]
@@ -68,13 +62,7 @@ def finished_runs(found: RecordedRun | RecordedSweep) -> list[RecordedRun]:
 
 
 def find_run(name: str, store_folder: Path) -> RecordedRun:
-    """Find a finished run, as `find` does.
-
-    Raises
-    ------
-    InputError
-        If there is none, it did not finish, it lacks files, or it is a sweep of several runs.
-    """
+    """Find a finished run with all its files, as `find` does; not a sweep of several runs."""
     runs = finished_runs(find(name, store_folder))
     if len(runs) > 1:
         names = listing([run.title for run in runs], 6)

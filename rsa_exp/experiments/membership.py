@@ -65,17 +65,7 @@ class Membership:
     def run_name(self, config: Config, overrides: list[str]) -> str:
         """Name a run by its subject, its metric and what else distinguishes it in the sweep.
 
-        Parameters
-        ----------
-        config : Config
-            The run's config.
-        overrides : list of str
-            The run's own overrides, ``key=value``.
-
-        Returns
-        -------
-        str
-            For example ``sub-1 corr``, ``joint LHLOC spearman align=exact``.
+        For example ``sub-1 corr``, ``joint LHLOC spearman align=exact``.
         """
         parts = [config.subject if config.subject in POOLED else f"sub-{config.subject}"]
         parts += [

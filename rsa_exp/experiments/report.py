@@ -30,7 +30,7 @@ def report(sweep: str, store_folder: Path, output_dir: Path) -> int:
     sweep : str
         A sweep, as `rsa_exp.experiments.lookup.find` takes it.
     store_folder : Path
-        Folder of the local store, unless ``MLFLOW_TRACKING_URI`` is set.
+        As there.
     output_dir : Path
         Where the summary of a sweep from the store lands, in a folder of its own.
 
@@ -73,13 +73,7 @@ def _upload(run_id: str, store_folder: Path, written: list[Path]) -> None:
 
 
 def read_sweep(folder: Path) -> RecordedSweep:
-    """Read the sweep in a folder.
-
-    Raises
-    ------
-    InputError
-        If it is not the folder of a sweep.
-    """
+    """Read the sweep in a folder, which must have one."""
     sweep = read_sweep_folder(folder)
     if sweep is None:
         raise InputError(f"{folder} is not the folder of a sweep: no {manifest.SWEEP_FILE} in it")
@@ -96,21 +90,14 @@ def write_summary(
     folder : Path
         The sweep's, where all is written.
     sweep : RecordedSweep or None
-        The sweep; None reads it from the folder.
+        The sweep; None reads it from the folder, which must have one.
     figures : bool
         Whether figures are plotted; without, those of an earlier summary are deleted.
 
     Returns
     -------
-    summary : Summary
-        What was written.
-    written : list of Path
-        Where.
-
-    Raises
-    ------
-    InputError
-        If it is not the folder of a sweep.
+    summary, written : Summary, list of Path
+        What was written, and where.
     """
     from rsa_exp.figures import save
 

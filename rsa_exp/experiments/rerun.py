@@ -54,17 +54,7 @@ class ReproduceOptions:
 
 @dataclass(frozen=True)
 class Rerun:
-    """A rerun of a recorded run.
-
-    Attributes
-    ----------
-    recorded : RecordedRun
-        What it was.
-    config : Config
-        Its settings, with outputs, and relocated inputs, on this machine.
-    folder : Path
-        Where it goes.
-    """
+    """A recorded run, its settings adapted to this machine, and the folder of its rerun."""
 
     recorded: RecordedRun
     config: Config
@@ -74,10 +64,7 @@ class Rerun:
 def prepare(recorded: RecordedRun, folder: Path, options: ReproduceOptions) -> Rerun:
     """Adapt a recorded run's settings to this machine and to the options.
 
-    Raises
-    ------
-    InputError
-        If an input file is missing, or one that the run did not read.
+    An input file that is missing, or that the run did not read, raises `InputError`.
     """
     config = dataclasses.replace(recorded.config)
     config.output_dir = str(options.output_dir.absolute())
@@ -102,13 +89,7 @@ def prepare(recorded: RecordedRun, folder: Path, options: ReproduceOptions) -> R
 
 
 def refuse_large_simulations(reruns: Sequence[Rerun]) -> None:
-    """Refuse to write simulated studies of more than 4 GB.
-
-    Raises
-    ------
-    InputError
-        If they are larger.
-    """
+    """Refuse to write simulated studies of more than 4 GB."""
     from rsa_exp.datasets.simulation import LAYERS, ROIS, SUBJECTS
 
     datas = [rerun.config.data for rerun in reruns]
@@ -131,13 +112,7 @@ def environment_changes(provenance: dict[str, Any]) -> list[Change]:
 
 
 def refuse_changed_environment(runs: Sequence[RecordedRun]) -> None:
-    """Refuse runs that were made with other code, packages or another machine.
-
-    Raises
-    ------
-    InputError
-        With the first such run and what has changed.
-    """
+    """Refuse runs that were made with other code, packages or another machine."""
     for run in runs:
         found = environment_changes(run.provenance)
         if found:

@@ -22,19 +22,13 @@ _RESERVED = ".taken"
 
 
 def changed_keys(before: list[str], now: list[str]) -> list[str]:
-    """List the settings with which a sweep is resumed that make other numbers than before.
-
-    Parameters
-    ----------
-    before, now : list of str
-        Overrides that the sweep was started with, and those that it is resumed with.
-    """
+    """List the settings with which a sweep is resumed that make other numbers than before."""
     old, new = _values(before), _values(now)
     return [key for key in new if old.get(key) != new[key] and affects(key) == "numbers"]
 
 
 def find_valid_run(sweep: Membership, config: Config, overrides: list[str]) -> Path | None:
-    """Find a run of a resumed sweep that is finished and still valid.
+    """Find the folder of a run of a resumed sweep that is finished and still valid.
 
     Runs of the same settings that are not valid any more are moved to ``superseded/``.
 
@@ -45,12 +39,7 @@ def find_valid_run(sweep: Membership, config: Config, overrides: list[str]) -> P
     config : Config
         What is to be run.
     overrides : list of str
-        Its own overrides, which tell runs over several files apart before these are read.
-
-    Returns
-    -------
-    Path or None
-        The run's folder; None if the run has to be made.
+        Its own overrides, which distinguish runs over several files before these are read.
 
     Raises
     ------

@@ -74,7 +74,7 @@ _Entity = dict[str, Any]
 def describe(
     folder: Path, name: str, description: str, runs: Sequence[ExportedRun], published: str
 ) -> dict[str, Any]:
-    """Describe a folder that is otherwise complete.
+    """Describe a folder that is otherwise complete as JSON-LD, which names no agent and no licence.
 
     Parameters
     ----------
@@ -82,16 +82,10 @@ def describe(
         Every file below it is described, with size and digest.
     name, description : str
         Of all of it.
-    runs : sequence of (str, RecordedRun)
-        The runs that made the files, each with its folder relative to this one: ``""``, or such
-        as ``runs/1-sub-1_corr/``.
+    runs : sequence of ExportedRun
+        The runs that made the files.
     published : str
         ISO time of the export.
-
-    Returns
-    -------
-    dict
-        JSON-LD, for `METADATA`. It names no agent and no licence.
     """
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != METADATA)
     files = {path.relative_to(folder).as_posix(): _file(folder, path) for path in paths}

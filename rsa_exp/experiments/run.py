@@ -72,16 +72,9 @@ class RunSpec:
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A finished run.
+    """A finished run: its folder and its `objective`.
 
-    Attributes
-    ----------
-    folder : Path
-        Folder of its files.
-    run_id, address : str or None
-        Its id in the store and the page of the UI that shows it; None if it is not tracked.
-    objective : float
-        As `objective` returns it.
+    Its id in the store and its page in the UI are None if it is not tracked.
     """
 
     folder: Path
@@ -124,11 +117,8 @@ def record_failure(spec: RunSpec, error: str) -> None:
 def objective(folder: Path, config: Config) -> float:
     """Return what a sweeper that searches maximises: a Hydra job's return value.
 
-    Returns
-    -------
-    float
-        The score of the best layer, mean over ROIs, of a finished run; for a distance, where the
-        least is best, its negative, so that more is better for every metric. NaN if undefined.
+    The score of the best layer, mean over ROIs, of a finished run; for a distance, where the least
+    is best, its negative, so that more is better for every metric. NaN if undefined.
     """
     from rsa_exp.stats.metrics.registry import METRICS
 
@@ -160,15 +150,7 @@ def _new_manifest(spec: RunSpec) -> manifest.RunManifest:
 
 
 class _RunInProgress:
-    """A run in progress.
-
-    Parameters
-    ----------
-    config : Config
-        Its settings.
-    spec : RunSpec
-        Its name and folder.
-    """
+    """A run in progress."""
 
     def __init__(self, config: Config, spec: RunSpec) -> None:
         self._config, self._spec, self._folder = config, spec, spec.folder

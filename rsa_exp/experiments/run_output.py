@@ -63,20 +63,8 @@ def write_provenance(
 ) -> list[Path]:  # fmt: skip
     """Write what a run's numbers rest on: packages, code, inputs, machine.
 
-    Parameters
-    ----------
-    folder : Path
-        The run's.
-    result : Result
-        Its numbers.
-    overrides : list of str
-        Hydra overrides it was made with.
-    seed : int
-        Its seed.
-    seconds : dict of str to float
-        Time of each of its stages.
-    code_diff : bytes
-        Uncommitted changes of the code when it was started.
+    `seconds` is the time of each of its stages; `code_diff` has the uncommitted changes of the code
+    when it was started.
     """
     from rsa_exp.runs.provenance import provenance, requirements
 

@@ -8,7 +8,6 @@ import shlex
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from rsa_exp import files as output
@@ -22,10 +21,7 @@ from rsa_exp.tracking import upload
 from rsa_exp.tracking.addresses import ui_command
 from rsa_exp.tracking.outage import TrackingOutage
 
-if TYPE_CHECKING:
-    from rsa_exp.tracking.store import Store
-
-__all__ = ["Sweep", "SweepPlan", "start_sweep"]
+__all__ = ["Sweep", "SweepPlan"]
 
 log = logging.getLogger("rsa_exp")
 
@@ -48,10 +44,8 @@ class SweepPlan:
         How many runs it has; 0 if that is not known.
     command : str
         The command as typed.
-    store : str
-        Address of the store; empty when runs are not tracked.
-    experiment : str
-        The store's experiment.
+    store, experiment : str
+        Address of the store, empty when runs are not tracked, and the experiment there.
     figures : bool
         Whether its summary has figures.
     """
@@ -65,30 +59,6 @@ class SweepPlan:
     store: str
     experiment: str
     figures: bool
-
-
-def start_sweep(plan: SweepPlan) -> Sweep:
-    """Start a sweep, or continue one.
-
-    Raises
-    ------
-    InputError
-        If its folder or its store cannot be used.
-    """
-    folder = plan.folder
-    before = manifest.read_sweep(folder) if plan.resumed else None
-    if before is None:
-        if (folder / manifest.SWEEP_FILE).exists():
-            raise InputError(f"{folder} holds a sweep already; continue it with resume={folder}")
-        output.claim_folder(folder, "sweep")
-    store = open_store(plan.store, plan.experiment) if plan.store else None
-    sweep = _new_manifest(plan) if before is None else _continued_manifest(plan, before)
-    sweep = dataclasses.replace(sweep, status="running", ended="", n_planned=plan.n_runs)
-    if store is not None and (sweep.store, sweep.experiment) != (plan.store, plan.experiment):
-        sweep = dataclasses.replace(
-            sweep, store=plan.store, experiment=plan.experiment, run_id=""
-        )  # fmt: skip
-    return Sweep(folder, sweep, store, figures=plan.figures, resumed=before is not None)
 
 
 def _new_manifest(plan: SweepPlan) -> manifest.SweepManifest:
@@ -119,42 +89,45 @@ class Sweep:
 
     Parameters
     ----------
-    folder : Path
-        Under which its runs' folders are.
-    sweep : SweepManifest
-        Its manifest.
-    store : Store or None
-        Where it is tracked.
-    figures : bool
-        Whether its summary has figures.
-    resumed : bool
-        Whether `folder` holds runs of it already.
+    plan : SweepPlan
+        What it is to do: a new sweep, or one that is continued.
 
     Attributes
     ----------
     failures : list of str
         Runs that failed, in whichever process, and why; empty before `finish`.
+
+    Raises
+    ------
+    InputError
+        If its folder or its store cannot be used.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        sweep: manifest.SweepManifest,
-        store: Store | None,
-        *,
-        figures: bool,
-        resumed: bool,
-    ) -> None:
+    def __init__(self, plan: SweepPlan) -> None:
         self.failures: list[str] = []
-        self._folder, self._figures = folder, figures
-        self._sweep, self._store = sweep, store
+        self._folder, self._figures = plan.folder, plan.figures
+        before = manifest.read_sweep(self._folder) if plan.resumed else None
+        if before is None:
+            if (self._folder / manifest.SWEEP_FILE).exists():
+                raise InputError(
+                    f"{self._folder} holds a sweep already; continue it with resume={self._folder}"
+                )
+            output.claim_folder(self._folder, "sweep")
+        self._store = open_store(plan.store, plan.experiment) if plan.store else None
+        sweep = _new_manifest(plan) if before is None else _continued_manifest(plan, before)
+        sweep = dataclasses.replace(sweep, status="running", ended="", n_planned=plan.n_runs)
+        if plan.store and (sweep.store, sweep.experiment) != (plan.store, plan.experiment):
+            sweep = dataclasses.replace(
+                sweep, store=plan.store, experiment=plan.experiment, run_id=""
+            )  # fmt: skip
+        self._sweep = sweep
         self._lock = ExitStack()
-        self._lock.enter_context(locks.locked(folder, "sweep"))
+        self._lock.enter_context(locks.locked(self._folder, "sweep"))
         try:
-            self._start(resumed)
+            self._start(before is not None)
         except BaseException as error:
             with self._lock:
-                if not resumed:
+                if before is None:
                     self._remove(error)
             raise
 
@@ -182,15 +155,8 @@ class Sweep:
     def finish(self, error: BaseException | None) -> BaseException | None:
         """Summarise the sweep, end its run in the store, and print where its results are.
 
-        Parameters
-        ----------
-        error : BaseException or None
-            What ended the sweep early, or the first run's failure.
-
-        Returns
-        -------
-        BaseException or None
-            `error`, or what went wrong here.
+        Given what ended the sweep early, or its first run's failure, returns that, or what went
+        wrong here.
         """
         Membership().to_environment()
         interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
@@ -234,13 +200,7 @@ class Sweep:
                 TrackedRun(self._store, self._sweep.run_id).end("failed", str(error))
 
     def _write_end(self, error: BaseException | None) -> bool:
-        """Write how the sweep ended, also of runs that failed in other processes.
-
-        Returns
-        -------
-        bool
-            Whether any run was started.
-        """
+        """Write how the sweep ended, also of runs in other processes; return whether any started."""
         locks.mark_dead_as_killed(self._folder)
         runs = [run for _, run in manifest.find_runs(self._folder, self._sweep.uid)]
         self.failures = [f"{run.name}: {run.error}" for run in runs if run.status == "failed"]

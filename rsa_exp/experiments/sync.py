@@ -34,7 +34,7 @@ def sync(outputs: Path, store_folder: Path) -> int:
     outputs : Path
         Folder of runs.
     store_folder : Path
-        Folder of the local store, unless ``MLFLOW_TRACKING_URI`` is set.
+        As in `rsa_exp.experiments.lookup.find`.
 
     Returns
     -------

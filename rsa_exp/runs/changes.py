@@ -37,12 +37,10 @@ _WHOLE = ""  # stands for a file's own digest among those of its rows
 
 @dataclass(frozen=True)
 class Change:
-    """A difference between two recorded runs.
+    """A difference between two recorded runs, of one of `KINDS`.
 
     Attributes
     ----------
-    kind : str
-        One of `KINDS`.
     what : str
         For example ``numpy``, ``metric``, or an input file and its row.
     before, after : str
@@ -80,16 +78,9 @@ class Change:
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
     """Compare what two runs' numbers depend on besides their settings.
 
-    Parameters
-    ----------
-    before, after : mapping
-        Their ``provenance.json``, perhaps of another version of rsa_exp, or damaged: nothing is
-        raised. Code, packages and machine that either does not name count as a change.
-
-    Returns
-    -------
-    list of Change
-        Inputs first, then code, packages and machine.
+    Their ``provenance.json`` may be of another version of rsa_exp, or damaged: nothing is raised.
+    Code, packages and machine that either does not name count as a change. Inputs come first, then
+    code, packages and machine.
     """
     found = [*_inputs(before, after)]
     if _both(before, after, "images_digest"):
@@ -101,13 +92,7 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]
 
 
 def requirement_changes(before: str, after: str) -> list[Change]:
-    """Compare two ``requirements.txt``, without rsa_exp itself.
-
-    Parameters
-    ----------
-    before, after : str
-        As ``pip freeze`` writes them; where either is empty nothing is compared.
-    """
+    """Compare two ``requirements.txt``, without rsa_exp itself; an empty one with none."""
     old, new = _pinned(before), _pinned(after)
     if not (old and new):
         return []
@@ -119,13 +104,7 @@ def requirement_changes(before: str, after: str) -> list[Change]:
 
 
 def settings_changes(before: Config, after: Config) -> list[Change]:
-    """Compare the settings of two runs.
-
-    Returns
-    -------
-    list of Change
-        With dotted keys; those that affect no number come last.
-    """
+    """Compare the settings of two runs by dotted keys; those that affect no number come last."""
     old = dict(_flat(dataclasses.asdict(before)))
     new = dict(_flat(dataclasses.asdict(after)))
     found = [

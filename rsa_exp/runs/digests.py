@@ -20,14 +20,9 @@ that do."""
 
 
 def config_id(config: Config) -> str:
-    """Digest of the settings that numbers depend on.
+    """Digest of the settings that numbers depend on: xxh3_128, 32 hex digits.
 
     Paths are left out, as files are compared by content (see `rsa_exp.runs.validity`).
-
-    Returns
-    -------
-    str
-        xxh3_128, 32 hex digits.
     """
     settings = _that_affect_numbers(dataclasses.asdict(config))
     if Path(config.images).is_absolute():
@@ -46,13 +41,7 @@ def _that_affect_numbers(settings: dict[str, Any], prefix: str = "") -> dict[str
 
 @cache
 def code_id() -> str:
-    """Digest of the package's code that numbers come from, committed or not.
-
-    Returns
-    -------
-    str
-        xxh3_128, 32 hex digits.
-    """
+    """Digest of the package's code that numbers come from, committed or not: xxh3_128."""
     package = Path(__file__).parents[1]
     state = xxhash.xxh3_128()
     for path in sorted(package.rglob("*.py")):

@@ -14,29 +14,20 @@ __all__ = ["FolderFiles", "NoFiles", "RunFiles"]
 
 
 class RunFiles(Protocol):
-    """The files of a recorded run, in a folder or in a tracking store."""
+    """The files of a recorded run, in a folder or in a tracking store.
+
+    What is not a run's file, or cannot be read or copied, raises `InputError`.
+    """
 
     @property
     def location(self) -> str:
         """The folder, or the store's address."""
 
     def read_text(self, name: str) -> str | None:
-        """Return the contents of a text file; None if there is none of that name.
-
-        Raises
-        ------
-        InputError
-            If it is not text, larger than a run's files are, or cannot be read.
-        """
+        """Return the contents of a text file; None if there is none of that name."""
 
     def copy_to(self, folder: Path) -> list[Path]:
-        """Copy all files, figures too, and return the copies.
-
-        Raises
-        ------
-        InputError, OSError
-            If a file cannot be copied.
-        """
+        """Copy all files, figures too, and return the copies."""
 
 
 @dataclass(frozen=True)

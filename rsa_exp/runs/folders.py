@@ -35,13 +35,7 @@ def read_run_folder(folder: Path) -> RecordedRun:
 
 
 def read_sweep_folder(folder: Path) -> RecordedSweep | None:
-    """Read the sweep in a folder; None if it is not the folder of a sweep.
-
-    Raises
-    ------
-    InputError
-        If names in ``sweep.json`` have control characters.
-    """
+    """Read the sweep in a folder, unless its ``sweep.json`` is damaged; None if it has no sweep."""
     sweep = manifest.read_sweep(folder)
     exported = folder / EXPORTED_RUNS
     if sweep is not None and any(map(UNPRINTABLE.search, (sweep.name, sweep.run_id, *sweep.keys))):

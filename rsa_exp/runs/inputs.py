@@ -17,13 +17,7 @@ __all__ = ["analyse_config", "input_files", "open_study"]
 
 
 def input_files(config: Config) -> list[Path]:
-    """Return every file that a config reads; the simulated study is made if need be.
-
-    Raises
-    ------
-    InputError
-        If the config asks for what the simulated study does not have.
-    """
+    """Return every file that a config reads; the simulated study is made if need be."""
     brain, model = _files(config)
     # `from_hydra` makes the path of a list of images absolute; other values name a source.
     listed = [Path(config.images)] if Path(config.images).is_absolute() else []
@@ -31,33 +25,17 @@ def input_files(config: Config) -> list[Path]:
 
 
 def open_study(config: Config) -> Study:
-    """Open a config's files and align their images.
-
-    Raises
-    ------
-    InputError
-        If a file, a name or the alignment cannot be used.
-    """
+    """Open a config's files and align their images."""
     return _open(config, *_files(config))
 
 
 def analyse_config(config: Config) -> Result:
     """Analyse what a config says: `rsa_exp.analyse` with its study and arguments.
 
-    Parameters
-    ----------
-    config : Config
-        As `rsa_exp.config.compose.from_hydra` or `from_logged` give it.
-
     Returns
     -------
     Result
         With the seconds that it took to simulate and to align, too.
-
-    Raises
-    ------
-    InputError
-        If an input cannot be used, or no score is defined.
     """
     from rsa_exp.analysis.analyse import analyse
     from rsa_exp.analysis.settings import Inference

@@ -26,23 +26,12 @@ _DIED = "its process ended without a word"
 
 @contextmanager
 def locked(folder: Path, what: str, *, lock: str = _LOCK, wait: float = _WAIT) -> Iterator[None]:
-    """Hold a folder's lock inside the block.
-
-    Parameters
-    ----------
-    folder : Path
-        Whose.
-    what : str
-        What the folder is of, for the error's line.
-    lock : str
-        Name of the lock's file.
-    wait : float
-        Seconds for which it is waited for.
+    """Hold a folder's lock inside the block, waiting some seconds for it.
 
     Raises
     ------
     InputError
-        If another process holds it.
+        If another process holds it: it is at work on `what` is in the folder.
     """
     held = FileLock(folder / lock)
     try:

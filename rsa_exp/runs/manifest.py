@@ -116,20 +116,14 @@ class SweepManifest:
     ----------
     uid : str
         The sweep's own id, which its runs carry in ``run.json``.
-    name : str
-        What the store calls it.
-    status : str
-        ``running``, ``finished``, ``failed`` or ``killed``.
-    started, ended : str
-        ISO times; `ended` is empty before.
+    name, status, started, ended, store, experiment, run_id
+        As of a `RunManifest`.
     keys : list of str
         What was swept, in any of its parts.
     overrides : list of str
         Its settings as typed, without those of Hydra itself.
     command, started_in : str
         The command as typed, and the folder it was typed in.
-    store, experiment, run_id : str
-        Where it is tracked, and as which run; empty when it is not.
     uploaded : bool
         Whether the store has its summary and its end.
     reproduces : str
@@ -224,19 +218,9 @@ def _has_type(value: object, kind: str) -> bool:
 
 
 def find_runs(folder: Path, sweep: str | None = None) -> list[tuple[Path, RunManifest]]:
-    """Find runs below a folder: all, or those of one sweep that were not run again since.
+    """Find the runs below a folder, in the order of the folders' numbers.
 
-    Parameters
-    ----------
-    folder : Path
-        Where to look.
-    sweep : str or None
-        The sweep's uid.
-
-    Returns
-    -------
-    list of (Path, RunManifest)
-        Their folders and manifests, in the order of the folders' numbers.
+    Given the uid of a sweep, only those of its runs that were not run again since.
     """
     found = [
         (run_folder, run)

@@ -49,25 +49,18 @@ log = logging.getLogger("rsa_exp")
 def git_state() -> tuple[str | None, bool]:
     """Return the commit of the code and whether it was changed since, when this is first called.
 
-    Returns
-    -------
-    commit : str or None
-        None when the code is not in a git checkout of its own.
-    dirty : bool
-        Whether tracked files differ from the commit, or untracked ones lie in the package.
+    The commit is None when the code is not in a git checkout of its own. Untracked files in the
+    package are changes too.
     """
     commit, diff = _checkout()
     return commit, diff != b""
 
 
 def code_diff() -> bytes:
-    """Return the uncommitted changes of the code, as ``git apply`` takes them.
+    """Return the uncommitted changes of the code and its new files, as ``git apply`` takes them.
 
-    Returns
-    -------
-    bytes
-        With new files. Empty when there are no changes, or more than 2 MB of them, when git fails,
-        and when the code is not in a git checkout of its own.
+    Empty when there are none, or more than 2 MB of them, when git fails, and when the code is not
+    in a git checkout of its own.
     """
     diff = _checkout()[1] or b""
     return diff if len(diff) <= _MAX_DIFF else b""
@@ -109,11 +102,7 @@ def _difference(package: Path) -> bytes:
 def requirements() -> str:
     """Return the installed packages in the form that ``pip install -r`` takes.
 
-    Returns
-    -------
-    str
-        A line ``name==version`` for each; this package, which comes from its checkout, as a
-        comment.
+    This package, which comes from its checkout, is named in a comment.
     """
     found = {str(item.metadata["Name"]): item.version for item in distributions()}
     own = found.pop("rsa-exp", None) or found.pop("rsa_exp", None) or __version__
@@ -170,7 +159,7 @@ def provenance(
     overrides: list[str],
     seed: int,
 ) -> dict[str, Any]:
-    """Describe what a run used.
+    """Describe in plain values, for JSON, what a run used.
 
     Parameters
     ----------
@@ -181,14 +170,9 @@ def provenance(
     images : list of str
         Names of the images used.
     overrides : list of str
-        Hydra overrides of the run; empty when there were none.
+        Hydra overrides of the run.
     seed : int
         The run's seed.
-
-    Returns
-    -------
-    dict
-        Plain values, for JSON.
     """
     return {
         **environment(),
@@ -205,13 +189,7 @@ def provenance(
 
 
 def environment() -> dict[str, Any]:
-    """Describe the code, packages and machine, on which numbers depend besides the inputs.
-
-    Returns
-    -------
-    dict
-        Plain values, for JSON.
-    """
+    """Describe the code, packages and machine, on which numbers depend besides the inputs."""
     commit, diff = _checkout()
     return {
         "rsa_exp": __version__,

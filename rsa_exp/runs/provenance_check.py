@@ -13,11 +13,8 @@ __all__ = ["is_complete"]
 def is_complete(record: Mapping[str, Any]) -> bool:
     """Whether a record has all keys that are read, with values of the right types.
 
-    Parameters
-    ----------
-    record : mapping
-        Contents of the file. Only the command, which is as typed, may have line breaks; no string
-        may have other control characters.
+    Only the command, which is as typed, may have line breaks; no string may have other control
+    characters.
     """
     inputs, overrides = record.get("inputs"), record.get("overrides", [])
     packages = record.get("packages", {})

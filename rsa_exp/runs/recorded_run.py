@@ -39,7 +39,8 @@ _ALIGNMENT_KEYS = {"align", "n_common", "n_used", "files"}
 class RecordedRun:
     """A run as its folder or the tracking store has it.
 
-    Each file is read once, when it is needed, and checked, as it may be damaged or forged.
+    Each file is read once, when it is needed, and checked, as it may be damaged or forged: reading
+    what is missing, damaged or of another version of rsa_exp raises `InputError`.
 
     Attributes
     ----------
@@ -80,13 +81,7 @@ class RecordedRun:
         return f"{self.name} ({self.run_id[:8]})" if self.run_id else self.name
 
     def text(self, name: str) -> str:
-        """Return the contents of one of its files.
-
-        Raises
-        ------
-        InputError
-            If it has none of that name, or it cannot be read.
-        """
+        """Return the contents of one of its files, which it must have."""
         text = self.files.read_text(name)
         if text is None:
             raise InputError(f"run {self.title} in {self.files.location} has no {name}")
@@ -94,13 +89,7 @@ class RecordedRun:
 
     @cached_property
     def config(self) -> Config:
-        """Its settings.
-
-        Raises
-        ------
-        InputError
-            If they are not those of a run, or those of another version of rsa_exp.
-        """
+        """Its settings."""
         return from_logged(self.text("config.yaml"))
 
     @cached_property
@@ -108,23 +97,12 @@ class RecordedRun:
         """Its settings as plain values, for a report: also those that this version refuses.
 
         Empty for a run that failed before it had any.
-
-        Raises
-        ------
-        InputError
-            If ``config.yaml`` is not plain YAML.
         """
         return load_plain_yaml(self.files.read_text("config.yaml") or "{}")
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
-        """What its numbers depend on besides its settings.
-
-        Raises
-        ------
-        InputError
-            If it is missing or damaged.
-        """
+        """What its numbers depend on besides its settings."""
         record = self._json("provenance.json")
         if not is_complete(record):
             raise self._damaged("provenance.json")
@@ -132,13 +110,7 @@ class RecordedRun:
 
     @cached_property
     def alignment(self) -> dict[str, Any]:
-        """How the images of its files were matched.
-
-        Raises
-        ------
-        InputError
-            If it is missing or damaged.
-        """
+        """How the images of its files were matched."""
         report = self._json("alignment.json")
         if not report.keys() >= _ALIGNMENT_KEYS:
             raise self._damaged("alignment.json")
@@ -146,36 +118,18 @@ class RecordedRun:
 
     @cached_property
     def scores(self) -> pd.DataFrame:
-        """Its ``scores.csv``: a row for each ROI and layer.
-
-        Raises
-        ------
-        InputError
-            If it is missing or damaged.
-        """
+        """Its ``scores.csv``: a row for each ROI and layer."""
         return self._scores("scores.csv", self.text("scores.csv"))
 
     @cached_property
     def subject_scores(self) -> pd.DataFrame | None:
-        """Scores of each subject of a run with ``subject=group``; None for other runs.
-
-        Raises
-        ------
-        InputError
-            If the table is damaged.
-        """
+        """Scores of each subject of a run with ``subject=group``; None for other runs."""
         text = self.files.read_text("subject_scores.csv")
         return None if text is None else self._scores("subject_scores.csv", text)
 
     @cached_property
     def null(self) -> FloatArray | None:
-        """Best score of each permutation, shape (n_perm,); None for a run without them.
-
-        Raises
-        ------
-        InputError
-            If ``permutations.csv`` is damaged.
-        """
+        """Best score of each permutation, shape (n_perm,); None for a run without them."""
         import pandas as pd
 
         text = self.files.read_text("permutations.csv")
@@ -210,13 +164,7 @@ class RecordedRun:
         return found
 
     def check_complete(self) -> None:
-        """Check that it finished, and has the files that a rerun or a comparison reads.
-
-        Raises
-        ------
-        InputError
-            If it did not, they are missing, or its names have control characters.
-        """
+        """Check that it finished, and has the files that a rerun or a comparison reads."""
         names = (self.name, self.run_id, self.manifest.experiment)
         if any(map(UNPRINTABLE.search, names)):
             raise InputError(
@@ -235,13 +183,7 @@ class RecordedRun:
             )
 
     def check_contents(self) -> None:
-        """Read what a rerun needs of it.
-
-        Raises
-        ------
-        InputError
-            If any of it is missing or damaged.
-        """
+        """Read what a rerun needs of it."""
         _ = self.config, self.provenance, self.scores
 
     def verified(self) -> RecordedRun:

@@ -18,18 +18,12 @@ __all__ = ["check_inputs", "relocate_inputs"]
 
 
 def relocate_inputs(config: Config, folder: Path) -> Config:
-    """Return settings that read the same files below another folder.
+    """Return a run's settings changed to read the same files below another folder.
 
     Each is looked for under as much of the end of its old path as is found there: a file that was
     ``/data/study/sub-1/rdms.h5`` as ``data/study/sub-1/rdms.h5``, as ``study/sub-1/rdms.h5``, and
-    so on to ``rdms.h5``. The brain files of all subjects have to be found in the same way.
-
-    Parameters
-    ----------
-    config : Config
-        The settings of a recorded run, with data that are not simulated.
-    folder : Path
-        What has the files now. Nothing outside it is named.
+    so on to ``rdms.h5``. The brain files of all subjects have to be found in the same way. Nothing
+    outside the folder is named.
 
     Raises
     ------
@@ -59,16 +53,9 @@ def relocate_inputs(config: Config, folder: Path) -> Config:
 
 
 def _relocate(pattern: Path, folder: Path, names: Callable[[str], list[str]]) -> str:
-    r"""Return the path below a folder that has every file of a pattern.
+    """Return the path below a folder that has every file that a pattern stands for.
 
-    Parameters
-    ----------
-    pattern : Path
-        Where they were; ``\`` may separate what was recorded on Windows.
-    folder : Path
-        What has them now.
-    names : callable
-        Names of all files that a pattern stands for.
+    The pattern may have been recorded on Windows. `names` returns the names of all its files.
     """
     parts = PureWindowsPath(os.path.normpath(pattern)).parts
     for first in range(1, len(parts)):  # the part before is the root
@@ -95,11 +82,6 @@ def check_inputs(config: Config, run: RecordedRun, *, relocated: bool) -> None:
         The run.
     relocated : bool
         Whether files are known by their names alone.
-
-    Raises
-    ------
-    InputError
-        With the file.
     """
     data = config.data
     if isinstance(data, SimulatedData):

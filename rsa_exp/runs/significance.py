@@ -13,17 +13,9 @@ __all__ = ["count_significant"]
 
 
 def count_significant(scores: pd.DataFrame) -> str:
-    """Count the scores that pass each test.
+    """Count in one line the scores of ``scores.csv`` that pass each test; empty if none was made.
 
-    Parameters
-    ----------
-    scores : DataFrame
-        A run's ``scores.csv``, or several of one kind of bootstrap joined.
-
-    Returns
-    -------
-    str
-        One line for people; empty where nothing was tested.
+    Runs of one kind of bootstrap may be joined.
     """
     parts = []
     tested = scores["q"].notna()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,23 +10,14 @@ from typing import Any
 from rsa_exp.config.schema import Config
 from rsa_exp.errors import InputError
 from rsa_exp.runs.digests import code_id, config_id
+from rsa_exp.runs.folders import read_run_folder
 from rsa_exp.runs.manifest import RunManifest
-from rsa_exp.runs.provenance_check import is_complete
 
 __all__ = ["changed_inputs", "is_still_valid"]
 
 
 def is_still_valid(folder: Path, run: RunManifest, config: Config) -> bool:
-    """Whether a run need not be done again, as that would give the same numbers.
-
-    Parameters
-    ----------
-    folder : Path
-        The run's folder.
-    run : RunManifest
-        Its manifest.
-    config : Config
-        The settings that would be run now.
+    """Whether a run in a folder need not be made again: its settings would give the same numbers.
 
     Raises
     ------
@@ -45,12 +35,11 @@ def is_still_valid(folder: Path, run: RunManifest, config: Config) -> bool:
 
 
 def _provenance(folder: Path) -> dict[str, Any] | None:
-    """Read a run's ``provenance.json``; None if it is missing or damaged."""
+    """Read a run's provenance; None if it is missing or damaged."""
     try:
-        record = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_run_folder(folder).provenance
+    except InputError:
         return None
-    return record if isinstance(record, dict) and is_complete(record) else None
 
 
 def _same_inputs(config: Config, record: Mapping[str, Any]) -> bool:
@@ -69,14 +58,7 @@ def _same_inputs(config: Config, record: Mapping[str, Any]) -> bool:
 
 
 def changed_inputs(config: Config, record: Mapping[str, Any]) -> list[str]:
-    """Compare by content the inputs of a config with those that a run read.
-
-    Parameters
-    ----------
-    config : Config
-        What would be run now.
-    record : mapping
-        The run's ``provenance.json``.
+    """Compare by content the inputs of a config with those that a run's provenance names.
 
     Returns
     -------

@@ -52,13 +52,7 @@ def ui_command(folder: Path) -> str:
 
 
 def local_folder(uri: str) -> Path | None:
-    """Folder of a SQLite store, where its artifacts and its lock are too; None for a server.
-
-    Raises
-    ------
-    InputError
-        If the path has characters that a database address gives another meaning.
-    """
+    """Folder of a SQLite store, where its artifacts and its lock are too; None for a server."""
     if not uri.startswith("sqlite:///"):
         return None
     path = uri.removeprefix("sqlite:///")

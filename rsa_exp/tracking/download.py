@@ -28,15 +28,7 @@ _Plain = TypeVar("_Plain", list[Any], dict[str, Any])
 
 
 class StoredFiles:
-    """The artifacts of a run in a tracking store, downloaded when they are asked for.
-
-    Parameters
-    ----------
-    store : Store
-        The store.
-    run_id : str
-        The run's id there.
-    """
+    """The artifacts of a run in a tracking store, downloaded when they are asked for."""
 
     def __init__(self, store: Store, run_id: str) -> None:
         self._store, self._run_id = store, run_id
@@ -91,8 +83,6 @@ def read_stored(store: Store, run_id: str) -> RecordedRun | RecordedSweep:
 
     Parameters
     ----------
-    store : Store
-        The store.
     run_id : str
         A run id, or an id's unique beginning of at least six characters.
 

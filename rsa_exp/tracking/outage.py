@@ -15,13 +15,7 @@ _PAUSE = 60.0
 
 
 class TrackingOutage:
-    """Whether the store was lost, known to all processes of a sweep by a file in its folder.
-
-    Parameters
-    ----------
-    folder : Path
-        The sweep's.
-    """
+    """Whether the store was lost, known to all processes of a sweep by a file in its folder."""
 
     def __init__(self, folder: Path) -> None:
         self._sign = folder / ".store-lost"

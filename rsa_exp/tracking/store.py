@@ -31,13 +31,7 @@ _MAX_NAME = 250
 
 
 def existing_store(folder: Path) -> Store:
-    """Open a store that has runs; a wrong folder must not become a new, empty store.
-
-    Raises
-    ------
-    InputError
-        If there is no store in `folder`.
-    """
+    """Open a store that has runs; a wrong folder must not become a new, empty store."""
     uri = store_uri(folder)
     if local_folder(uri) is not None and not Path(uri.removeprefix("sqlite:///")).is_file():
         raise InputError(
@@ -50,6 +44,8 @@ def existing_store(folder: Path) -> Store:
 class Store:
     """A tracking store with one experiment, made ready for runs.
 
+    What the store cannot do or does not take raises `InputError`, here and in all methods.
+
     Parameters
     ----------
     uri : str
@@ -61,11 +57,6 @@ class Store:
     ----------
     folder : Path or None
         Folder of a local store; None is a server.
-
-    Raises
-    ------
-    InputError
-        If the store cannot be opened or written to.
     """
 
     def __init__(self, uri: str, experiment: str | None) -> None:
@@ -118,7 +109,7 @@ class Store:
         parent: str | None = None,
         started: int | None = None,
     ) -> TrackedRun:
-        """Open a run.
+        """Open a run, with status RUNNING until it is ended.
 
         Parameters
         ----------
@@ -130,16 +121,6 @@ class Store:
             Id of the run this one is a child of.
         started : int or None
             When the run started, in ms since 1970; None is now.
-
-        Returns
-        -------
-        TrackedRun
-            With status RUNNING until it is ended.
-
-        Raises
-        ------
-        InputError
-            If the store does not take it.
         """
         all_tags = {"mlflow.user": _user(), "mlflow.source.name": "rsa_exp", **tags}
         if parent is not None:
@@ -158,13 +139,7 @@ class Store:
         return tracked
 
     def resume(self, run_id: str, tags: Mapping[str, str]) -> TrackedRun | None:
-        """Open a run of the store again; None if the store has lost it.
-
-        Raises
-        ------
-        InputError
-            If the store cannot be asked.
-        """
+        """Open a run of the store again; None if the store has lost it."""
         try:
             run = self._get(run_id)
             if run is None:
@@ -181,13 +156,7 @@ class Store:
         return TrackedRun(self, run_id)
 
     def has(self, run_id: str) -> bool:
-        """Whether the store has a run, not deleted.
-
-        Raises
-        ------
-        InputError
-            If the store cannot be asked.
-        """
+        """Whether the store has a run, not deleted."""
         try:
             return self._get(run_id) is not None
         except FAILURES as error:
@@ -203,13 +172,7 @@ class Store:
         return run if run.info.lifecycle_stage == "active" else None
 
     def find(self, uid: str) -> TrackedRun | None:
-        """Find the run that was opened under an id of our own; None if there is none.
-
-        Raises
-        ------
-        InputError
-            If the store cannot be asked.
-        """
+        """Find the run that was opened under an id of our own; None if there is none."""
         try:
             for run in self.search(f"tags.`{UID_TAG}` = '{uid}'"):
                 return TrackedRun(self, run.info.run_id)
@@ -245,13 +208,7 @@ class Store:
         return f"{experiment}/runs?{_CLASSIC}&searchFilter={query}&{order}&compareRunsMode=CHART"
 
     def whole_id(self, beginning: str) -> str:
-        """Return the id of the run whose id begins so, with at least six hex digits.
-
-        Raises
-        ------
-        InputError
-            If it is not the beginning of one run's id.
-        """
+        """Return the id of the one run whose id begins so, with at least six hex digits."""
         if re.fullmatch(r"[0-9a-f]{32}", beginning):
             return beginning
         if not re.fullmatch(r"[0-9a-f]{6,31}", beginning):

@@ -32,13 +32,7 @@ _STATUS = {"finished": "FINISHED", "failed": "FAILED", "killed": "KILLED"}
 
 
 class TrackedRun:
-    """A run in a store.
-
-    Attributes
-    ----------
-    run_id : str
-        Its id.
-    """
+    """A run in a store; what the store does not take raises `InputError`."""
 
     def __init__(self, store: Store, run_id: str) -> None:
         self.store = store
@@ -64,11 +58,6 @@ class TrackedRun:
         stored as text, shortened to what MLflow takes. Values that are not finite are left out:
         MLflow would store them as 0. Logging the same values again, with the same time `at` (ms
         since 1970; None is now), changes nothing.
-
-        Raises
-        ------
-        InputError
-            If the store does not take it.
         """
         now = int(time.time() * 1000) if at is None else at
         finite = [Metric(n, float(v), now, step) for n, v, step in metrics if math.isfinite(v)]
@@ -86,15 +75,7 @@ class TrackedRun:
     def log_inputs(self, inputs: Sequence[Mapping[str, Any]]) -> None:
         """Log the data sets that were read.
 
-        Parameters
-        ----------
-        inputs : sequence of mapping
-            Of each: role, name, digest (at most 36 characters), path, profile.
-
-        Raises
-        ------
-        InputError
-            If the store does not take it.
+        Each is a mapping with role, name, digest (at most 36 characters), path, profile.
         """
         given = [
             DatasetInput(
@@ -114,13 +95,7 @@ class TrackedRun:
                 raced(lambda: self.store.client.log_inputs(self.run_id, given))
 
     def end(self, status: str, error: str | None = None, at: int | None = None) -> None:
-        """End the run as finished, failed or killed, with the reason as the tag ``error``.
-
-        Raises
-        ------
-        InputError
-            If the store does not take it.
-        """
+        """End the run as finished, failed or killed, with the reason as the tag ``error``."""
         with self._in_one_line():
             if error is not None:
                 self.store.client.set_tag(self.run_id, ERROR_TAG, error[:5000])

@@ -1,7 +1,7 @@
 """Uploading runs and sweeps from their folders to the tracking store, once, however often called.
 
 What the store gets is made from the files in a run's folder and nothing else, so that a run can be
-uploaded when it ends, or later, after the store was away.
+uploaded when it ends, or later, after the store was away. What it refuses raises `InputError`.
 """
 
 from __future__ import annotations
@@ -43,13 +43,7 @@ def belongs_to(store: Store, item: RunManifest | SweepManifest) -> bool:
 
 
 def open_run(store: Store, run: RecordedRun) -> TrackedRun:
-    """Open a run in a store; it needs no more than its manifest and ``config.yaml``.
-
-    Raises
-    ------
-    InputError
-        If its settings cannot be read, or the store does not take it.
-    """
+    """Open a run in a store; it needs no more than its manifest and ``config.yaml``."""
     from rsa_exp.tracking.run_contents import opening_tags, parameters
 
     return store.start(
@@ -62,7 +56,7 @@ def open_run(store: Store, run: RecordedRun) -> TrackedRun:
 
 
 def upload_run(store: Store, run: RecordedRun, tracked: TrackedRun | None = None) -> RunManifest:
-    """Give a store all of a run that has ended, and write down that it has.
+    """Give a store all of a run that has ended, and write into its manifest that it has.
 
     Parameters
     ----------
@@ -82,8 +76,6 @@ def upload_run(store: Store, run: RecordedRun, tracked: TrackedRun | None = None
     ------
     DamagedRunError
         If a file of the run is missing or damaged.
-    InputError
-        If the store does not take it.
     """
     from rsa_exp.tracking import run_contents as contents
     from rsa_exp.tracking.tracked import PARENT_TAG
@@ -117,10 +109,8 @@ def upload_runs(
 
     Parameters
     ----------
-    folder : Path
-        Where the runs are.
-    store : Store
-        Where to.
+    folder, store : Path, Store
+        Where from and where to.
     busy : set of str
         Uids of sweeps under way, which upload their runs themselves.
     progress : bool
@@ -131,11 +121,6 @@ def upload_runs(
     uploaded, damaged : int
         How many were uploaded; how many cannot be, because their files are missing or damaged, or
         the store does not take them though it takes others.
-
-    Raises
-    ------
-    InputError
-        If the store takes none of them.
     """
     missing = [
         (run_folder, state)
@@ -170,13 +155,7 @@ def upload_runs(
 
 
 def open_sweep(store: Store, folder: Path, sweep: SweepManifest) -> SweepManifest:
-    """Open a sweep's run in a store: the one it had, if it is still there, else a new one.
-
-    Raises
-    ------
-    InputError
-        If the store does not take it.
-    """
+    """Open a sweep's run in a store: the one it had, if it is still there, else a new one."""
     from rsa_exp.tracking.store import UID_TAG
 
     tags = {
@@ -221,27 +200,20 @@ def upload_sweep(
     headline: str,
     files: Sequence[Path],
 ) -> None:
-    """Give a sweep's run in a store its summary, and end it.
+    """Give the run of a sweep, which was opened in a store, its summary, and end it.
 
     Parameters
     ----------
     store : Store
         Where to.
-    folder : Path
-        The sweep's.
-    sweep : SweepManifest
-        A sweep that was opened there.
+    folder, sweep : Path, SweepManifest
+        The sweep.
     metrics : sequence of (sequence of str, float, int)
         Parts of the name, value and step.
     headline : str
         What the sweep found, for the run's description.
     files : sequence of Path
         The summary on disk.
-
-    Raises
-    ------
-    InputError
-        If the store does not take it.
     """
     from rsa_exp.tracking.addresses import metric_name
     from rsa_exp.tracking.tracked import TrackedRun
