@@ -62,9 +62,9 @@ def file_inside(folder: Path, name: str) -> Path:
 
 
 def copy_file(name: str, source: Path, folder: Path) -> Path:
-    """Copy a file of one folder to the same place in another; it must be as `file_inside` says.
+    """Copy a file to the same path in another folder.
 
-    A name with control characters is refused.
+    A link, as in `file_inside`, and a name with control characters are refused.
     """
     path = file_inside(source, name)
     if UNPRINTABLE.search(name):

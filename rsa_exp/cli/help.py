@@ -11,7 +11,7 @@ from rsa_exp.config.groups import options
 __all__ = ["help_text"]
 
 _WIDTH = 100
-# Groups of which no option is chosen by default.
+# Groups without an option chosen by default.
 _OPTIONAL = ("experiment", "hydra/launcher")
 
 _HEAD = """\

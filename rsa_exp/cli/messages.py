@@ -28,7 +28,7 @@ _LISTS = ("roi", "layer", "data.subjects", "data.layers", "figures.names")
 def explain(error: BaseException) -> str | None:
     """Explain in one line what is wrong with the user's input.
 
-    None for an error that is a bug, of which the traceback is wanted.
+    None for an error that is a bug, whose traceback is wanted.
     """
     message = str(error)
     if isinstance(error, InputError):

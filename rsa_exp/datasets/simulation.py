@@ -16,7 +16,6 @@ import json
 import logging
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -41,6 +40,7 @@ from rsa_exp.datasets.planted import (
     published_scores,
 )
 from rsa_exp.errors import InputError
+from rsa_exp.files import whole_folder
 from rsa_exp.stats.condensed import FloatArray
 
 __all__ = ["LAYERS", "ROIS", "SUBJECTS", "published_scores", "simulate_study"]
@@ -51,7 +51,6 @@ log = logging.getLogger(__name__)
 _RECIPE = 1
 _BLOCK = 256
 _MIN_IMAGES = 20
-_UNFINISHED = ".unfinished-"
 # BOLD5000's 4916 images: 2000 COCO, 1916 ImageNet, 1000 scenes of which 15 end in .jpeg.
 _PROPORTIONS = {"coco": 2000 / 4916, "imagenet": 1916 / 4916, "jpeg_scenes": 15 / 1000}
 _SCENES = (
@@ -100,7 +99,7 @@ def simulate_study(root: Path, n_images: int, seed: int) -> Path:
         # One process simulates while others wait for it; what lies unfinished once the lock is
         # held was left by a process that was killed.
         with FileLock(root / ".simulating.lock"):
-            for left in root.glob(f"{_UNFINISHED}*"):
+            for left in root.glob(".bold5000-like-*.part"):
                 shutil.rmtree(left, ignore_errors=True)
             if not (folder / "study.json").is_file():
                 _simulate(root, folder, n_images, seed)
@@ -122,14 +121,8 @@ def _simulate(root: Path, folder: Path, n_images: int, seed: int) -> None:
             f"{free / 1e6:,.0f} MB free; set data.n_images or data.root"
         )
     log.info("simulating a study of %d images, once, in %s", n_images, folder)
-    part = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=root))
-    try:
+    with whole_folder(folder) as part:
         _write_study(part, n_images, seed)
-        part.chmod(0o755)
-        part.rename(folder)
-    finally:
-        if part.exists():
-            shutil.rmtree(part, ignore_errors=True)
 
 
 def _write_study(folder: Path, n_images: int, seed: int) -> None:

@@ -31,7 +31,7 @@ _COLUMNS = (
     *CELL_KEYS, "study", "model", *ROI_FIELDS, "depth", "n_images", "n_pairs",
     *INFERENCE_COLUMNS, "score",
 )  # fmt: skip
-# Keys of which a run has one value: where two runs differ in one, cells are matched by the rest.
+# A run has one value of these keys: where two runs differ in one, cells are matched by the others.
 _OWN = ("subject", "metric")
 
 
@@ -42,7 +42,7 @@ class Cells:
     Attributes
     ----------
     keys : list of str
-        Columns by which cells are matched: without those of which each run has another value.
+        Columns by which cells are matched: without those in which the runs differ.
     unmatched : list of str
         The keys that were left out, with both values.
     both : DataFrame

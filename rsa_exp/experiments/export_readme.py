@@ -117,7 +117,7 @@ def _how_to_reproduce(run: RecordedRun, *, has_diff: bool) -> list[str]:
 
 
 def _unscored(record: Mapping[str, Any], config: Config) -> list[str]:
-    """Files of which a run scored no row: they decide which images are common to all."""
+    """Files whose rows a run did not score, but whose images decide which are common to all."""
     scored = {item["path"] for item in record["inputs"]}
     opened = [str(s.get("path")) for s in _list(record.get("files")) if isinstance(s, Mapping)]
     return [Path(path).name for path in opened if path not in {*scored, config.images}]

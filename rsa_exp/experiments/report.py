@@ -23,7 +23,7 @@ __all__ = ["read_sweep", "report", "write_summary"]
 
 
 def report(sweep: str, store_folder: Path, output_dir: Path) -> int:
-    """Write a sweep's summary anew: from its folder, or from the store alone.
+    """Write a sweep's summary again: from its folder, or from the store alone.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def report(sweep: str, store_folder: Path, output_dir: Path) -> int:
     store_folder : Path
         As there.
     output_dir : Path
-        Where the summary of a sweep from the store lands, in a folder of its own.
+        Where the summary of a sweep from the store is written, in a folder of its own.
 
     Returns
     -------

@@ -49,7 +49,7 @@ def reproduce(name: str, options: ReproduceOptions) -> int:
 
     The new run is tracked in the same store and names the old one in its tag ``reproduces``; the
     old one names the new one, and the verdict, in ``reproduced_by``. A verdict on inputs that have
-    changed, which `ReproduceOptions.force` asks for, says so.
+    changed, which `ReproduceOptions.force` asks for, reports that.
 
     Parameters
     ----------

@@ -36,7 +36,7 @@ class ReproduceOptions:
     store_folder : Path
         Folder of the local store, unless ``MLFLOW_TRACKING_URI`` is set.
     output_dir : Path
-        Folder under which new runs land.
+        Folder under which new runs are written.
     data_root : Path or None
         Where the input files are now; None takes them where they were.
     strict : bool

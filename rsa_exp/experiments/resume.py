@@ -115,7 +115,7 @@ def _runs_by_config(
 
 
 def _supersede(sweep_folder: Path, folder: Path, run: RunManifest) -> None:
-    """Move a run aside that is made again."""
+    """Move a run that is made again to ``superseded/``."""
     now = manifest.read_run(folder)
     if now is None or now.uid != run.uid:  # moved already, by another run of this sweep
         return

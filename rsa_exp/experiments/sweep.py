@@ -200,7 +200,7 @@ class Sweep:
                 TrackedRun(self._store, self._sweep.run_id).end("failed", str(error))
 
     def _write_end(self, error: BaseException | None) -> bool:
-        """Write how the sweep ended, also of runs in other processes; return whether any started."""
+        """Write how the sweep and its runs in other processes ended; return if it has any run."""
         locks.mark_dead_as_killed(self._folder)
         runs = [run for _, run in manifest.find_runs(self._folder, self._sweep.uid)]
         self.failures = [f"{run.name}: {run.error}" for run in runs if run.status == "failed"]

@@ -32,7 +32,7 @@ class RunFiles(Protocol):
 
 @dataclass(frozen=True)
 class NoFiles:
-    """Stands for the files of a run of which there are none, or none that can be read."""
+    """The files of a run that has none, or none that can be read."""
 
     location: str
 

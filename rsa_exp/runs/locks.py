@@ -31,7 +31,7 @@ def locked(folder: Path, what: str, *, lock: str = _LOCK, wait: float = _WAIT) -
     Raises
     ------
     InputError
-        If another process holds it: it is at work on `what` is in the folder.
+        If another process has it: it is at work on `what`, such as a run, in the folder.
     """
     held = FileLock(folder / lock)
     try:
@@ -47,7 +47,7 @@ def locked(folder: Path, what: str, *, lock: str = _LOCK, wait: float = _WAIT) -
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a process is at work on a run or sweep; a dead one holds no lock."""
+    """Whether a process is at work on a run or sweep; a dead one has no lock."""
     path = folder / _LOCK
     if not path.exists():
         return False

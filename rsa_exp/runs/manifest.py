@@ -1,8 +1,8 @@
 """The manifests ``run.json`` and ``sweep.json``: what became of a run or a sweep.
 
-A run's numbers are in its other files; ``run.json`` says whether they are complete, which settings
+A run's numbers are in its other files; ``run.json`` has whether they are complete, which settings
 and code they belong to, and whether a store has them. It is written last, whole or not at all, so
-that a run whose manifest says it is finished is.
+that a run whose status is ``finished`` is complete.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _FILE = re.compile(r"(figures/)?\w[\w.-]*")
 Manifest = TypeVar("Manifest", "RunManifest", "SweepManifest")
 
 
-# What a field is called in the file, where its name here says more: old files stay readable.
+# Keys of fields that had other names in older versions, whose files stay readable.
 _STARTED = {"key": "begun"}
 _UPLOADED = {"key": "recorded"}
 _SWEEP_UID = {"key": "mark"}
@@ -45,7 +45,7 @@ _SWEEP_UID = {"key": "mark"}
 
 @dataclass(frozen=True)
 class RunManifest:
-    """What ``run.json`` says of a run.
+    """The contents of ``run.json``.
 
     Attributes
     ----------
@@ -110,7 +110,7 @@ class RunManifest:
 
 @dataclass(frozen=True)
 class SweepManifest:
-    """What ``sweep.json`` says of a sweep.
+    """The contents of ``sweep.json``.
 
     Attributes
     ----------

@@ -6,7 +6,8 @@ import logging
 import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 # Read by mlflow when it is imported.
@@ -22,7 +23,9 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-__all__ = ["FAILURES", "connect", "raced", "reason"]
+from rsa_exp.errors import InputError
+
+__all__ = ["FAILURES", "connect", "explained", "raced", "reason"]
 
 for _name in ("mlflow", "alembic", "urllib3"):  # stores line by line, every retry
     logging.getLogger(_name).setLevel(logging.ERROR)
@@ -85,3 +88,12 @@ def reason(error: BaseException) -> str:
     if any(sign in text for sign in _SILENCE):
         return "the server does not answer"
     return text.splitlines()[0][:300] if text else type(error).__name__
+
+
+@contextmanager
+def explained(problem: str, advice: str = "") -> Iterator[None]:
+    """Raise what a store cannot do as an `InputError`: the problem, the reason, and advice."""
+    try:
+        yield
+    except FAILURES as error:
+        raise InputError(f"{problem}: {reason(error)}{advice}") from error

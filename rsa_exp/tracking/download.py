@@ -18,7 +18,7 @@ from rsa_exp.runs.file_sources import NoFiles
 from rsa_exp.runs.manifest import MAX_BYTES, RunManifest, SweepManifest
 from rsa_exp.runs.recorded_run import RecordedRun
 from rsa_exp.runs.recorded_sweep import RecordedSweep
-from rsa_exp.tracking.client import FAILURES, reason
+from rsa_exp.tracking.client import explained
 from rsa_exp.tracking.store import PARENT_TAG, UID_TAG, Store
 from rsa_exp.tracking.tracked import ERROR_TAG
 
@@ -32,6 +32,7 @@ class StoredFiles:
 
     def __init__(self, store: Store, run_id: str) -> None:
         self._store, self._run_id = store, run_id
+        self._problem = f"the files of run {run_id} cannot be read from {store.uri}"
         self._texts: dict[str, str | None] = {}
         self._sizes: dict[str, int] | None = None
 
@@ -49,33 +50,25 @@ class StoredFiles:
     def _download(self, name: str) -> str | None:
         client = self._store.client
         try:
-            if self._sizes is None:
-                listed = client.list_artifacts(self._run_id)
-                self._sizes = {item.path: item.file_size or 0 for item in listed}
-            if name not in self._sizes:
-                return None
-            if self._sizes[name] > MAX_BYTES:
-                raise InputError(f"{name} of run {self._run_id} is larger than a run's can be")
-            with tempfile.TemporaryDirectory() as folder:
-                path = client.download_artifacts(self._run_id, name, folder)
-                return Path(path).read_text(encoding="utf-8")
+            with explained(self._problem):
+                if self._sizes is None:
+                    listed = client.list_artifacts(self._run_id)
+                    self._sizes = {item.path: item.file_size or 0 for item in listed}
+                if name not in self._sizes:
+                    return None
+                if self._sizes[name] > MAX_BYTES:
+                    raise InputError(f"{name} of run {self._run_id} is larger than a run's can be")
+                with tempfile.TemporaryDirectory() as folder:
+                    path = client.download_artifacts(self._run_id, name, folder)
+                    return Path(path).read_text(encoding="utf-8")
         except UnicodeDecodeError as error:
             raise InputError(f"{name} of run {self._run_id} is not text") from error
-        except FAILURES as error:
-            raise self._unreadable(error) from error
 
     def copy_to(self, folder: Path) -> list[Path]:
         """Download all artifacts, as `RunFiles.copy_to`."""
-        try:
+        with explained(self._problem):
             self._store.client.download_artifacts(self._run_id, "", str(folder))
-        except FAILURES as error:
-            raise self._unreadable(error) from error
         return sorted(path for path in folder.rglob("*") if path.is_file())
-
-    def _unreadable(self, error: BaseException) -> InputError:
-        return InputError(
-            f"the files of run {self._run_id} cannot be read from {self.location}: {reason(error)}"
-        )
 
 
 def read_stored(store: Store, run_id: str) -> RecordedRun | RecordedSweep:
@@ -91,17 +84,13 @@ def read_stored(store: Store, run_id: str) -> RecordedRun | RecordedSweep:
     InputError
         If the store has no such run, or its files are not in the store's folder.
     """
-    try:
+    with explained(f"run {run_id} cannot be read from {store.uri}"):
         run = store.client.get_run(store.whole_id(run_id))
         experiment = str(store.client.get_experiment(run.info.experiment_id).name)
         if run.data.tags.get("sweep") != "true":
             return _recorded_run(store, run, experiment, 0)
         children = store.search(f"tags.`{PARENT_TAG}` = '{run.info.run_id}'")
         those = [child for child in children if "superseded" not in child.data.tags]
-    except FAILURES as error:
-        raise InputError(f"run {run_id} cannot be read from {store.uri}: {reason(error)}") from (
-            error
-        )
     runs = [_recorded_run(store, child, experiment, i) for i, child in enumerate(those)]
     sweep, files = _sweep_manifest(store, run, experiment), _files(store, run)
     lost = _never_uploaded(files.read_text("runs.csv") or "", runs, sweep.keys, store.uri)

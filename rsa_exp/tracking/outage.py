@@ -10,18 +10,18 @@ __all__ = ["TrackingOutage"]
 
 log = logging.getLogger("rsa_exp")
 
-# Seconds for which a store that was lost is not asked again.
+# Seconds for which a store that was lost is not tried again.
 _PAUSE = 60.0
 
 
 class TrackingOutage:
-    """Whether the store was lost, known to all processes of a sweep by a file in its folder."""
+    """Whether the store was lost, which all processes of a sweep know by a file in its folder."""
 
     def __init__(self, folder: Path) -> None:
         self._sign = folder / ".store-lost"
 
     def is_recent(self) -> bool:
-        """Whether the store was lost so recently that asking it again is in vain."""
+        """Whether the store was lost so recently that it is not tried again."""
         try:
             return time.time() - self._sign.stat().st_mtime < _PAUSE
         except OSError:
@@ -39,5 +39,5 @@ class TrackingOutage:
             log.warning("%s; the sweep goes on, its results are on disk", reason)
 
     def clear(self) -> None:
-        """Forget the outage: the store is asked again."""
+        """Forget the outage: the store is tried again."""
         self._sign.unlink(missing_ok=True)

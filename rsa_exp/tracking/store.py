@@ -14,14 +14,14 @@ from mlflow.entities import Run, RunTag, ViewType
 from rsa_exp.errors import InputError
 from rsa_exp.files import whole_file
 from rsa_exp.tracking.addresses import local_folder, store_uri
-from rsa_exp.tracking.client import FAILURES, connect, raced, reason
+from rsa_exp.tracking.client import FAILURES, connect, explained, raced
 from rsa_exp.tracking.tracked import ERROR_TAG, PARENT_TAG, TrackedRun
 
 __all__ = ["PARENT_TAG", "UID_TAG", "Store", "existing_store"]
 
 UI_ADDRESS = "http://127.0.0.1:5000"
-# A run's own id, given before the store gives one: by it a run is found that the store has and
-# whose manifest does not say so, because its process died in between.
+# A run's own id, given before the store gives one: it finds a run that is in the store but whose
+# manifest lacks the store's id, because its process died in between.
 UID_TAG = "rsa_exp.uid"
 _KIND_TAG = "mlflow.experimentKind"
 # The UI's view of training runs; without it, it opens in the view for language models.
@@ -64,7 +64,8 @@ class Store:
         self.experiment = experiment
         self.experiment_id = ""
         self.folder = local = local_folder(uri)
-        try:
+        advice = "; set tracking.folder or MLFLOW_TRACKING_URI, or run with tracking=none"
+        with explained(f"the tracking store {uri} cannot be used", advice):
             if local is None:
                 raced(lambda: self._open(None))
             else:
@@ -73,11 +74,6 @@ class Store:
                 with FileLock(local / ".creating.lock"):
                     _create(uri)
                     self._open(local)
-        except FAILURES as error:
-            raise InputError(
-                f"the tracking store {uri} cannot be used ({reason(error)}); set "
-                "tracking.folder or MLFLOW_TRACKING_URI, or run with tracking=none"
-            ) from error
 
     def _open(self, local: Path | None) -> None:
         self.client = connect(self.uri)
@@ -126,21 +122,17 @@ class Store:
         if parent is not None:
             all_tags[PARENT_TAG] = parent
         short = {key: value[:_MAX_TAG] for key, value in all_tags.items()}
-        try:
+        with explained(f"no run can be started in {self.uri}", "; run with tracking=none"):
             run = self.client.create_run(
                 self.experiment_id, start_time=started, tags=short, run_name=name[:_MAX_NAME]
             )
-        except FAILURES as error:
-            raise InputError(
-                f"no run can be started in {self.uri} ({reason(error)}); run with tracking=none"
-            ) from error
         tracked = TrackedRun(self, run.info.run_id)
         tracked.log(params=params)
         return tracked
 
     def resume(self, run_id: str, tags: Mapping[str, str]) -> TrackedRun | None:
         """Open a run of the store again; None if the store has lost it."""
-        try:
+        with explained(f"run {run_id} cannot be opened in {self.uri}"):
             run = self._get(run_id)
             if run is None:
                 return None
@@ -149,18 +141,12 @@ class Store:
                 self.client.delete_tag(run_id, ERROR_TAG)
             texts = [RunTag(key, value[:_MAX_TAG]) for key, value in tags.items()]
             self.client.log_batch(run_id, tags=texts)
-        except FAILURES as error:
-            raise InputError(
-                f"run {run_id} cannot be opened in {self.uri} ({reason(error)})"
-            ) from error
         return TrackedRun(self, run_id)
 
     def has(self, run_id: str) -> bool:
         """Whether the store has a run, not deleted."""
-        try:
+        with explained(self.uri):
             return self._get(run_id) is not None
-        except FAILURES as error:
-            raise InputError(f"{self.uri}: {reason(error)}") from error
 
     def _get(self, run_id: str) -> Run | None:
         try:
@@ -173,12 +159,9 @@ class Store:
 
     def find(self, uid: str) -> TrackedRun | None:
         """Find the run that was opened under an id of our own; None if there is none."""
-        try:
-            for run in self.search(f"tags.`{UID_TAG}` = '{uid}'"):
-                return TrackedRun(self, run.info.run_id)
-        except FAILURES as error:
-            raise InputError(f"{self.uri}: {reason(error)}") from error
-        return None
+        with explained(self.uri):
+            run = next(self.search(f"tags.`{UID_TAG}` = '{uid}'"), None)
+        return TrackedRun(self, run.info.run_id) if run is not None else None
 
     def search(self, query: str) -> Iterator[Run]:
         """All runs that a query of MLflow's finds, in the store's experiment or in all of them."""

@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 
-from rsa_exp.errors import InputError
-from rsa_exp.tracking.client import FAILURES, raced, reason
+from rsa_exp.tracking.client import explained, raced
 
 if TYPE_CHECKING:
     from rsa_exp.tracking.store import Store
@@ -21,10 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["ERROR_TAG", "PARENT_TAG", "TrackedRun"]
 
 PARENT_TAG = "mlflow.parentRunId"
-"""Holds the id of the run that a run is a child of."""
+"""Tag with the id of the run that a run is a child of."""
 
 ERROR_TAG = "error"
-"""Holds why a run failed."""
+"""Tag with the reason why a run failed."""
 
 _MAX_PARAM = 6000
 _BATCH = 900  # MLflow takes at most 1000 metrics a request
@@ -64,7 +62,7 @@ class TrackedRun:
         settings = [Param(key, str(value)[:_MAX_PARAM]) for key, value in (params or {}).items()]
         facts = [RunTag(key, value) for key, value in (tags or {}).items()]
         client = self.store.client
-        with self._in_one_line():
+        with explained(self.store.uri):
             client.log_batch(self.run_id, params=settings, metrics=finite[:_BATCH], tags=facts)
             for start in range(_BATCH, len(finite), _BATCH):
                 client.log_batch(self.run_id, metrics=finite[start : start + _BATCH])
@@ -91,20 +89,12 @@ class TrackedRun:
             for item in inputs
         ]
         if given:
-            with self._in_one_line():
+            with explained(self.store.uri):
                 raced(lambda: self.store.client.log_inputs(self.run_id, given))
 
     def end(self, status: str, error: str | None = None, at: int | None = None) -> None:
         """End the run as finished, failed or killed, with the reason as the tag ``error``."""
-        with self._in_one_line():
+        with explained(self.store.uri):
             if error is not None:
                 self.store.client.set_tag(self.run_id, ERROR_TAG, error[:5000])
             self.store.client.set_terminated(self.run_id, _STATUS[status], at)
-
-    @contextmanager
-    def _in_one_line(self) -> Iterator[None]:
-        """Report in one line what the store does not take."""
-        try:
-            yield
-        except FAILURES as error:
-            raise InputError(f"{self.store.uri}: {reason(error)}") from error

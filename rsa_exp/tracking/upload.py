@@ -173,7 +173,7 @@ def open_sweep(store: Store, folder: Path, sweep: SweepManifest) -> SweepManifes
     found = store.resume(known, tags) if known else None
     if known and found is None:
         log.warning(
-            "run %s of the sweep is not in %s any more; all its runs are uploaded anew",
+            "run %s of the sweep is not in %s any more; all its runs are uploaded again",
             known, store.uri,
         )  # fmt: skip
     tracked = found or store.start(sweep.name, {}, tags, started=milliseconds(sweep.started))

@@ -76,7 +76,7 @@ def test_an_interrupted_simulation_leaves_nothing(
 
 
 def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
-    left = tmp_path / ".unfinished-abc"
+    left = tmp_path / ".bold5000-like-n20-seed0-v1.1.part"
     left.mkdir()
     (left / "half.h5").write_bytes(b"x")
     folder = simulate_study(tmp_path, 20, 0)
