@@ -107,8 +107,8 @@ def diff(a: str, b: str, store_folder: Path, output: Path | None) -> int:
 
     Parameters
     ----------
-    a, b, store_folder : str, str, Path
-        Runs, as `rsa_exp.experiments.lookup.find` takes them.
+    a, b : str
+        Two runs; not sweeps.
     output : Path or None
         Folder for the figure and ``difference.csv``; None is one below ``outputs/diffs/``.
 
@@ -116,11 +116,6 @@ def diff(a: str, b: str, store_folder: Path, output: Path | None) -> int:
     -------
     int
         0 when every score is the same to the last bit, 1 otherwise.
-
-    Raises
-    ------
-    InputError
-        If a run cannot be read, or is a sweep.
     """
     first, second = find_run(a, store_folder), find_run(b, store_folder)
     cells = Cells.of(first.scores, second.scores)

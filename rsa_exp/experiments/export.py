@@ -27,18 +27,6 @@ __all__ = ["export"]
 def export(name: str, folder: Path, store_folder: Path) -> int:
     """Write all files of a run, or of a sweep's finished runs, into a new folder; all or nothing.
 
-    Parameters
-    ----------
-    name, store_folder : str, Path
-        A run or a sweep, as `rsa_exp.experiments.lookup.find` takes it.
-    folder : Path
-        Must not exist, or be empty.
-
-    Returns
-    -------
-    int
-        0.
-
     Raises
     ------
     InputError

@@ -26,13 +26,8 @@ _ID = re.compile(r"(?:/runs/|mlflow\.parentRunId\W+)([0-9a-f]{32})(?![0-9a-f])")
 def find(name: str, store_folder: Path) -> RecordedRun | RecordedSweep:
     """Find a run or a sweep, whatever became of it.
 
-    Parameters
-    ----------
-    name : str
-        An id, its unique beginning, the address of a run in the UI, or a folder: that of a run, of
-        a sweep, or one that ``export`` wrote.
-    store_folder : Path
-        Folder of the local store, unless ``MLFLOW_TRACKING_URI`` is set.
+    It is named by an id, its unique beginning, the address of a run in the UI, or a folder: that of
+    a run, of a sweep, or one that ``export`` wrote.
 
     Raises
     ------

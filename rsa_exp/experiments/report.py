@@ -25,24 +25,7 @@ __all__ = ["read_sweep", "report", "write_summary"]
 def report(sweep: str, store_folder: Path, output_dir: Path) -> int:
     """Write a sweep's summary again: from its folder, or from the store alone.
 
-    Parameters
-    ----------
-    sweep : str
-        A sweep, as `rsa_exp.experiments.lookup.find` takes it.
-    store_folder : Path
-        As there.
-    output_dir : Path
-        Where the summary of a sweep from the store is written, in a folder of its own.
-
-    Returns
-    -------
-    int
-        0.
-
-    Raises
-    ------
-    InputError
-        If there is no such sweep, or it has no runs.
+    That of a sweep from the store is written below `output_dir`, in a folder of its own.
     """
     folder = Path(sweep)
     if folder.is_dir():
@@ -50,6 +33,9 @@ def report(sweep: str, store_folder: Path, output_dir: Path) -> int:
             locks.mark_dead_as_killed(folder)
         write_summary(folder.absolute(), figures=True)
     else:
+        from rsa_exp.tracking.store import existing_store
+        from rsa_exp.tracking.tracked import TrackedRun
+
         found = find(sweep, store_folder)
         if not isinstance(found, RecordedSweep):
             raise InputError(
@@ -60,16 +46,9 @@ def report(sweep: str, store_folder: Path, output_dir: Path) -> int:
             raise InputError(f"sweep {run_id} has no runs in {found.files.location}")
         folder = files.prepare_folder(output_dir.absolute() / "reports" / run_id[:12])
         _, written = write_summary(folder, found, figures=True)
-        _upload(run_id, store_folder, written)
+        TrackedRun(existing_store(store_folder), run_id).log(files=written)
     print(folder / "report.html")
     return 0
-
-
-def _upload(run_id: str, store_folder: Path, written: list[Path]) -> None:
-    from rsa_exp.tracking.store import existing_store
-    from rsa_exp.tracking.tracked import TrackedRun
-
-    TrackedRun(existing_store(store_folder), run_id).log(files=written)
 
 
 def read_sweep(folder: Path) -> RecordedSweep:

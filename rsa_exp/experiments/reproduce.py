@@ -26,6 +26,7 @@ from rsa_exp.runs.recorded_sweep import RecordedSweep
 from rsa_exp.runs.validity import changed_inputs
 from rsa_exp.tracking import upload
 from rsa_exp.tracking.addresses import store_uri
+from rsa_exp.tracking.outage import not_uploaded
 
 if TYPE_CHECKING:
     from rsa_exp.tracking.store import Store
@@ -50,13 +51,6 @@ def reproduce(name: str, options: ReproduceOptions) -> int:
     The new run is tracked in the same store and names the old one in its tag ``reproduces``; the
     old one names the new one, and the verdict, in ``reproduced_by``. A verdict on inputs that have
     changed, which `ReproduceOptions.force` asks for, reports that.
-
-    Parameters
-    ----------
-    name : str
-        A run or a sweep, as `rsa_exp.experiments.lookup.find` takes it.
-    options : ReproduceOptions
-        How.
 
     Returns
     -------
@@ -166,10 +160,7 @@ def _summarise_and_upload(store: Store, folder: Path, sweep: SweepManifest) -> N
         metrics = summary.metrics()
         upload.upload_sweep(store, folder, sweep, metrics, summary.headline, written)
     except InputError as error:
-        raise InputError(
-            f"the results are in {folder} but could not be uploaded to {error}; python -m rsa_exp "
-            f"sync {shlex.quote(str(folder))} does it when the store is back"
-        ) from error
+        raise not_uploaded(folder, error) from error
 
 
 def _reproduce_run(

@@ -33,8 +33,6 @@ class ReproduceOptions:
 
     Attributes
     ----------
-    store_folder : Path
-        Folder of the local store, unless ``MLFLOW_TRACKING_URI`` is set.
     output_dir : Path
         Folder under which new runs are written.
     data_root : Path or None

@@ -30,16 +30,9 @@ def changed_keys(before: list[str], now: list[str]) -> list[str]:
 def find_valid_run(sweep: Membership, config: Config, overrides: list[str]) -> Path | None:
     """Find the folder of a run of a resumed sweep that is finished and still valid.
 
-    Runs of the same settings that are not valid any more are moved to ``superseded/``.
-
-    Parameters
-    ----------
-    sweep : Membership
-        The sweep; one that was not resumed has no such run.
-    config : Config
-        What is to be run.
-    overrides : list of str
-        Its own overrides, which distinguish runs over several files before these are read.
+    Runs of the same settings that are not valid any more are moved to ``superseded/``. A sweep that
+    was not resumed has no such run. The run's own overrides distinguish runs over several files
+    before these are read.
 
     Raises
     ------

@@ -30,7 +30,7 @@ from rsa_exp.runs import locks, manifest
 from rsa_exp.runs.digests import code_id, config_id
 from rsa_exp.runs.folders import read_run_folder
 from rsa_exp.tracking.addresses import store_uri
-from rsa_exp.tracking.outage import TrackingOutage
+from rsa_exp.tracking.outage import TrackingOutage, not_uploaded
 from rsa_exp.tracking.upload import open_run, upload_run
 
 if TYPE_CHECKING:
@@ -245,10 +245,7 @@ class _RunInProgress:
             self._run = upload_run(store, read_run_folder(self._folder), self._tracked)
         except InputError as error:
             if self._outage is None:
-                raise InputError(
-                    f"the results are in {self._folder} but could not be uploaded to {error}; "
-                    f"python -m rsa_exp sync {self._folder} does it when the store is back"
-                ) from error
+                raise not_uploaded(self._folder, error) from error
             self._outage.report(f"a run could not be uploaded to {error}")
 
     def _fail(self, error: BaseException) -> None:

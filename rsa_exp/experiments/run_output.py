@@ -69,7 +69,7 @@ def write_provenance(
     from rsa_exp.runs.provenance import provenance, requirements
 
     text = result.text
-    record = provenance(result.inputs, result.files, result.images, overrides, seed) | {
+    record = provenance(result, overrides, seed) | {
         "seconds": seconds,
         "notices": result.notices,
         "warnings": result.warnings,

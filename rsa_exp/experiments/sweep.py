@@ -19,7 +19,7 @@ from rsa_exp.experiments.run import open_store
 from rsa_exp.runs import locks, manifest
 from rsa_exp.tracking import upload
 from rsa_exp.tracking.addresses import ui_command
-from rsa_exp.tracking.outage import TrackingOutage
+from rsa_exp.tracking.outage import TrackingOutage, not_uploaded
 
 __all__ = ["Sweep", "SweepPlan"]
 
@@ -182,22 +182,23 @@ class Sweep:
         return error
 
     def _end_without_summary(self) -> None:
-        from rsa_exp.tracking.tracked import TrackedRun
-
         folder = shlex.quote(str(self._folder))
         log.warning("the sweep was not summarised; python -m rsa_exp report %s does it", folder)
-        if self._store is not None:
-            with suppress(Exception):  # the user wants to leave
-                TrackedRun(self._store, self._sweep.run_id).end(self._sweep.status)
+        self._end_in_store(self._sweep.status)
 
     def _remove(self, error: BaseException) -> None:
         """Leave nothing to resume of a sweep that could start none of its runs."""
-        from rsa_exp.tracking.tracked import TrackedRun
-
         (self._folder / manifest.SWEEP_FILE).unlink(missing_ok=True)
+        with interrupts.shield(closing=True):
+            self._end_in_store("failed", str(error))
+
+    def _end_in_store(self, status: str, error: str | None = None) -> None:
+        """End the sweep's run, if the store can; the user wants to leave."""
         if self._store is not None and self._sweep.run_id:
-            with interrupts.shield(closing=True), suppress(Exception):
-                TrackedRun(self._store, self._sweep.run_id).end("failed", str(error))
+            from rsa_exp.tracking.tracked import TrackedRun
+
+            with suppress(Exception):
+                TrackedRun(self._store, self._sweep.run_id).end(status, error)
 
     def _write_end(self, error: BaseException | None) -> bool:
         """Write how the sweep and its runs in other processes ended; return if it has any run."""
@@ -214,13 +215,13 @@ class Sweep:
     def _summarise(self, *, figures: bool) -> None:
         from rsa_exp.experiments.report import write_summary
 
-        not_uploaded = None
+        refused = None
         if self._store is not None:
             TrackingOutage(self._folder).clear()
             try:
                 upload.upload_runs(self._folder, self._store)
             except InputError as error:
-                not_uploaded = error
+                refused = error
         summary, files = write_summary(self._folder, figures=figures)
         finished = int((summary.runs["status"] == "finished").sum())
         log.info(
@@ -231,12 +232,8 @@ class Sweep:
         log.info("report: %s", self._folder / "report.html")
         if self._store is None:
             return
-        if not_uploaded is not None:
-            raise InputError(
-                f"the results are in {self._folder} but not all could be uploaded to {not_uploaded}"
-                f"; python -m rsa_exp sync {shlex.quote(str(self._folder))} does it when the store "
-                "is back"
-            )
+        if refused is not None:
+            raise not_uploaded(self._folder, refused, "not all could")
         with interrupts.shield(closing=True):
             metrics = summary.metrics()
             upload.upload_sweep(

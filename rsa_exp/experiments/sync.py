@@ -29,22 +29,10 @@ def sync(outputs: Path, store_folder: Path) -> int:
     Doing it again uploads nothing. Only the store that the user names is written to; runs that
     belong to another are counted and reported.
 
-    Parameters
-    ----------
-    outputs : Path
-        Folder of runs.
-    store_folder : Path
-        As in `rsa_exp.experiments.lookup.find`.
-
     Returns
     -------
     int
         0, or 1 if a run on disk was damaged.
-
-    Raises
-    ------
-    InputError
-        If there is no such folder, or the store cannot be used.
     """
     if not outputs.is_dir():
         raise InputError(f"there is no folder {outputs}; name the one that has the runs")

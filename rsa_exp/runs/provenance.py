@@ -14,15 +14,18 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import threadpoolctl
 import xxhash
 
 from rsa_exp import __version__
-from rsa_exp.rdms.inputs import FileState, InputRecord
 from rsa_exp.runs.digests import code_id
 from rsa_exp.stats.parallel import n_workers
+
+if TYPE_CHECKING:
+    from rsa_exp.analysis.result import Result
+    from rsa_exp.rdms.inputs import InputRecord
 
 __all__ = ["code_diff", "combined_digest", "environment", "git_state", "provenance", "requirements"]
 
@@ -152,28 +155,8 @@ def combined_digest(inputs: list[InputRecord], images: list[str]) -> str:
     return state.hexdigest()
 
 
-def provenance(
-    inputs: list[InputRecord],
-    files: list[FileState],
-    images: list[str],
-    overrides: list[str],
-    seed: int,
-) -> dict[str, Any]:
-    """Describe in plain values, for JSON, what a run used.
-
-    Parameters
-    ----------
-    inputs : list of InputRecord
-        Files read.
-    files : list of FileState
-        Files opened, as they were.
-    images : list of str
-        Names of the images used.
-    overrides : list of str
-        Hydra overrides of the run.
-    seed : int
-        The run's seed.
-    """
+def provenance(result: Result, overrides: list[str], seed: int) -> dict[str, Any]:
+    """Describe in plain values, for JSON, what a run with these overrides and this seed used."""
     return {
         **environment(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -181,10 +164,10 @@ def provenance(
         "command": shlex.join(sys.orig_argv),
         "overrides": overrides,
         "seed": seed,
-        "inputs": [asdict(item) for item in inputs],
-        "files": [asdict(item) for item in files],
-        "images_digest": xxhash.xxh3_128_hexdigest("\n".join(images).encode()),
-        "content_digest": combined_digest(inputs, images),
+        "inputs": [asdict(item) for item in result.inputs],
+        "files": [asdict(item) for item in result.files],
+        "images_digest": xxhash.xxh3_128_hexdigest("\n".join(result.images).encode()),
+        "content_digest": combined_digest(result.inputs, result.images),
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,6 @@ from rsa_exp.errors import UNPRINTABLE, InputError, listing
 from rsa_exp.files import read_scores
 from rsa_exp.runs.file_sources import NoFiles, RunFiles
 from rsa_exp.runs.manifest import RunManifest
-from rsa_exp.runs.provenance_check import is_complete
 from rsa_exp.vocabulary import CELL_KEYS
 
 if TYPE_CHECKING:
@@ -104,7 +103,7 @@ class RecordedRun:
     def provenance(self) -> dict[str, Any]:
         """What its numbers depend on besides its settings."""
         record = self._json("provenance.json")
-        if not is_complete(record):
+        if not _is_complete(record):
             raise self._damaged("provenance.json")
         return record
 
@@ -227,3 +226,47 @@ class RecordedRun:
         return InputError(
             f"the record of run {self.title} in {self.files.location} is damaged: {name}"
         )
+
+
+def _is_complete(record: Mapping[str, Any]) -> bool:
+    """Whether a record has all keys that are read, with values of the right types.
+
+    Only the command, which is as typed, may have line breaks; no string may have other control
+    characters.
+    """
+    inputs, overrides = record.get("inputs"), record.get("overrides", [])
+    packages = record.get("packages", {})
+    return (
+        isinstance(record.get("content_digest"), str)
+        and isinstance(inputs, list)
+        and all(map(_is_input, inputs))
+        and isinstance(overrides, list)
+        and all(isinstance(text, str) for text in overrides)
+        and isinstance(packages, dict)
+        and all(isinstance(number, str | None) for number in packages.values())
+        and not any(map(UNPRINTABLE.search, _strings({**record, "command": ""})))
+        and not UNPRINTABLE.search(" ".join(str(record.get("command", "")).split()))
+    )
+
+
+def _is_input(item: object) -> bool:
+    return (
+        isinstance(item, dict)
+        and all(isinstance(item.get(key), str) for key in ("role", "name", "path", "digest"))
+        and isinstance(item.get("subject", ""), str)
+        and isinstance(item.get("rows"), dict)
+        and all(isinstance(digest, str) for digest in item["rows"].values())
+    )
+
+
+def _strings(node: object) -> Iterator[str]:
+    """All keys and strings in a JSON value."""
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, dict):
+        yield from node
+        for value in node.values():
+            yield from _strings(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _strings(value)

@@ -24,22 +24,15 @@ def is_still_valid(folder: Path, run: RunManifest, config: Config) -> bool:
     InputError
         If an input cannot be used any more.
     """
-    return (
-        run.status == "finished"
-        and run.config_id == config_id(config)
-        and run.code_id == code_id()
-        and all((folder / name).is_file() for name in run.files)
-        and (record := _provenance(folder)) is not None
-        and _same_inputs(config, record)
-    )
-
-
-def _provenance(folder: Path) -> dict[str, Any] | None:
-    """Read a run's provenance; None if it is missing or damaged."""
+    if run.status != "finished" or not all((folder / name).is_file() for name in run.files):
+        return False
+    if (run.config_id, run.code_id) != (config_id(config), code_id()):
+        return False
     try:
-        return read_run_folder(folder).provenance
-    except InputError:
-        return None
+        record = read_run_folder(folder).provenance
+    except InputError:  # missing or damaged
+        return False
+    return _same_inputs(config, record)
 
 
 def _same_inputs(config: Config, record: Mapping[str, Any]) -> bool:

@@ -74,15 +74,8 @@ class StoredFiles:
 def read_stored(store: Store, run_id: str) -> RecordedRun | RecordedSweep:
     """Read a run or a sweep from the tracking store alone.
 
-    Parameters
-    ----------
-    run_id : str
-        A run id, or an id's unique beginning of at least six characters.
-
-    Raises
-    ------
-    InputError
-        If the store has no such run, or its files are not in the store's folder.
+    It is named by its id, or an id's unique beginning of at least six characters. Its files must be
+    in the store's folder.
     """
     with explained(f"run {run_id} cannot be read from {store.uri}"):
         run = store.client.get_run(store.whole_id(run_id))
@@ -110,20 +103,12 @@ def _files(store: Store, run: Run) -> StoredFiles:
 def _recorded_run(store: Store, run: Run, experiment: str, number: int) -> RecordedRun:
     tags = run.data.tags
     manifest = RunManifest(
-        uid=tags.get(UID_TAG, ""),
-        name=run.info.run_name,
-        status=run.info.status.lower(),
-        started=_time(run.info.start_time),
-        ended=_time(run.info.end_time),
+        **_in_both_manifests(store, run, experiment),
         config_id=tags.get("config_id", ""),
         overrides=[str(text) for text in _from_json(tags.get("overrides", ""), list)],
         choices={key: str(v) for key, v in _from_json(tags.get("choices", ""), dict).items()},
         error=tags.get(ERROR_TAG, ""),
-        store=store.uri,
-        experiment=experiment,
         parent=tags.get(PARENT_TAG, ""),
-        run_id=run.info.run_id,
-        uploaded=True,
     )
     return RecordedRun(manifest, _files(store, run), tags.get("folder", ""), number)
 
@@ -132,19 +117,25 @@ def _sweep_manifest(store: Store, run: Run, experiment: str) -> SweepManifest:
     tags = run.data.tags
     planned = tags.get("n_planned", "")
     return SweepManifest(
-        uid=tags.get(UID_TAG, ""),
-        name=run.info.run_name,
-        status=run.info.status.lower(),
-        started=_time(run.info.start_time),
-        ended=_time(run.info.end_time),
+        **_in_both_manifests(store, run, experiment),
         keys=list(filter(None, tags.get("swept", "").split(", "))),
         command=tags.get("command", ""),
-        store=store.uri,
-        experiment=experiment,
-        run_id=run.info.run_id,
-        uploaded=True,
         n_planned=int(planned) if planned.isdecimal() else 0,
     )
+
+
+def _in_both_manifests(store: Store, run: Run, experiment: str) -> dict[str, Any]:
+    return {
+        "uid": run.data.tags.get(UID_TAG, ""),
+        "name": run.info.run_name,
+        "status": run.info.status.lower(),
+        "started": _time(run.info.start_time),
+        "ended": _time(run.info.end_time),
+        "store": store.uri,
+        "experiment": experiment,
+        "run_id": run.info.run_id,
+        "uploaded": True,
+    }
 
 
 def _never_uploaded(

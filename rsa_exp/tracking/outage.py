@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import time
 from pathlib import Path
 
-__all__ = ["TrackingOutage"]
+from rsa_exp.errors import InputError
+
+__all__ = ["TrackingOutage", "not_uploaded"]
 
 log = logging.getLogger("rsa_exp")
 
@@ -41,3 +44,11 @@ class TrackingOutage:
     def clear(self) -> None:
         """Forget the outage: the store is tried again."""
         self._sign.unlink(missing_ok=True)
+
+
+def not_uploaded(folder: Path, reason: object, what: str = "could not") -> InputError:
+    """Explain how results can be uploaded later; `reason` begins with the store's address."""
+    return InputError(
+        f"the results are in {folder} but {what} be uploaded to {reason}; python -m rsa_exp sync "
+        f"{shlex.quote(str(folder))} does it when the store is back"
+    )

@@ -56,21 +56,14 @@ def open_run(store: Store, run: RecordedRun) -> TrackedRun:
 
 
 def upload_run(store: Store, run: RecordedRun, tracked: TrackedRun | None = None) -> RunManifest:
-    """Give a store all of a run that has ended, and write into its manifest that it has.
+    """Give a store all of a run that has ended; return its manifest, with the store's id of it.
 
     Parameters
     ----------
-    store : Store
-        Where to.
     run : RecordedRun
         A run in a folder of this machine.
     tracked : TrackedRun or None
         The store's run; None looks for the one that was opened for it, else opens one.
-
-    Returns
-    -------
-    RunManifest
-        As it is now on disk.
 
     Raises
     ------
@@ -107,14 +100,7 @@ def upload_runs(
 ) -> tuple[int, int]:
     """Upload the runs below a folder that belong to a store and are not in it yet.
 
-    Parameters
-    ----------
-    folder, store : Path, Store
-        Where from and where to.
-    busy : set of str
-        Uids of sweeps under way, which upload their runs themselves.
-    progress : bool
-        Whether a bar is shown.
+    Sweeps under way, whose uids are `busy`, upload their runs themselves.
 
     Returns
     -------
@@ -204,10 +190,6 @@ def upload_sweep(
 
     Parameters
     ----------
-    store : Store
-        Where to.
-    folder, sweep : Path, SweepManifest
-        The sweep.
     metrics : sequence of (sequence of str, float, int)
         Parts of the name, value and step.
     headline : str
