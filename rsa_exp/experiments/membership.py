@@ -30,7 +30,7 @@ class Membership:
     ----------
     folder : Path or None
         The sweep's folder.
-    mark : str
+    uid : str
         The sweep's id in the manifests of its runs.
     parent : str
         Id of the sweep's run in the store; empty when it is not tracked.
@@ -41,7 +41,7 @@ class Membership:
     """
 
     folder: Path | None = None
-    mark: str = ""
+    uid: str = ""
     parent: str = ""
     keys: tuple[str, ...] = ()
     resumed: str = ""

@@ -43,7 +43,7 @@ def find_valid_run(sweep: Membership, config: Config, overrides: list[str]) -> P
         return None
     valid = None
     own = _swept_without_digest(overrides, sweep.keys)
-    earlier = _runs_by_config(sweep.folder, sweep.mark, sweep.resumed).get(config_id(config), [])
+    earlier = _runs_by_config(sweep.folder, sweep.uid, sweep.resumed).get(config_id(config), [])
     for folder, run in earlier:
         if _swept_without_digest(run.overrides, sweep.keys) != own:
             continue
@@ -56,9 +56,9 @@ def find_valid_run(sweep: Membership, config: Config, overrides: list[str]) -> P
     return valid
 
 
-def supersede_unfinished(folder: Path, mark: str) -> None:
+def supersede_unfinished(folder: Path, uid: str) -> None:
     """Move a sweep's unfinished runs to ``superseded/``: they are made again if still asked for."""
-    for run_folder, run in manifest.find_runs(folder, mark):
+    for run_folder, run in manifest.find_runs(folder, uid):
         if run.status != "finished" and not locks.is_locked(run_folder):
             _supersede(folder, run_folder, run)
 
@@ -95,12 +95,12 @@ def _swept_without_digest(overrides: list[str], keys: tuple[str, ...]) -> dict[s
 
 @lru_cache(maxsize=2)
 def _runs_by_config(
-    folder: Path, mark: str, resumed: str
+    folder: Path, uid: str, resumed: str
 ) -> dict[str, list[tuple[Path, RunManifest]]]:
     """Find the runs that a sweep had when it was resumed, by their ``config_id``; newest first."""
     del resumed  # part of the cache's key: a sweep may be resumed again
     found: dict[str, list[tuple[Path, RunManifest]]] = {}
-    for run_folder, run in manifest.find_runs(folder, mark):
+    for run_folder, run in manifest.find_runs(folder, uid):
         found.setdefault(run.config_id, []).append((run_folder, run))
     for runs in found.values():
         runs.sort(key=lambda item: item[1].started, reverse=True)

@@ -105,7 +105,7 @@ def execute(config: Config, spec: RunSpec) -> FinishedRun:
 def record_failure(spec: RunSpec, error: str) -> None:
     """Write the manifest of a sweep's run that failed before it started, so that it is counted."""
     run = manifest.read_run(spec.folder)
-    if run is not None and (run.sweep, run.overrides) == (spec.sweep.mark, spec.overrides):
+    if run is not None and (run.sweep, run.overrides) == (spec.sweep.uid, spec.overrides):
         return  # it started, and wrote its own
     folder = output.prepare_folder(free_run_folder(spec.folder))
     failed = dataclasses.replace(
@@ -143,7 +143,7 @@ def _new_manifest(spec: RunSpec) -> manifest.RunManifest:
         started=manifest.now(),
         overrides=spec.overrides,
         choices=spec.choices,
-        sweep=spec.sweep.mark,
+        sweep=spec.sweep.uid,
         parent=spec.sweep.parent,
         tags=spec.tags,
     )
@@ -220,9 +220,12 @@ class _RunInProgress:
         self._run = dataclasses.replace(self._run, **changes)
         manifest.write(self._folder, self._run)
 
+    def _without_store(self) -> bool:
+        return not self._run.store or (self._outage is not None and self._outage.is_recent())
+
     def _open_in_store(self) -> None:
         """Open the run in the store; a sweep whose store went away continues without it."""
-        if not self._run.store or (self._outage is not None and self._outage.is_recent()):
+        if self._without_store():
             return
         try:
             store = open_store(self._run.store, self._run.experiment)
@@ -238,7 +241,7 @@ class _RunInProgress:
 
     def _upload(self) -> None:
         """Upload the run, which has ended."""
-        if not self._run.store or (self._outage is not None and self._outage.is_recent()):
+        if self._without_store():
             return
         try:
             store = open_store(self._run.store, self._run.experiment)

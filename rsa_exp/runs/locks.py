@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from rsa_exp.errors import InputError
 from rsa_exp.runs import manifest
-from rsa_exp.runs.manifest import RunManifest, SweepManifest
+from rsa_exp.runs.manifest import Manifest
 
 __all__ = ["SYNC_LOCK", "is_locked", "locked", "mark_dead_as_killed"]
 
@@ -62,24 +62,17 @@ def mark_dead_as_killed(folder: Path) -> None:
     """Mark the runs and sweeps below a folder as killed whose processes died without doing so."""
     for run_folder, run in manifest.find_runs(folder):
         if run.status == "running":
-            _mark_as_killed(run_folder, run)
+            _mark_as_killed(run_folder, run, manifest.read_run, {"error": _DIED})
     for sweep_folder, sweep in manifest.find_sweeps(folder):
         if sweep.status == "running":
-            _mark_as_killed(sweep_folder, sweep)
+            _mark_as_killed(sweep_folder, sweep, manifest.read_sweep, {})
 
 
-def _mark_as_killed(folder: Path, read: RunManifest | SweepManifest) -> None:
+def _mark_as_killed(
+    folder: Path, found: Manifest, read: Callable[[Path], Manifest | None], changes: dict[str, Any]
+) -> None:
     """Mark one as killed, unless its process is alive or has written its end meanwhile."""
-    changes: dict[str, Any] = {"status": "killed", "ended": manifest.now()}
-    try:
-        with locked(folder, "", wait=0):
-            latest: RunManifest | SweepManifest | None
-            if isinstance(read, RunManifest):
-                latest = manifest.read_run(folder)
-                changes["error"] = _DIED
-            else:
-                latest = manifest.read_sweep(folder)
-            if latest == read:
-                manifest.write(folder, dataclasses.replace(read, **changes))
-    except InputError:
-        pass
+    with suppress(InputError), locked(folder, "", wait=0):
+        if read(folder) == found:
+            killed = replace(found, status="killed", ended=manifest.now(), **changes)
+            manifest.write(folder, killed)

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from rsa_exp import files
 
 __all__ = [
-    "MAX_BYTES", "RUN_FILE", "SUPERSEDED", "SWEEP_FILE", "RunManifest", "SweepManifest",
+    "MAX_BYTES", "RUN_FILE", "SUPERSEDED", "SWEEP_FILE", "Manifest", "RunManifest", "SweepManifest",
     "find_runs", "find_sweeps", "milliseconds", "now", "read_run", "read_sweep", "write",
 ]  # fmt: skip
 
