@@ -35,8 +35,10 @@ from scipy.stats import t as student
 from threadpoolctl import threadpool_limits
 
 from rsa_exp.analysis.bootstrap import draw_study
-from rsa_exp.analysis.draws import Drawn, Plan
+from rsa_exp.analysis.draws import Drawn
 from rsa_exp.analysis.permutation import permute_study
+from rsa_exp.analysis.question import Question
+from rsa_exp.analysis.settings import Inference
 from rsa_exp.analysis.tables import ceiling_table, comparison_table, score_table
 from rsa_exp.files import write_text
 from rsa_exp.rdms.cache import RdmCache
@@ -242,10 +244,10 @@ class Held:
         """Whether a subject has an ROI."""
         return int(subject) < len(self.brain) and roi in ROIS
 
-    @property
-    def members(self) -> dict[str, list[str]]:
-        """Each subject."""
-        return {str(s): [str(s)] for s in range(len(self.brain))}
+    def question(self, layers: Sequence[str], seed: int) -> Question:
+        """All subjects' mean score."""
+        subjects = [str(subject) for subject in range(len(self.brain))]
+        return Question("group", subjects, ROIS, layers, METRICS["corr"], seed)
 
     def scores(self, layers: Sequence[str]) -> Array:
         """Scores of shape (n_subject, n_roi, n_layer)."""
@@ -255,8 +257,8 @@ class Held:
 
     def draws(self, scores: Array, kind: Kind, cell: Cell, seed: int, ceiling: str) -> Drawn:
         """Bootstrap as a run does."""
-        plan = Plan(self.members, [], kind, cell.n_boot, 0, LEVEL, ceiling, False, seed)
-        return draw_study(cast(RdmCache, self), plan, ROIS, LAYERS, scores, "corr")
+        inference = Inference(kind, cell.n_boot, n_splits=0, ci=LEVEL, ceiling=ceiling)
+        return draw_study(cast(RdmCache, self), self.question(LAYERS, seed), inference, scores)
 
 
 def frame(scores: Array, layers: Sequence[str]) -> pd.DataFrame:
@@ -551,10 +553,8 @@ class Bench:
 
     def judge_permutation(self, report: Report, held: Held, seed: int) -> None:
         """Record the results of permutation tests of layers whose true score is 0."""
-        permuted = permute_study(
-            cast(RdmCache, held), held.members, ROIS, FAMILY, "corr", seed, self.cell.n_perm,
-            complete=True,
-        )  # fmt: skip
+        question = held.question(FAMILY, seed)
+        permuted = permute_study(cast(RdmCache, held), question, self.cell.n_perm, complete=True)
         rows = frame(held.scores(FAMILY), FAMILY)
         table = score_table(rows, None, permuted, METRICS["corr"])
         report.test("score > 0", "permutation, p_perm", table["p_perm"].iloc[0])

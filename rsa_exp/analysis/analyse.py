@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from rsa_exp.analysis.figure_data import best_pair, figure_text
-from rsa_exp.analysis.inference import Question, infer
+from rsa_exp.analysis.inference import infer
+from rsa_exp.analysis.question import Question
 from rsa_exp.analysis.result import Result
 from rsa_exp.analysis.scoring import mean_similarity, score_study
 from rsa_exp.analysis.settings import NO_INFERENCE, Inference
@@ -82,15 +83,13 @@ def analyse(
         study.subjects,
         study.rois_of(scored_subjects, roi),
         study.layers_of(layer),
-        metric,
+        chosen,
         seed,
     )
     # Scores alone need every RDM once.
     rdms = cache.RdmCache(study, 0 if settings.is_none else cache.KEPT_BYTES)
     with watch.shared(("read", "score")):
-        scored = score_study(
-            rdms, question.members, question.rois, question.layers, metric, precision, watch
-        )
+        scored = score_study(rdms, question, precision, watch)
     similarities = scored.similarities
     if subject == GROUP:
         similarities = {**similarities, GROUP: mean_similarity([*similarities.values()])}
@@ -100,31 +99,19 @@ def analyse(
     scores = tables.pop(subject)
     score_warnings = _score_warnings(scores, tables, study.n_images, chosen)
     found = infer(rdms, question, settings, scored.similarities, scores, tables, watch)
+    averaged = study.averaged_rois(scored_subjects, question.rois)
+    lost = [*study.warnings, *_partial_rois(study, scored_subjects, roi), *score_warnings]
+    findings = vars(found) | {
+        "notices": [*study.notices, *averaged, *found.notices],
+        "warnings": [*lost, *found.warnings],
+    }
     return Result(
-        scores=found.scores,
-        subject_scores=found.subject_scores,
-        comparisons=found.comparisons,
-        ceilings=found.ceilings,
-        best_layers=found.best_layers,
-        null=found.null,
-        draws=found.draws,
-        n_permuted=found.n_permuted,
+        **findings,
         level=settings.ci,
         alignment=study.alignment.report | {"images": study.image_choice},
         images=study.images,
         inputs=rdms.inputs(),
         files=list(study.states),
-        notices=[
-            *study.notices,
-            *study.averaged_rois(scored_subjects, question.rois),
-            *found.notices,
-        ],
-        warnings=[
-            *study.warnings,
-            *_partial_rois(study, scored_subjects, roi),
-            *score_warnings,
-            *found.warnings,
-        ],
         rdms=best_pair(scores, scored, chosen, study.n_images),
         text=figure_text(study, subject, chosen, scores),
         seconds=watch.seconds,
@@ -169,7 +156,7 @@ def _table(study: Study, question: Question, subject: str, similarity: Similarit
                 "model": study.model_name,
                 "layer": layer,
                 "depth": depth[layer],
-                "metric": question.metric,
+                "metric": question.metric.name,
                 "score": similarity.scores[i, j],
                 "n_images": int(similarity.n_images[i, j]),
                 "n_pairs": int(similarity.n_pairs[i, j]),

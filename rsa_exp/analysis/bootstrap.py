@@ -5,24 +5,25 @@ Brain RDMs pass by the model's, which stay in memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 import numpy as np
 from tqdm import tqdm
 
 from rsa_exp import interrupts
 from rsa_exp.analysis.cost import announce_cost
-from rsa_exp.analysis.draws import Drawn, Plan
-from rsa_exp.analysis.settings import HOW_TO_RESAMPLE
+from rsa_exp.analysis.draws import Drawn
+from rsa_exp.analysis.question import Question
+from rsa_exp.analysis.settings import HOW_TO_RESAMPLE, Inference
 from rsa_exp.errors import listing
 from rsa_exp.rdms.cache import RdmCache
 from rsa_exp.stats.bootstrap.engines import DrawScorer, ResamplingScorer, can_weight, make_scorer
 from rsa_exp.stats.bootstrap.inner_products import DrawScores, Pool
 from rsa_exp.stats.condensed import FloatArray, Rdm, count_pairs
 from rsa_exp.stats.draws import bootstrap_counts, halves
-from rsa_exp.stats.metrics.registry import METRICS, Metric
 from rsa_exp.stats.noise_ceiling import bootstrap_rank_ceilings, pooled_ceilings, rank_ceilings
 from rsa_exp.stats.parallel import in_order, one_blas_thread
 from rsa_exp.stats.uncertainty import Kind, Sampling, jackknife_error
@@ -51,12 +52,7 @@ class _Ceilings:
 
 
 def draw_study(
-    rdms: RdmCache,
-    plan: Plan,
-    rois: Sequence[str],
-    layers: Sequence[str],
-    scores: FloatArray,
-    method: str,
+    rdms: RdmCache, question: Question, inference: Inference, scores: FloatArray
 ) -> Drawn:
     """Make the draws of an analysis.
 
@@ -68,14 +64,12 @@ def draw_study(
     ----------
     rdms : RdmCache
         The study's RDMs.
-    plan : Plan
-        What to draw.
-    rois, layers : sequence of str
-        What is compared.
+    question : Question
+        What is scored.
+    inference : Inference
+        What to draw; its `bootstrap` is not ``auto``.
     scores : ndarray of shape (n_member, n_roi, n_layer)
         The members' scores, from all data.
-    method : str
-        A key of `METRICS`.
 
     Returns
     -------
@@ -83,35 +77,30 @@ def draw_study(
         The same bits for any number of threads.
     """
     with one_blas_thread():  # also around what is done between loops over threads
-        return _Drawing(rdms, plan, rois, layers, scores, METRICS[method]).run()
+        return _Drawing(rdms, question, inference, scores).run()
 
 
 class _Drawing:
     """The draws of one analysis in the making."""
 
     def __init__(
-        self,
-        rdms: RdmCache,
-        plan: Plan,
-        rois: Sequence[str],
-        layers: Sequence[str],
-        scores: FloatArray,
-        metric: Metric,
+        self, rdms: RdmCache, question: Question, inference: Inference, scores: FloatArray
     ) -> None:
-        self.rdms, self.plan, self.rois, self.layers = rdms, plan, rois, layers
-        self.metric, self.full = metric, scores
+        self.rdms, self.plan, self.full = rdms, inference, scores
+        self.rois, self.layers, self.metric = question.rois, question.layers, question.metric
+        self.members, self.peers, self.seed = question.members, question.peers, question.seed
         self.models = self._read_models()
-        self.can_weight = can_weight(metric, self.models)
+        self.can_weight = can_weight(self.metric, self.models)
         self.announced: set[str] = set()
         self.drawn = self._nothing_yet()
-        self.splits = halves(plan.seed, rdms.n_images, self.drawn.halves.shape[3])
+        self.splits = halves(self.seed, rdms.n_images, self.drawn.halves.shape[3])
 
     def _nothing_yet(self) -> Drawn:
         notices: list[str] = []
         kind, plan = self._kind(notices), self.plan
         n_member, n_roi, n_layer = self.full.shape
         n_images = self.rdms.n_images
-        sampling = Sampling(kind, n_images, n_member, plan.level) if kind else None
+        sampling = Sampling(kind, n_images, n_member, plan.ci) if kind else None
         n_way = len(sampling.ways) if sampling else 0
         of_images = plan.n_boot if kind in {"images", "dual"} else 0
         of_subjects = plan.n_boot if kind in {"subjects", "dual"} else 0
@@ -129,8 +118,8 @@ class _Drawing:
             member_ceilings=empty(n_member, n_roi, 2),
             halves=empty(2, n_roi, n_layer, plan.n_splits if self._affordable else 0),
             jackknife=empty(n_roi, n_layer),
-            image_counts=bootstrap_counts(plan.seed, "images", n_images, of_images),
-            subject_counts=bootstrap_counts(plan.seed, "subjects", n_member, of_subjects),
+            image_counts=bootstrap_counts(self.seed, "images", n_images, of_images),
+            subject_counts=bootstrap_counts(self.seed, "subjects", n_member, of_subjects),
             notices=notices,
             warnings=[],
         )
@@ -142,13 +131,13 @@ class _Drawing:
 
     def _kind(self, notices: list[str]) -> Kind | None:
         """Return what can be drawn of what the plan asks for."""
-        kind, why = self.plan.kind, ""
+        kind, why = self.plan.bootstrap, ""
         if self.metric.bootstrap == "none":
             why = f"{self.metric.name} has no value where an image is drawn twice"
         elif not self._affordable:
             why = f"{self.metric.name} has to be computed anew in each draw ({HOW_TO_RESAMPLE})"
         if kind not in {"images", "dual"} or not why:
-            return kind
+            return None if kind == "none" else cast(Kind, kind)
         notices.append(f"no bootstrap over images: {why}")
         if kind == "images":
             return None
@@ -156,7 +145,7 @@ class _Drawing:
         return "subjects"
 
     def run(self) -> Drawn:
-        n_brain = len(self.plan.members) + len(self.plan.peers)
+        n_brain = len(self.members) + len(self.peers)
         arguments = self.metric, self.models, self.drawn.image_counts, self.splits
         engine = make_scorer(*arguments, n_brain, interrupts.checkpoint)
         self.models = []  # kept by the engine in the form that it needs
@@ -181,11 +170,11 @@ class _Drawing:
 
     def _read(self, roi: str) -> list[Rdm]:
         """RDMs of an ROI: the members', then those of the peers who have it."""
-        groups = [*self.plan.members.values()]
+        groups = [*self.members.values()]
         if self.plan.ceiling != "none":
-            groups += [[peer] for peer in self.plan.peers if self.rdms.has_roi(peer, roi)]
+            groups += [[peer] for peer in self.peers if self.rdms.has_roi(peer, roi)]
         rdms = list(in_order(lambda group: Rdm.of(self.rdms.brain_rdm(group, roi)), groups))
-        n_member = len(self.plan.members)
+        n_member = len(self.members)
         flat = [index for index in range(n_member, len(rdms)) if not rdms[index].varies]
         for index in flat:
             self.drawn.notices.append(
@@ -199,7 +188,7 @@ class _Drawing:
     ) -> dict[str, DrawScores]:
         """Score ROIs under all draws of images; those that cannot be weighted are resampled."""
         n_column = self.drawn.image_counts.shape[1] + self.splits.shape[1]
-        n_member = len(self.plan.members)
+        n_member = len(self.members)
         found = {
             roi: DrawScores(np.full((n_member, len(self.layers), n_column), np.nan)) for roi in rdms
         }
@@ -236,7 +225,7 @@ class _Drawing:
         """RDMs to weight: for inner products the peers' too, which give the noise ceiling."""
         if self.metric.bootstrap == "weights" and can_weight(self.metric, rdms):
             return rdms
-        return rdms[: len(self.plan.members)]
+        return rdms[: len(self.members)]
 
     def _plain_ceilings(self, rdms: list[Rdm]) -> _Ceilings | None:
         """Noise ceilings that weighting does not give: from all data, of ranks also drawn."""
@@ -281,7 +270,7 @@ class _Drawing:
 
     def _take(self, index: int, weighted: DrawScores, ceilings: _Ceilings | None) -> None:
         """Enter what was found for an ROI."""
-        drawn, n_member = self.drawn, len(self.plan.members)
+        drawn, n_member = self.drawn, len(self.members)
         scores = weighted.scores[:n_member].copy()
         counts = np.concatenate([drawn.image_counts, self.splits], axis=1)
         scores[:, :, (counts > 0).sum(axis=0) < MIN_PAIRS] = np.nan
@@ -312,7 +301,7 @@ class _Drawing:
 
     def _over_members(self, ceilings: FloatArray) -> FloatArray:
         """Mean ceiling of the members that are drawn: peers only serve to pool."""
-        own = ceilings[:, : len(self.plan.members)]
+        own = ceilings[:, : len(self.members)]
         known = np.isfinite(own)
         with np.errstate(invalid="ignore"):
             return np.asarray(np.where(known, own, 0.0).sum(axis=1) / known.sum(axis=1))

@@ -1,55 +1,18 @@
-"""The draws of an analysis: what is to be drawn, and what came of it."""
+"""The draws of an analysis."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsa_exp.stats.condensed import FloatArray
-from rsa_exp.stats.uncertainty import Kind, Sampling
+from rsa_exp.stats.uncertainty import Sampling
 
-__all__ = ["Counts", "Drawn", "Plan"]
+__all__ = ["Drawn"]
 
 Counts = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is to be drawn, of whom.
-
-    Attributes
-    ----------
-    members : dict of str to sequence of str
-        What is scored: a name and the subjects whose mean RDM it is. The mean of the members'
-        scores is what inference is about.
-    peers : sequence of str
-        Further subjects, whom the noise ceiling of a single member needs.
-    kind : {'images', 'subjects', 'dual'} or None
-        What the bootstrap draws.
-    n_boot, n_splits : int
-        Bootstrap draws, and splits into halves.
-    level : float
-        Confidence level.
-    ceiling : {'none', 'auto', 'draws'}
-        No noise ceiling; one, drawn too where that is cheap; one, drawn whatever it costs.
-    resampling : bool
-        Whether draws that cost a whole comparison each are made.
-    seed : int
-        Of all draws.
-    """
-
-    members: Mapping[str, Sequence[str]]
-    peers: Sequence[str]
-    kind: Kind | None
-    n_boot: int
-    n_splits: int
-    level: float
-    ceiling: str
-    resampling: bool
-    seed: int
 
 
 @dataclass

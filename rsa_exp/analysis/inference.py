@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -11,8 +11,9 @@ from scipy.stats import norm
 from scipy.stats import t as student
 
 from rsa_exp.analysis.bootstrap import draw_study
-from rsa_exp.analysis.draws import Drawn, Plan
+from rsa_exp.analysis.draws import Drawn
 from rsa_exp.analysis.permutation import Permuted, permute_study
+from rsa_exp.analysis.question import Question
 from rsa_exp.analysis.settings import HOW_TO_RESAMPLE, Inference
 from rsa_exp.analysis.stopwatch import Stopwatch
 from rsa_exp.analysis.tables import (
@@ -25,57 +26,10 @@ from rsa_exp.analysis.tables import (
 )
 from rsa_exp.rdms.cache import RdmCache
 from rsa_exp.stats.condensed import FloatArray, count_pairs
-from rsa_exp.stats.metrics.registry import METRICS
 from rsa_exp.stats.metrics.similarity import Similarity
-from rsa_exp.stats.uncertainty import Kind
-from rsa_exp.vocabulary import FEW_IMAGES, FEW_SUBJECTS, JOINT, POOLED
+from rsa_exp.vocabulary import FEW_IMAGES, FEW_SUBJECTS, JOINT
 
-__all__ = ["Findings", "Question", "infer"]
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is scored, and how.
-
-    Attributes
-    ----------
-    subject : str
-        A subject, ``joint`` or ``group``.
-    subjects : sequence of str
-        All subjects of the study.
-    rois, layers : sequence of str
-        What is compared.
-    metric : str
-        A key of `METRICS`.
-    seed : int
-        Of all draws and permutations.
-    """
-
-    subject: str
-    subjects: Sequence[str]
-    rois: Sequence[str]
-    layers: Sequence[str]
-    metric: str
-    seed: int
-
-    @property
-    def scored(self) -> list[str]:
-        """Subjects whose RDMs are scored: one, or all of them for ``joint`` and ``group``."""
-        return list(self.subjects) if self.subject in POOLED else [self.subject]
-
-    @property
-    def members(self) -> dict[str, list[str]]:
-        """What is scored by itself: each subject, or the mean RDM of all as ``joint``."""
-        if self.subject == JOINT:
-            return {JOINT: self.scored}
-        return {subject: [subject] for subject in self.scored}
-
-    @property
-    def peers(self) -> list[str]:
-        """Further subjects, whom the noise ceiling of a single one needs."""
-        if self.subject in POOLED:
-            return []
-        return [subject for subject in self.subjects if subject != self.subject]
+__all__ = ["Findings", "infer"]
 
 
 @dataclass(frozen=True)
@@ -122,23 +76,19 @@ def infer(
     watch : Stopwatch
         Counts ``bootstrap`` and ``permute``.
     """
-    metric, rois, layers = METRICS[question.metric], question.rois, question.layers
-    members, plan = question.members, _plan(question, inference)
+    metric, inference = question.metric, _settled(question, inference)
     drawn: Drawn | None = None
     permuted: Permuted | None = None
-    if plan.kind is not None or plan.n_splits or plan.ceiling != "none":
-        full = np.stack([similarities[name].scores for name in members])
+    if inference.bootstrap != "none" or inference.n_splits or inference.ceiling != "none":
+        full = np.stack([similarities[name].scores for name in question.members])
         with watch("bootstrap"):
-            drawn = draw_study(rdms, plan, rois, layers, full, metric.name)
+            drawn = draw_study(rdms, question, inference, full)
     notices = drawn.notices if drawn else []
     if inference.n_perm and (metric.has_unit or inference.resampling):
         pairs = count_pairs(rdms.n_images)
-        complete = all((similarities[name].n_pairs == pairs).all() for name in members)
+        complete = all((similarities[name].n_pairs == pairs).all() for name in question.members)
         with watch("permute"):
-            permuted = permute_study(
-                rdms, members, rois, layers, metric.name, question.seed, inference.n_perm,
-                complete=complete,
-            )  # fmt: skip
+            permuted = permute_study(rdms, question, inference.n_perm, complete=complete)
         if permuted.n_images < rdms.n_images:
             notices.append(
                 f"permutation tests rest on the {permuted.n_images} of {rdms.n_images} images "
@@ -158,35 +108,22 @@ def infer(
         ceiling_table(scores, drawn) if drawn else None,
         best_layer_table(scores, drawn, metric) if drawn else None,
         extreme_scores(permuted, metric) if permuted and permuted.n_images else None,
-        _arrays(drawn, permuted, rois, layers) if inference.keep_draws else None,
+        _arrays(drawn, permuted, question) if inference.keep_draws else None,
         permuted.n_images if permuted else 0,
         notices,
         [*(drawn.warnings if drawn else []), *_caveats(drawn)],
     )
 
 
-def _plan(question: Question, inference: Inference) -> Plan:
-    members = question.members
-    kinds: dict[str, Kind | None] = {
-        "images": "images",
-        "subjects": "subjects",
-        "dual": "dual",
-        "none": None,
-        "auto": "dual" if len(members) > 1 else "images",
-    }
+def _settled(question: Question, inference: Inference) -> Inference:
+    """Decide what ``auto`` draws, and whether there can be a noise ceiling."""
+    bootstrap, ceiling = inference.bootstrap, inference.ceiling
+    if bootstrap == "auto":
+        bootstrap = "dual" if len(question.members) > 1 else "images"
     # A mean RDM is on another scale than those of single subjects: it has no ceiling.
-    has_ceiling = METRICS[question.metric].has_ceiling and question.subject != JOINT
-    return Plan(
-        members,
-        question.peers,
-        kinds[inference.bootstrap],
-        inference.n_boot,
-        inference.n_splits,
-        inference.ci,
-        inference.ceiling if has_ceiling else "none",
-        inference.resampling,
-        question.seed,
-    )
+    if not question.metric.has_ceiling or question.subject == JOINT:
+        ceiling = "none"
+    return replace(inference, bootstrap=bootstrap, ceiling=ceiling)
 
 
 def _caveats(drawn: Drawn | None) -> list[str]:
@@ -212,10 +149,10 @@ def _caveats(drawn: Drawn | None) -> list[str]:
 
 
 def _arrays(
-    drawn: Drawn | None, permuted: Permuted | None, rois: Sequence[str], layers: Sequence[str]
+    drawn: Drawn | None, permuted: Permuted | None, question: Question
 ) -> dict[str, np.ndarray]:
     """Name the arrays of ``draws.npz``, which need no pickle; old files have the same names."""
-    found: dict[str, np.ndarray] = {"rois": np.array(rois), "layers": np.array(layers)}
+    found = {"rois": np.array(question.rois), "layers": np.array(question.layers)}
     if drawn is not None:
         found |= {
             "ways": np.array(drawn.sampling.ways if drawn.sampling else ()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 
@@ -11,12 +11,13 @@ from tqdm import tqdm
 
 from rsa_exp import interrupts
 from rsa_exp.analysis.cost import announce_cost
+from rsa_exp.analysis.question import Question
 from rsa_exp.rdms.cache import RdmCache
 from rsa_exp.stats.bootstrap.pair_sums import working_type
 from rsa_exp.stats.bootstrap.resampling import permuted_scores, resample
 from rsa_exp.stats.condensed import FloatArray, IntArray, Rdm, complete_images, count_pairs
 from rsa_exp.stats.draws import permutations
-from rsa_exp.stats.metrics.registry import METRICS, Metric
+from rsa_exp.stats.metrics.registry import Metric
 from rsa_exp.stats.missing_pairs import union
 from rsa_exp.stats.parallel import in_order
 from rsa_exp.stats.permutation import PermutedModels
@@ -49,17 +50,7 @@ class Permuted:
     n_images: int
 
 
-def permute_study(
-    rdms: RdmCache,
-    members: Mapping[str, Sequence[str]],
-    rois: Sequence[str],
-    layers: Sequence[str],
-    method: str,
-    seed: int,
-    n_perm: int,
-    *,
-    complete: bool,
-) -> Permuted:
+def permute_study(rdms: RdmCache, question: Question, n_perm: int, *, complete: bool) -> Permuted:
     """Score every layer against every ROI after permuting its images.
 
     One permutation serves all layers, ROIs and members, so that their maximum is one of a family
@@ -70,18 +61,15 @@ def permute_study(
     ----------
     rdms : RdmCache
         The study's RDMs.
-    members : mapping of str to sequence of str
-        What is scored: a name and the subjects whose mean RDM it is.
-    rois, layers : sequence of str
-        What is compared.
-    method : str
-        A key of `METRICS`.
-    seed, n_perm : int
-        Seed of the analysis, and how many permutations to make.
+    question : Question
+        What is scored.
+    n_perm : int
+        How many permutations to make.
     complete : bool
         Whether it is known that no pair is missing.
     """
-    metric = METRICS[method]
+    metric, members = question.metric, question.members
+    rois, layers = question.rois, question.layers
     tasks = [(roi, name) for roi in rois for name in members]
 
     def read(task: tuple[str, str]) -> Rdm:
@@ -92,7 +80,7 @@ def permute_study(
     if not complete:
         each = in_order(lambda task: read(task).missing, tasks)
         images = _images_of_all([*(model.missing for model in models), *each], rdms.n_images)
-    orders = permutations(seed, len(images), n_perm)
+    orders = permutations(question.seed, len(images), n_perm)
     # The first one is the identity.
     orders = np.concatenate([np.arange(len(images))[None], orders])
     shape = (len(rois), len(layers), len(orders))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from rsa_exp import interrupts
+from rsa_exp.analysis.question import Question
 from rsa_exp.analysis.stopwatch import Stopwatch
 from rsa_exp.rdms.cache import RdmCache
 from rsa_exp.rdms.pair_gather import PairGather
@@ -33,10 +34,10 @@ class Scored:
     Attributes
     ----------
     similarities : dict of str to Similarity
-        For each group of subjects, scores of shape (n_roi, n_layer).
+        For each member, scores of shape (n_roi, n_layer).
     rois, layers : dict of str to ndarray
         Condensed RDMs of the same evenly spaced images, at most 200; an ROI's is the mean over
-        groups.
+        members.
     """
 
     similarities: dict[str, Similarity] = field(default_factory=dict)
@@ -44,16 +45,8 @@ class Scored:
     layers: dict[str, FloatArray] = field(default_factory=dict)
 
 
-def score_study(
-    rdms: RdmCache,
-    groups: Mapping[str, Sequence[str]],
-    rois: Sequence[str],
-    layers: Sequence[str],
-    method: str,
-    precision: str,
-    watch: Stopwatch,
-) -> Scored:
-    """Score every layer against every ROI of every group of subjects.
+def score_study(rdms: RdmCache, question: Question, precision: str, watch: Stopwatch) -> Scored:
+    """Score every layer against every ROI of each of the question's members.
 
     Held in memory at a time, in rows of 8 bytes a pair: the model's RDMs, up to half a gigabyte
     (with more layers than that the brain's are read again for the next ones), and for each core
@@ -64,11 +57,9 @@ def score_study(
     ----------
     rdms : RdmCache
         The study's RDMs.
-    groups : mapping of str to sequence of str
-        Name to subjects; the mean RDM of several is scored.
-    rois, layers : sequence of str
-        What to compare.
-    method, precision : str
+    question : Question
+        What is scored.
+    precision : {'float64', 'float32'}
         As in `ModelRDMs`.
     watch : Stopwatch
         Counts ``read`` and ``score``.
@@ -78,7 +69,8 @@ def score_study(
     Scored
         Every score depends on its two RDMs alone, to the last bit.
     """
-    scored = Scored()
+    scored, groups = Scored(), question.members
+    rois, layers = question.rois, question.layers
     thin = PairGather(_shown(rdms.n_images), rdms.n_images)
     tasks = [(roi, name) for roi in rois for name in groups]
     thumbnails: dict[tuple[str, str], FloatArray] = {}
@@ -103,7 +95,7 @@ def score_study(
     with tqdm(total=total, desc="scoring", unit="RDM", disable=None, leave=False) as bar:
         for first in range(0, len(layers), step):
             readers = [partial(read_layer, layer) for layer in layers[first : first + step]]
-            models = ModelRDMs(readers, method, precision)
+            models = ModelRDMs(readers, question.metric.name, precision)
             rows: dict[str, list[Similarity]] = {name: [] for name in groups}
             results = in_order(partial(score, models), tasks)
             for (_, name), row in zip(tasks, results, strict=True):
