@@ -6,14 +6,12 @@ Brain RDMs pass by the model's, which stay in memory.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import cast
 
 import numpy as np
 from tqdm import tqdm
 
-from rsa_exp import interrupts
 from rsa_exp.analysis.cost import announce_cost
 from rsa_exp.analysis.draws import Drawn
 from rsa_exp.analysis.question import Question
@@ -35,20 +33,9 @@ __all__ = ["draw_study"]
 _BRAIN_BYTES = 1 << 29
 
 
-@dataclass(frozen=True)
-class _Ceilings:
-    """Noise ceilings of an ROI, lower and upper, of each of its subjects.
-
-    Attributes
-    ----------
-    full : ndarray of shape (2, n_subject)
-        From all data.
-    drawn : list of ndarray of shape (2, n_subject, n_boot)
-        In each draw, for each way of drawing; empty where they were not drawn.
-    """
-
-    full: FloatArray
-    drawn: list[FloatArray]
+# Noise ceilings of an ROI, lower and upper, of each of its subjects: from all data, (2, n_subject),
+# and for each way of drawing (2, n_subject, n_boot); an empty list where they were not drawn.
+_Ceilings = tuple[FloatArray, list[FloatArray]]
 
 
 def draw_study(
@@ -147,7 +134,7 @@ class _Drawing:
     def run(self) -> Drawn:
         n_brain = len(self.members) + len(self.peers)
         arguments = self.metric, self.models, self.drawn.image_counts, self.splits
-        engine = make_scorer(*arguments, n_brain, interrupts.checkpoint)
+        engine = make_scorer(*arguments, n_brain)
         self.models = []  # kept by the engine in the form that it needs
         # An ROI at a time, where ROIs share no more work than that of the model's RDMs.
         step = 1
@@ -209,13 +196,11 @@ class _Drawing:
         if incomplete and n_column:
             if not isinstance(engine, ResamplingScorer):  # the models were overwritten
                 models, counts = self._read_models(), self.drawn.image_counts
-                engine = ResamplingScorer(
-                    self.metric, models, counts, self.splits, interrupts.checkpoint
-                )
+                engine = ResamplingScorer(self.metric, models, counts, self.splits)
             chosen = [rdms[roi][:n_member] for roi in incomplete]
             self._announce(
                 f"{self.metric.name} is computed anew in {n_column} draws of images",
-                partial(engine.score_one_draw, chosen),
+                partial(engine.score, chosen, 1),
                 n_column * len(self.rois) / len(incomplete),
             )
             found |= zip(incomplete, engine.score(chosen), strict=True)
@@ -234,10 +219,10 @@ class _Drawing:
             return None
         if metric.bootstrap == "weights":
             weighted = self.can_weight and can_weight(metric, rdms)
-            return None if weighted else _Ceilings(pooled_ceilings(rdms, metric), [])
+            return None if weighted else (pooled_ceilings(rdms, metric), [])
         full = rank_ceilings(rdms, metric)
         if plan.ceiling != "draws" or not ways or len(rdms) < 2:
-            return _Ceilings(full, [])
+            return full, []
         images = None if ways == ("subjects",) else self.drawn.image_counts
         times = None if ways == ("images",) else self.drawn.subject_counts
         image, time = (None if counts is None else counts[:, :1] for counts in (images, times))
@@ -246,8 +231,8 @@ class _Drawing:
             partial(bootstrap_rank_ceilings, rdms, metric, image, time),
             plan.n_boot * len(self.rois),
         )
-        drawn = bootstrap_rank_ceilings(rdms, metric, images, times, interrupts.checkpoint)
-        return _Ceilings(full, list(drawn))
+        drawn = bootstrap_rank_ceilings(rdms, metric, images, times)
+        return full, list(drawn)
 
     def _announce(self, what: str, once: Callable[[], object], times: float) -> None:
         """Say what costly work will take, once for all ROIs."""
@@ -262,7 +247,7 @@ class _Drawing:
         times = self.drawn.subject_counts
         sources = {"both": (images, times), "subjects": (full, times), "images": (images, None)}
         drawn = [pool.ceilings(counts) for pool, counts in (sources[way] for way in self._ways)]
-        return _Ceilings(full.ceilings()[:, :, 0], drawn)
+        return full.ceilings()[:, :, 0], drawn
 
     @property
     def _ways(self) -> tuple[str, ...]:
@@ -294,9 +279,10 @@ class _Drawing:
         if drawn_too and pool is not None and full_pool is not None:
             ceilings = self._pool_ceilings(pool, full_pool)
         if ceilings is not None:
-            drawn.full_ceilings[index] = self._over_members(ceilings.full)
-            drawn.member_ceilings[:, index] = ceilings.full[:, :n_member].T
-            for way, each in enumerate(ceilings.drawn):
+            full, drawn_ceilings = ceilings
+            drawn.full_ceilings[index] = self._over_members(full)
+            drawn.member_ceilings[:, index] = full[:, :n_member].T
+            for way, each in enumerate(drawn_ceilings):
                 drawn.ceilings[way, index] = self._over_members(each)
 
     def _over_members(self, ceilings: FloatArray) -> FloatArray:

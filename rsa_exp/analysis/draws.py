@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from rsa_exp.stats.condensed import FloatArray
+from rsa_exp.stats.condensed import Counts, FloatArray
 from rsa_exp.stats.uncertainty import Sampling
 
 __all__ = ["Drawn"]
-
-Counts = NDArray[np.uint8]
 
 
 @dataclass

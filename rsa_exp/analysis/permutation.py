@@ -9,7 +9,6 @@ from functools import partial, reduce
 import numpy as np
 from tqdm import tqdm
 
-from rsa_exp import interrupts
 from rsa_exp.analysis.cost import announce_cost
 from rsa_exp.analysis.question import Question
 from rsa_exp.rdms.cache import RdmCache
@@ -28,7 +27,7 @@ __all__ = ["Permuted", "permute_study"]
 # Brain RDMs that are compared with each permuted layer together.
 _BRAIN_BYTES = 1 << 30
 
-Compare = Callable[[Sequence[Callable[[], Rdm]], Callable[[int], None]], FloatArray]
+Compare = Callable[[Sequence[Callable[[], Rdm]], Callable[[int], object]], FloatArray]
 
 
 @dataclass(frozen=True)
@@ -102,15 +101,10 @@ def permute_study(rdms: RdmCache, question: Question, n_perm: int, *, complete: 
         disable=None,
         leave=False,
     ) as bar:
-
-        def tick(count: int = 1) -> None:
-            interrupts.checkpoint()
-            bar.update(count)
-
         for first in range(0, len(tasks), step):
             block = tasks[first : first + step]
             brains = [partial(read_used, task) for task in block]
-            for (roi, _), scores in zip(block, compare(brains, tick), strict=True):
+            for (roi, _), scores in zip(block, compare(brains, bar.update), strict=True):
                 total[rois.index(roi)] += scores
     total /= len(members)
     return Permuted(total[:, :, 1:], total[:, :, 0], len(images))
@@ -140,7 +134,7 @@ def _compare_anew(
     models: Sequence[Rdm],
     orders: IntArray,
     brains: Sequence[Callable[[], Rdm]],
-    tick: Callable[[int], None],
+    tick: Callable[[int], object],
 ) -> FloatArray:
     """Compare whole RDMs after each permutation, for metrics that are no inner products."""
     read = [read_one() for read_one in brains]
@@ -149,4 +143,4 @@ def _compare_anew(
         partial(permuted_scores, read, models, metric, orders[:1]),
         len(orders),
     )
-    return permuted_scores(read, models, metric, orders, lambda: tick(1))
+    return permuted_scores(read, models, metric, orders, tick)

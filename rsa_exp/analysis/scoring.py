@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from rsa_exp import interrupts
 from rsa_exp.analysis.question import Question
 from rsa_exp.analysis.stopwatch import Stopwatch
 from rsa_exp.rdms.cache import RdmCache
@@ -99,7 +98,6 @@ def score_study(rdms: RdmCache, question: Question, precision: str, watch: Stopw
             rows: dict[str, list[Similarity]] = {name: [] for name in groups}
             results = in_order(partial(score, models), tasks)
             for (_, name), row in zip(tasks, results, strict=True):
-                interrupts.checkpoint()
                 rows[name].append(row)
                 bar.update()
             for name, table in rows.items():

@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 from rsa_exp.stats.compiled import compiled
 
 __all__ = [
-    "BoolArray", "FloatArray", "IntArray", "Rdm", "complete_images", "count_pairs", "image_sums",
-    "images_touched", "kept_pairs", "n_cond_of",
+    "BoolArray", "Counts", "FloatArray", "IntArray", "Rdm", "complete_images", "count_pairs",
+    "image_sums", "images_touched", "kept_pairs", "n_cond_of",
 ]  # fmt: skip
 
 FloatArray: TypeAlias = NDArray[np.float64]
 BoolArray: TypeAlias = NDArray[np.bool_]
 IntArray: TypeAlias = NDArray[np.int64]
+Counts: TypeAlias = NDArray[np.uint8]
+"""How often images or subjects are in draws, shape (size, n_draw)."""
 
 
 def count_pairs(n_cond: int) -> int:
@@ -156,11 +158,4 @@ def complete_images(missing: IntArray, n_cond: int) -> BoolArray:
 
 def kept_pairs(keep: BoolArray) -> BoolArray:
     """Mask of shape (n_pairs,) of the pairs whose two images are both kept."""
-    n_cond = len(keep)
-    mask = np.empty(count_pairs(n_cond), dtype=bool)
-    start = 0
-    for i in range(n_cond - 1):
-        stop = start + n_cond - 1 - i
-        mask[start:stop] = keep[i + 1 :] & keep[i]
-        start = stop
-    return mask
+    return np.concatenate([keep[i + 1 :] & kept for i, kept in enumerate(keep)])

@@ -8,13 +8,10 @@ every difference between them is paired.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rsa_exp.stats.condensed import IntArray
+from rsa_exp.stats.condensed import Counts, IntArray
 
 __all__ = ["bootstrap_counts", "halves", "permutations"]
-
-Counts = NDArray[np.uint8]
 
 # A purpose's position is part of its stream's key: the order must not change.
 _PURPOSES = ("images", "subjects", "halves", "permutation")

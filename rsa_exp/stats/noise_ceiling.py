@@ -9,22 +9,19 @@ the ceilings follow from a Gram matrix, in every draw
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import reduce
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rsa_exp.stats.bootstrap.resampling import resample
-from rsa_exp.stats.condensed import FloatArray, IntArray, Rdm
+from rsa_exp.stats.condensed import Counts, FloatArray, IntArray, Rdm
 from rsa_exp.stats.metrics.ranks import Ranks, prepare_ranks
 from rsa_exp.stats.metrics.registry import Metric
 from rsa_exp.stats.missing_pairs import union
 from rsa_exp.stats.parallel import in_order
 
 __all__ = ["bootstrap_rank_ceilings", "pooled_ceilings", "rank_ceilings"]
-
-Counts = NDArray[np.uint8]
 
 
 def _common_ranks(rdms: Sequence[Rdm]) -> list[Ranks]:
@@ -120,7 +117,6 @@ def bootstrap_rank_ceilings(
     metric: Metric,
     images: Counts | None,
     subjects: Counts | None,
-    checkpoint: Callable[[], object] | None = None,
 ) -> FloatArray:
     """Noise ceilings in each bootstrap draw: of both, of subjects alone, and of images alone.
 
@@ -136,8 +132,6 @@ def bootstrap_rank_ceilings(
         How often each image is drawn; None draws subjects alone.
     subjects : ndarray of uint8, shape (n_subject, n_draw), or None
         How often each subject is drawn; None draws images alone.
-    checkpoint : callable, optional
-        Called in the calling thread after each draw; may raise to stop.
 
     Returns
     -------
@@ -160,9 +154,4 @@ def bootstrap_rank_ceilings(
         return np.stack([*both, *of_subjects, of_images])
 
     counts = [drawn for drawn in (images, subjects) if drawn is not None]
-    found = []
-    for ceilings in in_order(work, range(counts[0].shape[1])):
-        found.append(ceilings)
-        if checkpoint is not None:
-            checkpoint()
-    return np.stack(found, axis=-1)
+    return np.stack(list(in_order(work, range(counts[0].shape[1]))), axis=-1)

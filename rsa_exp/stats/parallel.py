@@ -11,6 +11,8 @@ from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
 
+from rsa_exp import interrupts
+
 __all__ = ["in_order", "n_workers", "one_blas_thread"]
 
 Item = TypeVar("Item")
@@ -50,7 +52,8 @@ def in_order(
     """Apply `work` to items in threads and yield the results in the items' order.
 
     BLAS sums in an order that depends on its number of threads, so it gets one; a result then
-    depends on its item alone and not on the number of cores. At most one item more than there are
+    depends on its item alone and not on the number of cores. A signal that was received is raised
+    in the calling thread, before the next result. At most one item more than there are
     workers is in progress or waiting to be taken, which bounds memory.
 
     Parameters
@@ -77,8 +80,10 @@ def in_order(
             for item in items:
                 pending.append(pool.submit(work, item))
                 if len(pending) > workers:
+                    interrupts.checkpoint()
                     yield pending.popleft().result()
             while pending:
+                interrupts.checkpoint()
                 yield pending.popleft().result()
         finally:
             if stop is not None:

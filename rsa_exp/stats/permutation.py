@@ -171,8 +171,7 @@ class PermutedModels:
         brains : sequence of functions that return an Rdm
             Complete brain RDMs over the same images, read and laid out on all cores; overwritten.
         on_progress : callable, optional
-            Called in the calling thread with the number of permutations just finished; may raise
-            to stop.
+            Called in the calling thread with the number of permutations just finished.
 
         Returns
         -------

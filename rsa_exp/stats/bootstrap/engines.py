@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rsa_exp.stats.bootstrap.inner_products import DrawScores, WeightedModels
 from rsa_exp.stats.bootstrap.pair_sums import Columns
 from rsa_exp.stats.bootstrap.ranks import SortedPairs, sort_pairs, weighted_rank_scores
 from rsa_exp.stats.bootstrap.resampling import resampled_scores
-from rsa_exp.stats.condensed import FloatArray, Rdm
+from rsa_exp.stats.condensed import Counts, Rdm
 from rsa_exp.stats.metrics.inner_products import Vector
 from rsa_exp.stats.metrics.ranks import prepare_ranks
 from rsa_exp.stats.metrics.registry import Metric
 from rsa_exp.stats.parallel import in_order
 
 __all__ = ["DrawScorer", "ResamplingScorer", "can_weight", "make_scorer"]
-
-Counts = NDArray[np.uint8]
-Checkpoint = Callable[[], object]
 
 
 class DrawScorer(Protocol):
@@ -44,15 +41,12 @@ class DrawScorer(Protocol):
 
 class _InnerProductScorer:
     def __init__(
-        self, metric: Metric, models: Sequence[Rdm], counts: Counts, halves: Counts, n_brain: int,
-        checkpoint: Checkpoint | None,
-    ) -> None:  # fmt: skip
+        self, metric: Metric, models: Sequence[Rdm], counts: Counts, halves: Counts, n_brain: int
+    ) -> None:
         self._metric = metric
         columns = Columns.of(counts, 1.0).join(Columns.of(halves, 0.5))
         vectors = self._prepare(models)
-        self._models = WeightedModels(
-            vectors, columns, n_brain, whitened=metric.whitened, checkpoint=checkpoint
-        )
+        self._models = WeightedModels(vectors, columns, n_brain, whitened=metric.whitened)
 
     def _prepare(self, rdms: Sequence[Rdm]) -> list[Vector]:
         return list(in_order(lambda rdm: self._metric.prepare(rdm, np.float64), rdms))
@@ -62,59 +56,39 @@ class _InnerProductScorer:
 
 
 class _RankScorer:
-    def __init__(
-        self, metric: Metric, models: Sequence[Rdm], counts: Counts, halves: Counts,
-        checkpoint: Checkpoint | None,
-    ) -> None:  # fmt: skip
-        self._method, self._checkpoint = metric.name, checkpoint
-        self._weights = np.concatenate([counts, halves], axis=1)
-        self._models = self._prepare(models)
+    def __init__(self, metric: Metric, models: Sequence[Rdm], weights: Counts) -> None:
+        self._method, self._weights, self._models = metric.name, weights, self._prepare(models)
 
     def _prepare(self, rdms: Sequence[Rdm]) -> list[SortedPairs]:
         return list(in_order(lambda rdm: sort_pairs(prepare_ranks(rdm)), rdms))
 
     def score(self, rois: Sequence[Sequence[Rdm]]) -> list[DrawScores]:
         brains = self._prepare([rdm for roi in rois for rdm in roi])
-        checkpoint = self._checkpoint
-        progress = None if checkpoint is None else (lambda _: checkpoint())
-        scores = weighted_rank_scores(brains, self._models, self._weights, self._method, progress)
+        scores = weighted_rank_scores(brains, self._models, self._weights, self._method)
         return [DrawScores(part) for part in np.split(scores, len(rois))]
 
 
+@dataclass(frozen=True)
 class ResamplingScorer:
     """Scorer that resamples the RDMs in each draw, for any metric.
 
-    Parameters
+    Attributes
     ----------
-    metric : Metric
-        Any.
-    models : sequence of Rdm
-        The layers.
-    counts, halves : ndarray of uint8, shape (n_cond, n_draw)
-        Draws of images.
-    checkpoint : callable, optional
-        Called in the calling thread after each draw; may raise to stop.
+    metric, models, counts, halves
+        As in `make_scorer`; the models are left as they are.
     """
 
-    def __init__(
-        self, metric: Metric, models: Sequence[Rdm], counts: Counts, halves: Counts,
-        checkpoint: Checkpoint | None = None,
-    ) -> None:  # fmt: skip
-        self._metric, self._models, self._checkpoint = metric, models, checkpoint
-        self._counts = np.concatenate([counts, halves], axis=1)
+    metric: Metric
+    models: Sequence[Rdm]
+    counts: Counts
+    halves: Counts
 
-    def score(self, rois: Sequence[Sequence[Rdm]]) -> list[DrawScores]:
-        """Score every layer against the subjects' RDMs of some ROIs, as `DrawScorer.score`."""
-        scores = self._scores(rois, self._counts)
-        return [DrawScores(part) for part in np.split(scores, len(rois))]
-
-    def score_one_draw(self, rois: Sequence[Sequence[Rdm]]) -> None:
-        """Score the first draw and discard the result: a measure of what a draw costs."""
-        self._scores(rois, self._counts[:, :1])
-
-    def _scores(self, rois: Sequence[Sequence[Rdm]], counts: Counts) -> FloatArray:
+    def score(self, rois: Sequence[Sequence[Rdm]], most: int | None = None) -> list[DrawScores]:
+        """Score as `DrawScorer.score`, in the first `most` draws alone if that is given."""
+        counts = np.concatenate([self.counts, self.halves], axis=1)[:, :most]
         brains = [rdm for roi in rois for rdm in roi]
-        return resampled_scores(brains, self._models, self._metric, counts, self._checkpoint)
+        scores = resampled_scores(brains, self.models, self.metric, counts)
+        return [DrawScores(part) for part in np.split(scores, len(rois))]
 
 
 def can_weight(metric: Metric, rdms: Sequence[Rdm]) -> bool:
@@ -135,7 +109,6 @@ def make_scorer(
     counts: Counts,
     halves: Counts,
     n_brain: int,
-    checkpoint: Checkpoint | None = None,
 ) -> DrawScorer:
     """Prepare a model's layers for draws in the fastest way that the metric and the RDMs allow.
 
@@ -150,11 +123,9 @@ def make_scorer(
         are those of both.
     n_brain : int
         The largest number of subjects of an ROI.
-    checkpoint : callable, optional
-        Called in the calling thread about ten times a second; may raise to stop.
     """
     if not can_weight(metric, models):
-        return ResamplingScorer(metric, models, counts, halves, checkpoint)
+        return ResamplingScorer(metric, models, counts, halves)
     if metric.bootstrap == "weights":
-        return _InnerProductScorer(metric, models, counts, halves, n_brain, checkpoint)
-    return _RankScorer(metric, models, counts, halves, checkpoint)
+        return _InnerProductScorer(metric, models, counts, halves, n_brain)
+    return _RankScorer(metric, models, np.concatenate([counts, halves], axis=1))

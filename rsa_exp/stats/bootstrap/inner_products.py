@@ -6,7 +6,7 @@ halves of the images, and leaving out one image each cost matrix products and no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from math import sqrt
@@ -112,24 +112,16 @@ class WeightedModels:
         The largest number of brain RDMs of an ROI.
     whitened : bool
         Whether the metric is whitened; then no pair may be missing.
-    checkpoint : callable, optional
-        Called in the calling thread some ten times a second; may raise to stop.
     """
 
     def __init__(
-        self,
-        models: Sequence[Vector],
-        columns: Columns,
-        n_brain: int,
-        *,
-        whitened: bool,
-        checkpoint: Callable[[], object] | None = None,
+        self, models: Sequence[Vector], columns: Columns, n_brain: int, *, whitened: bool
     ) -> None:
         first = models[0]
         # The last column is the study itself: every image once.
         once = np.zeros((first.n_cond, 1), dtype=columns.deviation.dtype)
         self._columns = columns.join(Columns(np.ones(1), once))
-        self._whitened, self._centred, self._checkpoint = whitened, first.centred, checkpoint
+        self._whitened, self._centred = whitened, first.centred
         self._missing = [model.missing for model in models]
         shape = (len(models) + n_brain, len(first.values))
         self._factors: Factors = np.empty(shape, dtype=working_type(first.n_cond))
@@ -139,7 +131,7 @@ class WeightedModels:
             self._offsets[index] = _standardise(model, self._factors[index])
             self._products.index(index)
             self._products.index(index, index)
-        own = pair_sums(self._factors, self._products.named[1:], self._columns, checkpoint)
+        own = pair_sums(self._factors, self._products.named[1:], self._columns)
         self._sums = PairSums.stack([PairSums.of_ones(self._columns), own])
 
     def score(self, brains: Sequence[Vector]) -> DrawScores:
@@ -161,18 +153,14 @@ class WeightedModels:
         pairs = [[masked.cell(b, c, missing) for c in rois] for b in rois]
         factors = masked.extend(self._factors[:n_factor])
         new = products.named[len(self._sums.total) :]
-        sums = PairSums.stack(
-            [self._sums, pair_sums(factors, new, self._columns, self._checkpoint)]
-        )
+        sums = PairSums.stack([self._sums, pair_sums(factors, new, self._columns)])
         drawn, left_out = sums.weighted, sums.without_image
         inner, inner_left_out = drawn, left_out
         if self._whitened:
-            terms = image_terms(
-                factors, products.named, sums.by_image, self._columns, self._checkpoint
-            )
-            inner, inner_left_out = drawn - terms.weighted, left_out - terms.without_image
+            terms = image_terms(factors, products.named, sums.by_image, self._columns)
+            inner, inner_left_out = drawn - terms[0], left_out - terms[1]
         given = None if self._centred else np.array(offsets)
-        scored = _Cells.of(cells, range(n_layer), rois, given)
+        scored = _Cells.of(cells, rois, range(n_layer), given)
         pooled = _Cells.of(pairs, rois, rois, given)
         return DrawScores(
             _scores(drawn, inner, scored)[:, :, :-1],
@@ -182,39 +170,24 @@ class WeightedModels:
 
 
 class _Cells(NamedTuple):
-    """Indices into a table of sums, for each pair of two sets of RDMs, and the RDMs' offsets.
+    """Rows of a table with the sums of 1, x, y, xx, yy and xy, for each pair of two sets of RDMs.
 
-    Attributes
-    ----------
-    one, x, y, xx, yy, xy : ndarray of int, shape (n_x, n_y)
-        Rows of the table that hold these sums.
-    x_offset, y_offset : ndarray of shape (n_x, 1, 1) and (1, n_y, 1), or None
-        What was subtracted from RDMs before they were summed; None where it does not matter.
+    `sums` has shape (6, n_x, n_y). `offsets` are what was subtracted from x and y before they were
+    summed, of shape (n_x, 1, 1) and (1, n_y, 1); None where it does not matter.
     """
 
-    one: Indices
-    x: Indices
-    y: Indices
-    xx: Indices
-    yy: Indices
-    xy: Indices
-    x_offset: FloatArray | None
-    y_offset: FloatArray | None
+    sums: Indices
+    offsets: tuple[FloatArray, FloatArray] | None
 
     @classmethod
     def of(
-        cls,
-        cells: list[list[list[int]]],
-        columns: Sequence[int],
-        rows: Sequence[int],
-        offsets: FloatArray | None,
+        cls, cells: list[list[list[int]]], x: range, y: range, offsets: FloatArray | None
     ) -> _Cells:
         """Take apart cells of shape (n_x, n_y, 6)."""
-        one, x, y, xx, yy, xy = np.moveaxis(np.array(cells), 2, 0)
-        x_offset = y_offset = None
-        if offsets is not None:
-            x_offset, y_offset = offsets[list(rows), None, None], offsets[None, list(columns), None]
-        return cls(one, x, y, xx, yy, xy, x_offset, y_offset)
+        sums = np.moveaxis(np.array(cells), 2, 0)
+        if offsets is None:
+            return cls(sums, None)
+        return cls(sums, (offsets[x, None, None], offsets[None, y, None]))
 
 
 def _standardise(vector: Vector, out: NDArray[Any]) -> float:
@@ -241,14 +214,14 @@ def _inner(
     ``<x - a, y - b> = <x, y> - b <x, 1> - a <1, y> + a b <1, 1>``, where the means a and b are
     plain ones also when the inner product is whitened, and an offset is a negative mean.
     """
-    if cells.x_offset is None or cells.y_offset is None:
-        a, b = plain[cells.x] / plain[cells.one], plain[cells.y] / plain[cells.one]
+    if cells.offsets is None:
+        n, a, b = (plain[cells.sums[k]] for k in range(3))
+        a, b = a / n, b / n
     else:
-        a, b = -cells.x_offset, -cells.y_offset
-    x, y, one = inner[cells.x], inner[cells.y], inner[cells.one]
-    xx, yy = inner[cells.xx], inner[cells.yy]
+        a, b = -cells.offsets[0], -cells.offsets[1]
+    one, x, y, xx, yy, xy = (inner[rows] for rows in cells.sums)
     return (
-        inner[cells.xy] - b * x - a * y + a * b * one,
+        xy - b * x - a * y + a * b * one,
         _positive(xx - 2 * a * x + a * a * one, xx),
         _positive(yy - 2 * b * y + b * b * one, yy),
     )

@@ -14,7 +14,7 @@ below 1e-9 (see ``tests/stats/test_bootstrap.py``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -180,7 +180,6 @@ def pair_sums(
     factors: Factors,
     products: Sequence[tuple[int, ...]],
     columns: Columns,
-    checkpoint: Callable[[], object] | None = None,
 ) -> PairSums:
     """Sum products of RDMs over pairs under each weighting, on all cores.
 
@@ -195,8 +194,6 @@ def pair_sums(
         Each one to three indices into `factors`.
     columns : Columns
         Weightings of the images.
-    checkpoint : callable, optional
-        Called in the calling thread, some ten times a second; may raise to stop.
 
     Returns
     -------
@@ -219,8 +216,6 @@ def pair_sums(
         members = slice(group, group + _GROUP)
         by_image[members, start:] += sums
         weighted[members] += quadratic
-        if checkpoint is not None:
-            checkpoint()
     total = by_image.sum(axis=1) / 2
     with one_blas_thread():
         for tile in columns.tiles:

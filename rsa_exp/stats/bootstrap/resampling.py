@@ -10,10 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rsa_exp.stats.compiled import compiled
-from rsa_exp.stats.condensed import FloatArray, IntArray, Rdm, count_pairs
+from rsa_exp.stats.condensed import Counts, FloatArray, IntArray, Rdm, count_pairs
 from rsa_exp.stats.metrics.registry import Metric
 from rsa_exp.stats.parallel import in_order
 from rsa_exp.vocabulary import MIN_PAIRS
@@ -68,13 +67,13 @@ def _each(
     work: Callable[[IntArray], FloatArray],
     draws: Sequence[IntArray],
     shape: tuple[int, int],
-    checkpoint: Callable[[], object] | None,
+    on_progress: Callable[[int], object] | None = None,
 ) -> FloatArray:
     scores = np.empty((*shape, len(draws)))
     for index, result in enumerate(in_order(work, draws)):
         scores[:, :, index] = result
-        if checkpoint is not None:
-            checkpoint()
+        if on_progress is not None:
+            on_progress(1)
     return scores
 
 
@@ -82,8 +81,7 @@ def resampled_scores(
     brains: Sequence[Rdm],
     models: Sequence[Rdm],
     metric: Metric,
-    counts: NDArray[np.uint8],
-    checkpoint: Callable[[], object] | None = None,
+    counts: Counts,
 ) -> FloatArray:
     """Scores in bootstrap draws of images.
 
@@ -95,8 +93,6 @@ def resampled_scores(
         Any.
     counts : ndarray of uint8, shape (n_cond, n_draw)
         How often each draw contains each image.
-    checkpoint : callable, optional
-        Called in the calling thread after each draw; may raise to stop.
 
     Returns
     -------
@@ -113,7 +109,7 @@ def resampled_scores(
 
     indices = np.arange(len(counts))
     draws = [np.repeat(indices, counts[:, draw]) for draw in range(counts.shape[1])]
-    return _each(work, draws, (len(brains), len(models)), checkpoint)
+    return _each(work, draws, (len(brains), len(models)))
 
 
 def permuted_scores(
@@ -121,20 +117,18 @@ def permuted_scores(
     models: Sequence[Rdm],
     metric: Metric,
     orders: IntArray,
-    checkpoint: Callable[[], object] | None = None,
+    on_progress: Callable[[int], object] | None = None,
 ) -> FloatArray:
     """Scores after the models' images are permuted.
 
     Parameters
     ----------
-    brains, models : sequence of Rdm
-        Over the same images; left as they are.
-    metric : Metric
-        Any.
+    brains, models, metric
+        As in `resampled_scores`.
     orders : ndarray of int, shape (n_draw, n_cond)
         Permutations of the images.
-    checkpoint : callable, optional
-        As in `resampled_scores`.
+    on_progress : callable, optional
+        Called in the calling thread with the number of permutations just finished: 1.
 
     Returns
     -------
@@ -148,4 +142,4 @@ def permuted_scores(
         permuted = [_prepare(model, metric, order) for model in models]
         return np.stack([metric.compare(brain, permuted) for brain in kept])
 
-    return _each(work, list(orders), (len(brains), len(models)), checkpoint)
+    return _each(work, list(orders), (len(brains), len(models)), on_progress)

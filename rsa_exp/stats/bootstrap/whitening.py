@@ -12,8 +12,7 @@ over images alone: ``sum w a b / d  -  (sum w a / d) (sum w b / d) / (1 + sum w 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -25,23 +24,7 @@ from rsa_exp.stats.compiled import compiled
 from rsa_exp.stats.condensed import FloatArray, IntArray
 from rsa_exp.stats.parallel import in_order
 
-__all__ = ["ImageTerms", "image_terms"]
-
-
-@dataclass(frozen=True)
-class ImageTerms:
-    """Terms to subtract from sums over pairs.
-
-    Attributes
-    ----------
-    weighted : ndarray of shape (n_product, n_column)
-        From the sums under each column's weights.
-    without_image : ndarray of shape (n_product, n_cond)
-        From the sums with each image left out in turn.
-    """
-
-    weighted: FloatArray
-    without_image: FloatArray
+__all__ = ["image_terms"]
 
 
 @compiled
@@ -92,8 +75,7 @@ def image_terms(
     named: Sequence[tuple[int, ...]],
     by_image: FloatArray,
     columns: Columns,
-    checkpoint: Callable[[], object] | None = None,
-) -> ImageTerms:
+) -> tuple[FloatArray, FloatArray]:
     """Sum the terms that whitening subtracts from sums over complete RDMs, on all cores.
 
     Parameters
@@ -106,8 +88,13 @@ def image_terms(
         Sums of those products over the pairs of each image.
     columns : Columns
         Weightings of the images.
-    checkpoint : callable, optional
-        Called in the calling thread some ten times a second; may raise to stop.
+
+    Returns
+    -------
+    weighted : ndarray of shape (n_product, n_column)
+        To be subtracted from the sums under each column's weights.
+    without_image : ndarray of shape (n_product, n_cond)
+        To be subtracted from the sums with each image left out in turn.
     """
     n_factor, n_cond = len(factors), by_image.shape[1]
     # The RDM of ones is one more factor.
@@ -124,14 +111,11 @@ def image_terms(
     work = partial(_panel, factors, plain, columns, pairs)
     starts = range(0, n_cond, PANEL)
     for start, part in zip(starts, in_order(work, starts), strict=True):
-        products += part.products
-        singles += part.singles
-        even += part.even
-        found = np.isfinite(part.lone[0])
-        lone[:, found] = part.lone[:, found]
-        crossed[:n_factor, :, start : start + PANEL] = part.crossed
-        if checkpoint is not None:
-            checkpoint()
+        for total, added in zip((products, singles, even), part[:3], strict=True):
+            total += added
+        found = np.isfinite(part[3][0])
+        lone[:, found] = part[3][:, found]
+        crossed[:n_factor, :, start : start + PANEL] = part[4]
     crossed[n_factor] = plain.sum(axis=1)[:, None] - plain
     a, b = pairs.T
     weighted = products - singles[a] * singles[b] / (1 + even)
@@ -140,23 +124,13 @@ def image_terms(
     x, y = lone[a][:, k], lone[b][:, k]
     weighted[:, k] = products[:, k] - x * singles[b][:, k] - y * singles[a][:, k]
     weighted[:, k] += x * y * (1 + even[k])
-    return ImageTerms(weighted, _without_image(by_image, plain, pairs, crossed))
-
-
-@dataclass(frozen=True)
-class _Part:
-    """Contribution of one panel of images, and image sums of the image whose d is 0 (else NaN)."""
-
-    products: FloatArray
-    singles: FloatArray
-    even: FloatArray
-    lone: FloatArray
-    crossed: FloatArray
+    return weighted, _without_image(by_image, plain, pairs, crossed)
 
 
 def _panel(
     factors: Factors, plain: FloatArray, columns: Columns, pairs: IntArray, start: int
-) -> _Part:
+) -> tuple[FloatArray, ...]:
+    """Products, singles, even terms, sums of the image whose d is 0 (else NaN), and crossed."""
     n_factor, (n_cond, n_column) = len(factors), columns.deviation.shape
     rows = slice(start, min(start + PANEL, n_cond))
     n_row = rows.stop - start
@@ -164,13 +138,8 @@ def _panel(
     _rows(factors, start, squares)
     flat = squares.reshape(-1, n_cond)
     crossed = (flat.astype(np.float64) @ plain.T).reshape(n_factor, n_row, -1)
-    part = _Part(
-        np.zeros((len(pairs), n_column)),
-        np.zeros((n_factor + 1, n_column)),
-        np.zeros(n_column),
-        np.full((n_factor + 1, n_column), np.nan),
-        crossed.transpose(0, 2, 1),
-    )
+    products, singles = np.zeros((len(pairs), n_column)), np.zeros((n_factor + 1, n_column))
+    even, lone = np.zeros(n_column), np.full((n_factor + 1, n_column), np.nan)
     for tile in columns.tiles:
         deviation, centre = columns.deviation[:, tile], columns.centre[tile]
         total = n_cond * centre + deviation.sum(axis=0, dtype=np.float64)
@@ -185,10 +154,10 @@ def _panel(
         sums[:-1] += centre * plain[:-1, rows, None]
         sums[-1] = total - weights
         indices = tile.start + columns_of_lone
-        part.lone[:, indices] = sums[:, rows_of_lone, columns_of_lone]
-        _add_terms(sums, share, pairs, part.products[:, tile], part.singles[:, tile])
-        part.even[tile] += share.sum(axis=0)
-    return part
+        lone[:, indices] = sums[:, rows_of_lone, columns_of_lone]
+        _add_terms(sums, share, pairs, products[:, tile], singles[:, tile])
+        even[tile] += share.sum(axis=0)
+    return products, singles, even, lone, crossed.transpose(0, 2, 1)
 
 
 def _without_image(
