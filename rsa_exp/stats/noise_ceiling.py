@@ -95,20 +95,7 @@ def pooled_ceilings(rdms: Sequence[Rdm], metric: Metric) -> FloatArray:
 
 
 def rank_ceilings(rdms: Sequence[Rdm], metric: Metric) -> FloatArray:
-    """Lower and upper noise ceiling of each subject of an ROI.
-
-    Parameters
-    ----------
-    rdms : sequence of Rdm
-        One for each subject; pairs that any of them lacks are left out.
-    metric : Metric
-        One of ranks.
-
-    Returns
-    -------
-    ndarray of shape (2, n_subject)
-        NaN with one subject.
-    """
+    """Lower and upper noise ceiling by a metric of ranks, otherwise as `pooled_ceilings`."""
     return _ceilings(_common_ranks(rdms), metric, np.ones(len(rdms), dtype=np.uint8))
 
 
@@ -124,10 +111,8 @@ def bootstrap_rank_ceilings(
 
     Parameters
     ----------
-    rdms : sequence of Rdm
-        One for each subject; left as they are.
-    metric : Metric
-        One of ranks.
+    rdms, metric
+        As in `rank_ceilings`.
     images : ndarray of uint8, shape (n_cond, n_draw), or None
         How often each image is drawn; None draws subjects alone.
     subjects : ndarray of uint8, shape (n_subject, n_draw), or None

@@ -38,12 +38,8 @@ _PAIRS = 8192
 class _Unit:
     """A complete RDM as a vector whose inner products with others are scores.
 
-    Attributes
-    ----------
-    values : ndarray of shape (n_pairs,)
-        In the working type, of mean square about 1; all NaN where scores are undefined.
-    sums, solved : ndarray of shape (n_cond,), or None
-        For whitened metrics, image sums and the solution of ``(2 I + M'M) x = sums``.
+    Of mean square about 1, in the working type; all NaN where scores are undefined. For whitened
+    metrics also image sums, and the solution of ``(2 I + M'M) x = sums``.
     """
 
     values: NDArray[Any]

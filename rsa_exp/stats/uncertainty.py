@@ -10,7 +10,7 @@ Genet. Mol. Biol. 9:39 (permutation p values are never 0).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,11 +21,7 @@ from rsa_exp.stats.condensed import FloatArray
 from rsa_exp.vocabulary import MIN_DRAWS
 
 __all__ = [
-    "Sampling",
-    "Spread",
-    "false_discovery_rate",
-    "jackknife_error",
-    "permutation_p_value",
+    "Kind", "Sampling", "Spread", "false_discovery_rate", "jackknife_error", "permutation_p_value",
     "t_test",
 ]  # fmt: skip
 
@@ -35,16 +31,8 @@ Kind = Literal["images", "subjects", "dual"]
 _FLOOR = float(np.finfo(float).eps)
 
 
-@dataclass(frozen=True)
-class Spread:
-    """How uncertain estimates are.
-
-    Attributes
-    ----------
-    se, low, high : ndarray
-        Standard error and confidence interval, of the shape of the estimates; NaN where there are
-        too few draws.
-    """
+class Spread(NamedTuple):
+    """Standard errors and confidence intervals of estimates; NaN where there are too few draws."""
 
     se: FloatArray
     low: FloatArray

@@ -80,14 +80,12 @@ def image_terms(
 
     Parameters
     ----------
-    factors : ndarray of shape (n_factor, n_pairs)
-        Complete condensed RDMs.
+    factors, columns
+        As in `pair_sums`; no pair is missing.
     named : sequence of tuple of int
         Products of none (which is 1), one or two factors.
     by_image : ndarray of shape (n_product, n_cond)
         Sums of those products over the pairs of each image.
-    columns : Columns
-        Weightings of the images.
 
     Returns
     -------

@@ -83,7 +83,7 @@ def register_metric(
             name,
             label or name,
             bounds,
-            prepare=_keep,
+            prepare=lambda rdm, _: rdm,
             compare=_comparer(function),
             greater_is_better=greater_is_better,
             zero_is_null=zero_is_null,
@@ -94,10 +94,6 @@ def register_metric(
         return function
 
     return register
-
-
-def _keep(rdm: Rdm, _: type) -> Rdm:
-    return rdm
 
 
 def _comparer(function: Compare) -> Callable[[Rdm, Sequence[Rdm]], FloatArray]:

@@ -58,14 +58,8 @@ class Vector:
 class _Reduced:
     """What is left of a vector's sums when more pairs are left out; its values stay as they are.
 
-    Attributes
-    ----------
-    mean : float
-        What is still to be subtracted from the values.
-    square : float
-        Sum of squares after that; 0 where it is no more than rounding error.
-    sums : ndarray of shape (n_cond,), or None
-        Image sums after that.
+    The mean is still to be subtracted from the values, and is from the square (0 where that is no
+    more than rounding error) and the image sums.
     """
 
     mean: float

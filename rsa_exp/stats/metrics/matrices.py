@@ -61,11 +61,6 @@ class Matrix:
         return self.rdm.n_cond
 
 
-def prepare_plain(rdm: Rdm) -> Matrix:
-    """Keep an RDM as it is."""
-    return Matrix(rdm)
-
-
 def prepare_bures(rdm: Rdm) -> Matrix:
     """Factor the second-moment matrix of an RDM."""
     if len(rdm.missing):

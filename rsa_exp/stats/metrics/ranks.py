@@ -23,7 +23,9 @@ from rsa_exp.stats.metrics.inner_products import BLOCK
 from rsa_exp.stats.metrics.kendall import inversions
 from rsa_exp.stats.missing_pairs import group_by_missing
 
-__all__ = ["Ranks", "compare_rho_a", "compare_spearman", "compare_tau", "prepare_ranks"]
+__all__ = [
+    "Ranks", "compare_rho_a", "compare_spearman", "compare_tau_a", "compare_tau_b", "prepare_ranks",
+]  # fmt: skip
 
 Codes = NDArray[np.int32]
 Keys = NDArray[np.uint64]
@@ -303,4 +305,5 @@ def _counting_order(codes: Codes, indices: NDArray[np.uint32]) -> NDArray[np.uin
 
 compare_spearman = _each(_spearman)
 compare_rho_a = _each(_rho_a)
-compare_tau = {"tau-a": _each(_tau_a), "tau-b": _each(_tau_b)}
+compare_tau_a = _each(_tau_a)
+compare_tau_b = _each(_tau_b)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -154,69 +155,50 @@ def _inner_product(name: str, label: str, *, centred: bool, whitened: bool) -> M
     )
 
 
-def _any_type(prepare: Callable[[Rdm], Any]) -> Callable[[Rdm, type], Any]:
-    return lambda rdm, _: prepare(rdm)
-
-
 _CORRELATION = (-1.0, 1.0)
 _ZERO = "the RDM is all zero"
-_RANKS = _any_type(ranks.prepare_ranks)
-_BURES = _any_type(matrix.prepare_bures)
+_ranked = partial(Metric, bounds=_CORRELATION, prepare=lambda rdm, _: ranks.prepare_ranks(rdm))
+_of_matrices = partial(
+    Metric,
+    prepare=lambda rdm, _: matrix.prepare_bures(rdm),
+    zero_is_null=False,
+    has_ceiling=False,
+    missing="images",
+    bootstrap="resample",
+)
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
         _inner_product("corr", "Pearson r", centred=True, whitened=False),
         _inner_product("cosine", "cosine similarity", centred=False, whitened=False),
-        Metric(
-            "spearman",
-            "Spearman ρ",
-            _CORRELATION,
-            _RANKS,
-            ranks.compare_spearman,
-            bootstrap="ranks",
-        ),
-        Metric("rho-a", "ρ-a", _CORRELATION, _RANKS, ranks.compare_rho_a, bootstrap="ranks"),
-        *(
-            Metric(name, label, _CORRELATION, _RANKS, ranks.compare_tau[name], bootstrap="resample")
-            for name, label in (("tau-a", "Kendall τ-a"), ("tau-b", "Kendall τ-b"))
-        ),
+        _ranked("spearman", "Spearman ρ", compare=ranks.compare_spearman, bootstrap="ranks"),
+        _ranked("rho-a", "ρ-a", compare=ranks.compare_rho_a, bootstrap="ranks"),
+        _ranked("tau-a", "Kendall τ-a", compare=ranks.compare_tau_a, bootstrap="resample"),
+        _ranked("tau-b", "Kendall τ-b", compare=ranks.compare_tau_b, bootstrap="resample"),
         _inner_product("corr_cov", "whitened Pearson r", centred=True, whitened=True),
         _inner_product("cosine_cov", "whitened cosine similarity", centred=False, whitened=True),
-        Metric(
+        _of_matrices(
             "bures",
             "Bures similarity",
             (0.0, 1.0),
-            _BURES,
-            matrix.compare_bures,
-            zero_is_null=False,
-            has_ceiling=False,
-            missing="images",
-            bootstrap="resample",
+            compare=matrix.compare_bures,
             undefined=_ZERO,
         ),
-        Metric(
+        _of_matrices(
             "bures_metric",
             "squared Bures distance",
             (0.0, np.inf),
-            _BURES,
-            matrix.compare_bures_metric,
+            compare=matrix.compare_bures_metric,
             greater_is_better=False,
-            zero_is_null=False,
-            has_ceiling=False,
-            missing="images",
-            bootstrap="resample",
             undefined="never",
         ),
-        Metric(
+        _of_matrices(
             "neg_riem_dist",
             "negative Riemannian distance",
             (-np.inf, 0.0),
-            _any_type(matrix.prepare_plain),
-            matrix.compare_riemann,
-            zero_is_null=False,
-            has_ceiling=False,
-            missing="images",
+            prepare=lambda rdm, _: matrix.Matrix(rdm),
+            compare=matrix.compare_riemann,
             bootstrap="none",
             max_images=200,
             undefined="the RDM is not positive definite",

@@ -16,7 +16,7 @@ from rsa_exp.stats.condensed import (
     count_pairs,
     images_touched,
     n_cond_of,
-)
+)  # fmt: skip
 from rsa_exp.stats.metrics.registry import METRICS, PRECISIONS, Metric
 from rsa_exp.stats.missing_pairs import union
 from rsa_exp.stats.parallel import in_order
@@ -33,10 +33,8 @@ class Similarity:
     ----------
     scores : ndarray of shape (n_roi, n_layer)
         In the metric's units and range; NaN where the metric is undefined (`Metric.undefined`).
-    n_pairs : ndarray of int, shape (n_roi, n_layer)
-        Pairs of images that a score rests on.
-    n_images : ndarray of int, shape (n_roi, n_layer)
-        Images that a score rests on.
+    n_pairs, n_images : ndarray of int, shape (n_roi, n_layer)
+        Pairs of images, and images, that a score rests on.
     """
 
     scores: FloatArray
@@ -47,11 +45,8 @@ class Similarity:
     def stack(cls, parts: Iterable[Similarity], axis: int = 0) -> Similarity:
         """Join tables along ROIs (axis 0) or layers (axis 1)."""
         tables = list(parts)
-        return cls(
-            np.concatenate([part.scores for part in tables], axis),
-            np.concatenate([part.n_pairs for part in tables], axis),
-            np.concatenate([part.n_images for part in tables], axis),
-        )
+        columns = ([getattr(part, name) for part in tables] for name in vars(tables[0]))
+        return cls(*(np.concatenate(column, axis) for column in columns))
 
 
 class ModelRDMs:
@@ -135,11 +130,11 @@ def _count(brain: Any, model: Any, metric: Metric) -> tuple[int, int]:
     n_cond = brain.n_cond
     if not (len(brain.missing) or len(model.missing)):
         return count_pairs(n_cond), n_cond
-    gaps = union(brain.missing, model.missing)
+    missing = union(brain.missing, model.missing)
     if metric.missing == "images":
-        kept = int(complete_images(gaps, n_cond).sum())
+        kept = int(complete_images(missing, n_cond).sum())
         return count_pairs(kept), kept
-    return count_pairs(n_cond) - len(gaps), images_touched(gaps, n_cond)
+    return count_pairs(n_cond) - len(missing), images_touched(missing, n_cond)
 
 
 def similarity(
@@ -149,26 +144,10 @@ def similarity(
 
     Parameters
     ----------
-    brain : ndarray of shape (n_roi, n_pairs)
-        Condensed brain RDMs, n_pairs = n_cond (n_cond - 1) / 2; NaN marks a missing pair.
-    model : ndarray of shape (n_layer, n_pairs)
-        Condensed model RDMs over the same images in the same order.
-    method : str
-        A key of `METRICS`.
-    precision : {'float64', 'float32'}
-        As in `ModelRDMs`.
-
-    Returns
-    -------
-    Similarity
-        Scores, pairs and images, each of shape (n_roi, n_layer).
-
-    Raises
-    ------
-    KeyError
-        If `method` is not a key of `METRICS`.
-    ValueError
-        If the RDMs differ in size, or are too large for the metric.
+    brain, model : ndarray of shape (n_roi, n_pairs) and (n_layer, n_pairs)
+        Condensed RDMs over the same images in the same order; NaN marks a missing pair.
+    method, precision : str
+        As in `ModelRDMs`, which says what is raised; ValueError also if the RDMs differ in size.
     """
     models = ModelRDMs((row.astype(np.float64) for row in model), method, precision)
     copies = (row.astype(np.float64) for row in brain)
