@@ -9,9 +9,9 @@ squares. The shared part sets how much subjects' RDMs correlate, hence the joint
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import nnls
@@ -63,18 +63,11 @@ def _layer_correlations() -> FloatArray:
     return table
 
 
-@dataclass(frozen=True)
-class Mixture:
-    """Shares of an ROI's pattern variance; they sum to 1.
+class Mixture(NamedTuple):
+    """Shares of an ROI's pattern variance, which sum to 1.
 
-    Attributes
-    ----------
-    layers : ndarray of shape (5,)
-        Of the features of each layer.
-    shared : float
-        Of what all subjects share and no layer has.
-    noise : float
-        Of voxel noise.
+    Those of the features of each layer, shape (5,), of what all subjects share and no layer has,
+    and of voxel noise.
     """
 
     layers: FloatArray

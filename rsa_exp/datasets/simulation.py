@@ -18,6 +18,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
@@ -38,10 +39,10 @@ from rsa_exp.datasets.planted import (
     Mixture,
     mixture,
     published_scores,
-)
+)  # fmt: skip
 from rsa_exp.errors import InputError
 from rsa_exp.files import whole_folder
-from rsa_exp.stats.condensed import FloatArray
+from rsa_exp.stats.condensed import FloatArray, count_pairs
 
 __all__ = ["LAYERS", "ROIS", "SUBJECTS", "published_scores", "simulate_study"]
 
@@ -113,7 +114,7 @@ def simulate_study(root: Path, n_images: int, seed: int) -> Path:
 def _simulate(root: Path, folder: Path, n_images: int, seed: int) -> None:
     """Write a study under another name and rename it when it is complete."""
     n_rdms = len(LAYERS) + len(SUBJECTS) * len(ROIS)
-    needed = n_rdms * 8 * (n_images * (n_images - 1) // 2)
+    needed = n_rdms * 8 * count_pairs(n_images)
     free = shutil.disk_usage(root).free
     if needed > free:
         raise InputError(
@@ -174,26 +175,21 @@ def _write_study(folder: Path, n_images: int, seed: int) -> None:
     (folder / "study.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
-class _rdm_file:  # noqa: N801
-    """An rsatoolbox HDF5 file being written, row by row."""
-
-    def __init__(self, path: Path, key: str, rows: tuple[str, ...], images: list[str]) -> None:
-        self._file = h5py.File(path, "w")
-        self._file.attrs["dissimilarity_measure"] = "correlation"
-        self._file.attrs["simulated_by"] = f"rsa_exp, recipe {_RECIPE}"
-        self._file.create_group("descriptors")
+@contextmanager
+def _rdm_file(
+    path: Path, key: str, rows: tuple[str, ...], images: list[str]
+) -> Iterator[h5py.Dataset]:
+    """Open an rsatoolbox HDF5 file to be written, row by row."""
+    with h5py.File(path, "w") as file:
+        file.attrs["dissimilarity_measure"] = "correlation"
+        file.attrs["simulated_by"] = f"rsa_exp, recipe {_RECIPE}"
+        file.create_group("descriptors")
         descriptors = {"rdm_descriptors": (key, rows), "pattern_descriptors": ("image", images)}
         for group, (name, values) in descriptors.items():
-            self._file[f"{group}/{name}"] = np.array(values).astype("S")
-            self._file[f"{group}/index"] = np.arange(len(values))
-        n_pairs = len(images) * (len(images) - 1) // 2
-        self._values = self._file.create_dataset("dissimilarities", (len(rows), n_pairs), "<f8")
-
-    def __enter__(self) -> h5py.Dataset:
-        return self._values
-
-    def __exit__(self, *error: object) -> None:
-        self._file.close()
+            file[f"{group}/{name}"] = np.array(values).astype("S")
+            file[f"{group}/index"] = np.arange(len(values))
+        shape = len(rows), count_pairs(len(images))
+        yield file.create_dataset("dissimilarities", shape, "<f8")
 
 
 def _rng(seed: int, *purpose: str) -> np.random.Generator:
@@ -255,7 +251,7 @@ def _correlation_rdm(patterns: FloatArray) -> FloatArray:
     z = patterns - patterns.mean(axis=1, keepdims=True)
     z /= np.linalg.norm(z, axis=1, keepdims=True)
     n = len(z)
-    condensed = np.empty(n * (n - 1) // 2)
+    condensed = np.empty(count_pairs(n))
     start = 0
     for first in range(0, n, _BLOCK):
         distances: NDArray[np.float64] = 1 - z[first : first + _BLOCK] @ z[first:].T

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,17 +29,8 @@ def stem(label: str) -> str:
     return head if head and f"{dot}{extension}".lower() in _EXTENSIONS else label
 
 
-@dataclass(frozen=True)
-class LabelledFile:
-    """A file, or RDMs in memory, as alignment sees them.
-
-    Attributes
-    ----------
-    name : str
-        For messages and the report.
-    images : sequence of str
-        Image labels in the order of the file.
-    """
+class LabelledFile(NamedTuple):
+    """A file, or RDMs in memory: its name, for messages and the report, and its image labels."""
 
     name: str
     images: Sequence[str]
@@ -67,16 +59,15 @@ class Alignment:
     keys: tuple[str, ...]
     positions: list[NDArray[np.intp]]
     report: dict[str, Any]
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
 
     def restrict(self, keep: NDArray[np.bool_]) -> Alignment:
         """Return the alignment of those images alone where `keep`, shape (n_common,), is True."""
-        return Alignment(
-            self.how,
-            tuple(key for key, kept in zip(self.keys, keep, strict=True) if kept),
-            [positions[keep] for positions in self.positions],
-            self.report | {"n_used": int(keep.sum())},
-            self.warnings,
+        return replace(
+            self,
+            keys=tuple(compress(self.keys, keep)),
+            positions=[positions[keep] for positions in self.positions],
+            report=self.report | {"n_used": int(keep.sum())},
         )
 
 
@@ -102,20 +93,18 @@ def align(files: Sequence[LabelledFile], how: str) -> Alignment:
     """
     matched = _match(files, how)
     common = sorted(set.intersection(*(set(keys) for keys in matched)))
-    warnings = []
-    lost = 0
-    if how == "exact":
-        lost = _common_by_stem(files) - len(common)
-        if lost > 0:
-            warnings.append(
-                f"align=exact matches {len(common)} images; align=stem would match "
-                f"{len(common) + lost}: {lost} images are lost to file extensions"
-            )
+    warnings, by_stem = [], ({stem(label) for label in file.images} for file in files)
+    lost = max(len(set.intersection(*by_stem)) - len(common), 0) if how == "exact" else 0
+    if lost:
+        warnings.append(
+            f"align=exact matches {len(common)} images; align=stem would match "
+            f"{len(common) + lost}: {lost} images are lost to file extensions"
+        )
     report = {
         "align": how,
         "n_common": len(common),
         "n_used": len(common),
-        "n_lost_to_extensions": max(lost, 0),
+        "n_lost_to_extensions": lost,
         "files": [
             _file_report(file, keys, set(common)) for file, keys in zip(files, matched, strict=True)
         ],
@@ -129,23 +118,9 @@ def align(files: Sequence[LabelledFile], how: str) -> Alignment:
 def costly_subjects(
     subjects: Sequence[str], files: Sequence[LabelledFile], how: str, n_common: int
 ) -> list[str]:
-    """Name each subject without whom more than a tenth more images would be common.
+    """Warn of each subject without whom more than a tenth more images would be common.
 
-    Parameters
-    ----------
-    subjects : sequence of str
-        Whose files come first in `files`.
-    files : sequence of LabelledFile
-        Of all subjects and the model.
-    how : {'stem', 'exact'}
-        As in `align`.
-    n_common : int
-        Images that are common to all files.
-
-    Returns
-    -------
-    list of str
-        A warning for each such subject.
+    The subjects' files come first in `files`, which have `n_common` images in common.
     """
     if len(files) < 3:
         return []
@@ -182,10 +157,6 @@ def _match(files: Iterable[LabelledFile], how: str) -> list[dict[str, int]]:
     return matched
 
 
-def _common_by_stem(files: Sequence[LabelledFile]) -> int:
-    return len(set.intersection(*({stem(label) for label in file.images} for file in files)))
-
-
 def _file_report(file: LabelledFile, keys: dict[str, int], common: set[str]) -> dict[str, Any]:
     dropped = [file.images[i] for key, i in keys.items() if key not in common]
     by_extension = Counter(PurePath(label).suffix for label in dropped)
@@ -204,7 +175,7 @@ def _too_few(files: Sequence[LabelledFile], common: list[str], how: str, lost: i
     have = "; ".join(f"{file.name} has {listing(file.images, 2)}" for file in (files[0], files[-1]))
     advice = (
         f"align=stem would match {len(common) + lost}"
-        if lost > 0
+        if lost
         else "check data.image_key and that the files are of one study"
     )
     return (

@@ -17,16 +17,9 @@ _MAX_BYTES = 2**26
 
 
 def in_source(label: str, source: str, sources: Mapping[str, str]) -> bool:
-    """Whether an image belongs to a source.
+    """Whether an image, named with its extension, belongs to a source, a key of `sources`.
 
-    Parameters
-    ----------
-    label : str
-        Image label, extension included.
-    source : str
-        A key of `sources`.
-    sources : mapping of str to str
-        Source name to pattern of labels (``COCO_*``). The pattern ``*`` takes what fits no other.
+    Sources have patterns of labels (``COCO_*``); the pattern ``*`` takes what fits no other.
     """
     if sources[source] != "*":
         return fnmatchcase(label, sources[source])

@@ -73,22 +73,8 @@ class InputRecord:
     def of(
         cls, source: RdmSource, subject: str, names: Collection[str] | None = None
     ) -> InputRecord:
-        """Return the record of the rows that have been read from a source.
-
-        Parameters
-        ----------
-        source : RdmSource
-            A subject's, or the model's.
-        subject : str
-            The subject; empty for the model.
-        names : collection of str, optional
-            Restricts it to rows of these names.
-        """
-        rows = {
-            key: digest
-            for key, digest in source.row_digests().items()
-            if names is None or _name_of(source, key) in names
-        }
+        """Return the record of the rows (of these names) that have been read from a source."""
+        rows = source.row_digests(names)
         return cls(
             role="brain" if subject else "model",
             name=source.name,
@@ -101,22 +87,8 @@ class InputRecord:
         )
 
 
-def _name_of(source: RdmSource, key: str) -> str | None:
-    """Return the name of the row of a key."""
-    row = source.row_of_key(key)
-    return None if row is None else source.row_names[row]
-
-
 def content_digest(images: Sequence[str], rows: Mapping[str, str]) -> str:
-    """Return one digest (xxh3_128, 32 hex digits) of image names and of digests of rows.
-
-    Parameters
-    ----------
-    images : sequence of str
-        Image names in the order of the file.
-    rows : mapping of str to str
-        Key of a row to the digest of its content.
-    """
+    """Return one digest (xxh3_128, 32 hex digits) of image names and of digests of rows."""
     state = xxhash.xxh3_128("\0".join(images).encode())
     for key, digest in rows.items():
         state.update(f"\0{key}\0{digest}".encode())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,32 +16,17 @@ __all__ = ["rsatoolbox_rdms"]
 
 
 def rsatoolbox_rdms(
-    rows: Iterable[FloatArray],
-    names: Mapping[str, Sequence[str]],
-    images: Sequence[str],
-    study: str,
+    rows: Iterable[FloatArray], names: Mapping[str, list[str]], images: list[str], study: str
 ) -> RDMs:
-    """Return RDMs for rsatoolbox.
-
-    Parameters
-    ----------
-    rows : iterable of ndarray of shape (n_pairs,)
-        Condensed RDMs, as many as there are names.
-    names : mapping of str to sequence of str
-        RDM descriptors.
-    images : sequence of str
-        Pattern descriptor ``image``.
-    study : str
-        Descriptor ``study``.
-    """
+    """Return condensed RDMs for rsatoolbox; `names` are their descriptors."""
     from rsatoolbox.rdm import RDMs
 
     table = np.empty((len(next(iter(names.values()))), count_pairs(len(images))))
-    for i, row in enumerate(rows):
-        table[i] = row
+    for target, row in zip(table, rows, strict=True):
+        target[:] = row
     return RDMs(
         table,
         descriptors={"study": study},
-        rdm_descriptors={key: list(values) for key, values in names.items()},
-        pattern_descriptors={"image": list(images)},
+        rdm_descriptors=dict(names),
+        pattern_descriptors={"image": images},
     )

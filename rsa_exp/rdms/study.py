@@ -6,12 +6,13 @@ import threading
 import weakref
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rsa_exp.errors import InputError, check_choice, listing, suggestion
+from rsa_exp.errors import InputError, check_choice, listing
 from rsa_exp.rdms.alignment import Alignment, LabelledFile, align, costly_subjects
 from rsa_exp.rdms.averaging import mean_rdm
 from rsa_exp.rdms.images import choose_images
@@ -206,7 +207,8 @@ class Study:
             In memory of its own; NaN where nobody has the pair.
         """
         indices = [self.subjects.index(subject) for subject in subjects]
-        return mean_rdm(self._sessions_mean(index, roi) for index in indices)
+        sessions = (map(partial(self._read, i), self._all[i].rows_of(roi)) for i in indices)
+        return mean_rdm(map(mean_rdm, sessions))
 
     def model_rdm(self, layer: str) -> FloatArray:
         """Return the RDM of a layer over the common images.
@@ -232,13 +234,9 @@ class Study:
         InputError
             If no subject has the ROI.
         """
+        known = [name for source in self._brain.values() for name in source.names]
+        check_choice("roi", roi, dict.fromkeys(known))
         subjects = [subject for subject in self.subjects if self.has_roi(subject, roi)]
-        if not subjects:
-            known = dict.fromkeys(name for source in self._brain.values() for name in source.names)
-            raise InputError(
-                f"no subject has an ROI '{roi}' (there are {listing(known)})"
-                f"{suggestion(roi, known)}"
-            )
         rows = (self.brain_rdm([subject], roi) for subject in subjects)
         names = {"subject": subjects, "roi": [roi] * len(subjects)}
         return rsatoolbox_rdms(rows, names, self.images, self.name)
@@ -251,7 +249,7 @@ class Study:
         rsatoolbox.rdm.RDMs
             As `rdms`, with the RDM descriptors ``layer`` and ``model``.
         """
-        names = {"layer": self.layers, "model": [self.model_name] * len(self.layers)}
+        names = {"layer": list(self.layers), "model": [self.model_name] * len(self.layers)}
         return rsatoolbox_rdms(map(self.model_rdm, self.layers), names, self.images, self.name)
 
     def inputs(self, used: Mapping[str, Collection[str]] | None = None) -> list[InputRecord]:
@@ -292,9 +290,6 @@ class Study:
     def _shared_rois(self, subjects: Sequence[str]) -> list[str]:
         first, *others = (self._source(subject) for subject in subjects)
         return [name for name in first.names if all(name in other.names for other in others)]
-
-    def _sessions_mean(self, index: int, roi: str) -> FloatArray:
-        return mean_rdm(self._read(index, row) for row in self._all[index].rows_of(roi))
 
     def _read(self, index: int, row: int) -> FloatArray:
         source = self._all[index]
@@ -343,6 +338,5 @@ class Study:
         self.warnings += costly_subjects(self.subjects, files, how, len(alignment.keys))
         labels = [files[0].images[i] for i in alignment.positions[0]]
         keep, warning = choose_images(images, labels, how, sources)
-        if warning:
-            self.warnings.append(warning)
+        self.warnings += [warning] if warning else []
         return alignment.restrict(keep)

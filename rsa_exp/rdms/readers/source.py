@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -98,9 +98,16 @@ class RdmSource(ABC):
         self._digests[row] = xxhash.xxh3_128_hexdigest(values.data)
         return values
 
-    def row_digests(self) -> dict[str, str]:
-        """Content digests (xxh3_128) of the rows read so far, keyed ``name`` or ``name#row``."""
-        return {self._key(row): digest for row, digest in sorted(self._digests.items())}
+    def row_digests(self, names: Collection[str] | None = None) -> dict[str, str]:
+        """Content digests (xxh3_128) of the rows read so far, keyed ``name`` or ``name#row``.
+
+        Those of the rows of these names, or of all.
+        """
+        return {
+            self._key(row): digest
+            for row, digest in sorted(self._digests.items())
+            if names is None or self.row_names[row] in names
+        }
 
     def row_of_key(self, key: str) -> int | None:
         """Return the row that `row_digests` keys so; None if there is none."""
@@ -118,17 +125,7 @@ class RdmSource(ABC):
         return content_digest(self.images, self.row_digests())
 
     def _choose(self, is_text: Mapping[str, bool], key: str, kind: str) -> str:
-        """Return the descriptor that has the labels: `key`, else the only one of strings.
-
-        Parameters
-        ----------
-        is_text : mapping of str to bool
-            Name of each descriptor to whether its values are strings.
-        key : str
-            The configured name.
-        kind : str
-            What is labelled, for messages: ``image``, or the row kind.
-        """
+        """Return the descriptor that has the labels: `key`, else the only one of strings."""
         if key in is_text:
             return key
         texts = sorted(name for name in is_text if is_text[name])
