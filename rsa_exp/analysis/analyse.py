@@ -27,7 +27,7 @@ __all__ = ["analyse"]
 def analyse(
     study: Study,
     *,
-    subject: str = "1",
+    subject: str | None = None,
     roi: str | Sequence[str] = "all",
     layer: str | Sequence[str] = "all",
     metric: str = "corr",
@@ -43,9 +43,9 @@ def analyse(
     ----------
     study : Study
         Open, as `rsa_exp.open_study` or `rsa_exp.datasets` give it.
-    subject : str
-        One of ``study.subjects``; ``joint``: the mean RDM of all of them; ``group``: the mean of
-        their scores.
+    subject : str, optional
+        One of ``study.subjects``, by default the first; ``joint``: the mean RDM of all of them;
+        ``group``: the mean of their scores.
     roi, layer : str or sequence of str
         ``all``, a name, a pattern such as ``LH*``, or several of these.
     metric : str
@@ -73,7 +73,8 @@ def analyse(
     --------
     >>> result = rsa_exp.analyse(study, subject="group", metric="spearman")  # doctest: +SKIP
     """
-    watch, subject = Stopwatch(), str(subject)
+    watch = Stopwatch()
+    subject = study.subjects[0] if subject is None else str(subject)
     chosen = find_metric(metric, precision)
     settings = NO_INFERENCE if inference is None else inference
     _check(study, subject, chosen, settings, seed)

@@ -108,6 +108,11 @@ def test_an_analysis_records_its_own_rows_and_remarks(files: Files) -> None:
     assert again.inputs == first.inputs
 
 
+def test_the_first_subject_is_analysed_by_default(files: Files) -> None:
+    with open_study({"B": files.brain("B"), "A": files.brain()}, files.model) as study:
+        assert set(analyse(study, inference=None).scores["subject"]) == {"B"}
+
+
 def test_it_hands_rdms_to_rsatoolbox(files: Files) -> None:
     with opened(files, name="mine", model_name="net") as study:
         brain, model = study.rdms("V2"), study.model_rdms()
