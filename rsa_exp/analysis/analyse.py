@@ -101,7 +101,7 @@ def analyse(
     score_warnings = _score_warnings(scores, tables, study.n_images, chosen)
     found = infer(rdms, question, settings, scored.similarities, scores, tables, watch)
     averaged = study.averaged_rois(scored_subjects, question.rois)
-    lost = [*study.warnings, *_partial_rois(study, scored_subjects, roi), *score_warnings]
+    lost = [*study.warnings, *study.partial_rois(scored_subjects, roi), *score_warnings]
     findings = vars(found) | {
         "notices": [*study.notices, *averaged, *found.notices],
         "warnings": [*lost, *found.warnings],
@@ -135,13 +135,6 @@ def _check(study: Study, subject: str, metric: Metric, inference: Inference, see
             f"metric={metric.name} can be computed for at most {metric.max_images} images, not "
             f"{study.n_images}; choose fewer with images=FILE (one name a line)"
         )
-
-
-def _partial_rois(study: Study, subjects: Sequence[str], roi: str | Sequence[str]) -> list[str]:
-    left_out = study.partial_rois(subjects, roi)
-    if not left_out:
-        return []
-    return [f"left out, because not all subjects have them: {listing(left_out)}"]
 
 
 def _table(study: Study, question: Question, subject: str, similarity: Similarity) -> pd.DataFrame:

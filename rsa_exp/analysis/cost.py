@@ -17,24 +17,13 @@ _LONG = 60.0
 
 
 def announce_cost(what: str, once: Callable[[], object], times: float) -> None:
-    """Do a piece of work once, and warn if doing all of it will take more than a minute.
+    """Do one piece of work, on one core, and warn if all of them will take more than a minute.
 
-    Parameters
-    ----------
-    what : str
-        What all of it is, for the message.
-    once : callable
-        Does one piece, on one core.
-    times : float
-        How many such pieces there are, to be shared among the cores.
+    `what` is the whole work, for the message; the cores share `times` such pieces.
     """
     start = time.perf_counter()
     once()
     seconds = (time.perf_counter() - start) * times / n_workers()
     if seconds > _LONG:
-        log.warning("%s: about %s", what, _duration(seconds))
-
-
-def _duration(seconds: float) -> str:
-    """Return a duration in minutes, or in hours where those are many."""
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+        duration = f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+        log.warning("%s: about %s", what, duration)

@@ -95,12 +95,8 @@ def member_table(scores: pd.DataFrame, drawn: Drawn | None, member: int) -> pd.D
 
 def extreme_scores(permuted: Permuted, metric: Metric) -> FloatArray:
     """Return the best score over ROIs and layers of each permutation, shape (n_perm,)."""
-    return np.asarray(metric.sign * _merit(permuted.scores, metric).max(axis=(0, 1)))
-
-
-def _merit(scores: FloatArray, metric: Metric) -> FloatArray:
-    """Scores turned so that greater is better; what is undefined is never best."""
-    return np.where(np.isfinite(scores), metric.sign * scores, -np.inf)
+    merit = np.where(np.isfinite(permuted.scores), metric.sign * permuted.scores, -np.inf)
+    return np.asarray(metric.sign * merit.max(axis=(0, 1)))
 
 
 def comparison_table(scores: pd.DataFrame, drawn: Drawn) -> pd.DataFrame | None:

@@ -51,22 +51,22 @@ class RdmCache:
 
     def brain_rdm(self, subjects: Sequence[str], roi: str) -> FloatArray:
         """Return what `Study.brain_rdm` does, in memory of its own."""
-        for subject in subjects:
-            self._note(subject, roi)
+        self._note(subjects, roi)
         return self._rdm((tuple(subjects), roi), lambda: self._study.brain_rdm(subjects, roi))
 
     def model_rdm(self, layer: str) -> FloatArray:
         """Return what `Study.model_rdm` does, in memory of its own."""
-        self._note("", layer)
+        self._note([""], layer)
         return self._rdm(layer, lambda: self._study.model_rdm(layer))
 
     def inputs(self) -> list[InputRecord]:
         """Return the record of the rows that this analysis has used."""
         return self._study.inputs(self._used)
 
-    def _note(self, subject: str, name: str) -> None:
+    def _note(self, subjects: Sequence[str], name: str) -> None:
         with self._lock:
-            self._used.setdefault(subject, set()).add(name)
+            for subject in subjects:
+                self._used.setdefault(subject, set()).add(name)
 
     def _rdm(self, key: _Key, read: Callable[[], FloatArray]) -> FloatArray:
         kept = self._kept.get(key)

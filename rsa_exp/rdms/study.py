@@ -163,13 +163,14 @@ class Study:
         return choose_names(wanted, shared, "ROI", where)
 
     def partial_rois(self, subjects: Sequence[str], wanted: str | Sequence[str]) -> list[str]:
-        """Return the ROIs asked for that some but not all of several subjects have."""
+        """Report the ROIs asked for that some but not all of several subjects have."""
         found = set().union(*(self._source(subject).names for subject in subjects))
         others = sorted(found.difference(self._shared_rois(subjects)))
-        return [name for name in others if fits(name, wanted)]
+        out = [name for name in others if fits(name, wanted)]
+        return [f"left out, because not all subjects have them: {listing(out)}"] if out else []
 
     def averaged_rois(self, subjects: Sequence[str], rois: Sequence[str]) -> list[str]:
-        """Say of which ROIs a subject has several RDMs (sessions), of which the mean is taken."""
+        """Report the ROIs of which a subject has several RDMs (sessions), which are averaged."""
         sources = [self._source(subject) for subject in subjects]
         counts = [(source, roi, source.row_names.count(roi)) for source in sources for roi in rois]
         return [f"{s.name}: ROI '{roi}' has {n} RDMs, averaged" for s, roi, n in counts if n > 1]

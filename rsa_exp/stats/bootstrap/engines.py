@@ -9,11 +9,9 @@ from typing import Protocol
 import numpy as np
 
 from rsa_exp.stats.bootstrap.inner_products import DrawScores, WeightedModels
-from rsa_exp.stats.bootstrap.pair_sums import Columns
 from rsa_exp.stats.bootstrap.ranks import SortedPairs, sort_pairs, weighted_rank_scores
 from rsa_exp.stats.bootstrap.resampling import resampled_scores
 from rsa_exp.stats.condensed import Counts, Rdm
-from rsa_exp.stats.metrics.inner_products import Vector
 from rsa_exp.stats.metrics.ranks import prepare_ranks
 from rsa_exp.stats.metrics.registry import Metric
 from rsa_exp.stats.parallel import in_order
@@ -37,22 +35,6 @@ class DrawScorer(Protocol):
         list of DrawScores
             One for each ROI.
         """
-
-
-class _InnerProductScorer:
-    def __init__(
-        self, metric: Metric, models: Sequence[Rdm], counts: Counts, halves: Counts, n_brain: int
-    ) -> None:
-        self._metric = metric
-        columns = Columns.of(counts, 1.0).join(Columns.of(halves, 0.5))
-        vectors = self._prepare(models)
-        self._models = WeightedModels(vectors, columns, n_brain, whitened=metric.whitened)
-
-    def _prepare(self, rdms: Sequence[Rdm]) -> list[Vector]:
-        return list(in_order(lambda rdm: self._metric.prepare(rdm, np.float64), rdms))
-
-    def score(self, rois: Sequence[Sequence[Rdm]]) -> list[DrawScores]:
-        return [self._models.score(self._prepare(roi)) for roi in rois]
 
 
 class _RankScorer:
@@ -127,5 +109,5 @@ def make_scorer(
     if not can_weight(metric, models):
         return ResamplingScorer(metric, models, counts, halves)
     if metric.bootstrap == "weights":
-        return _InnerProductScorer(metric, models, counts, halves, n_brain)
+        return WeightedModels(metric, models, counts, halves, n_brain)
     return _RankScorer(metric, models, np.concatenate([counts, halves], axis=1))

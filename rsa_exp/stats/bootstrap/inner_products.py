@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 from rsa_exp.stats.bootstrap.pair_sums import Columns, Factors, PairSums, pair_sums, working_type
 from rsa_exp.stats.bootstrap.products import MaskedProducts, Products
 from rsa_exp.stats.bootstrap.whitening import image_terms
-from rsa_exp.stats.condensed import FloatArray
+from rsa_exp.stats.condensed import Counts, FloatArray, Rdm
 from rsa_exp.stats.metrics.inner_products import Vector
+from rsa_exp.stats.metrics.registry import Metric
 from rsa_exp.stats.missing_pairs import union
+from rsa_exp.stats.parallel import in_order
 
 __all__ = ["DrawScores", "Pool", "WeightedModels"]
 
@@ -100,28 +102,22 @@ class DrawScores:
 
 
 class WeightedModels:
-    """A model's layers, prepared once and then scored against one ROI after another.
+    """A model's layers, prepared once and then scored against ROIs.
 
-    Parameters
-    ----------
-    models : sequence of Vector
-        Prepared RDMs of the layers.
-    columns : Columns
-        Weightings of the images.
-    n_brain : int
-        The largest number of brain RDMs of an ROI.
-    whitened : bool
-        Whether the metric is whitened; then no pair may be missing.
+    Parameters are those of `rsa_exp.stats.bootstrap.engines.make_scorer`, for an inner product; if
+    it is whitened no pair may be missing.
     """
 
     def __init__(
-        self, models: Sequence[Vector], columns: Columns, n_brain: int, *, whitened: bool
+        self, metric: Metric, rdms: Sequence[Rdm], counts: Counts, halves: Counts, n_brain: int
     ) -> None:
+        self._metric = metric
+        columns = Columns.of(counts, 1.0).join(Columns.of(halves, 0.5))
+        models = self._prepare(rdms)
         first = models[0]
         # The last column is the study itself: every image once.
         once = np.zeros((first.n_cond, 1), dtype=columns.deviation.dtype)
         self._columns = columns.join(Columns(np.ones(1), once))
-        self._whitened, self._centred = whitened, first.centred
         self._missing = [model.missing for model in models]
         shape = (len(models) + n_brain, len(first.values))
         self._factors: Factors = np.empty(shape, dtype=working_type(first.n_cond))
@@ -134,14 +130,14 @@ class WeightedModels:
         own = pair_sums(self._factors, self._products.named[1:], self._columns)
         self._sums = PairSums.stack([PairSums.of_ones(self._columns), own])
 
-    def score(self, brains: Sequence[Vector]) -> DrawScores:
-        """Score every layer against the subjects' RDMs of an ROI under each weighting.
+    def score(self, rois: Sequence[Sequence[Rdm]]) -> list[DrawScores]:
+        """Score every layer against ROIs, as `DrawScorer.score` does."""
+        return [self._score(self._prepare(roi)) for roi in rois]
 
-        Parameters
-        ----------
-        brains : sequence of Vector
-            One for each subject.
-        """
+    def _prepare(self, rdms: Sequence[Rdm]) -> list[Vector]:
+        return list(in_order(lambda rdm: self._metric.prepare(rdm, np.float64), rdms))
+
+    def _score(self, brains: Sequence[Vector]) -> DrawScores:
         n_layer, products = len(self._missing), self._products.copy()
         n_factor = n_layer + len(brains)
         rois, offsets = range(n_layer, n_factor), list(self._offsets)
@@ -156,10 +152,10 @@ class WeightedModels:
         sums = PairSums.stack([self._sums, pair_sums(factors, new, self._columns)])
         drawn, left_out = sums.weighted, sums.without_image
         inner, inner_left_out = drawn, left_out
-        if self._whitened:
+        if self._metric.whitened:
             terms = image_terms(factors, products.named, sums.by_image, self._columns)
             inner, inner_left_out = drawn - terms[0], left_out - terms[1]
-        given = None if self._centred else np.array(offsets)
+        given = None if self._metric.centred else np.array(offsets)
         scored = _Cells.of(cells, rois, range(n_layer), given)
         pooled = _Cells.of(pairs, rois, rois, given)
         return DrawScores(

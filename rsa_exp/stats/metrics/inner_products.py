@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod, sqrt
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rsa_exp.stats.condensed import FloatArray, IntArray, Rdm, image_sums
 from rsa_exp.stats.missing_pairs import PresentPairs, group_by_missing
 
-__all__ = ["Vector", "compare_vectors", "compare_whitened", "dots", "prepare_vector"]
+__all__ = ["Vector", "compare_vectors", "dots", "prepare_vector"]
 
 # Entries per partial sum: the order of summation, and so the last bits, depend on it.
 BLOCK = 1 << 15
@@ -122,6 +122,10 @@ def prepare_vector(rdm: Rdm, dtype: type, *, centred: bool, whitened: bool) -> V
 def compare_vectors(brain: Vector, models: Sequence[Vector]) -> FloatArray:
     """Pearson r (centred) or cosine of one RDM with several, over the pairs both have.
 
+    Whitened (`Vector.sums`) it is ``x' V^-1 y`` over its norms, with ``V = 2 I + M M'`` and M the
+    pairs-by-images incidence matrix of those pairs. By Woodbury
+    ``V^-1 = (I - M (2 I + M'M)^-1 M') / 2``, and ``M'x`` are image sums (Diedrichsen et al. 2021).
+
     Returns
     -------
     ndarray of shape (n_model,)
@@ -132,47 +136,20 @@ def compare_vectors(brain: Vector, models: Sequence[Vector]) -> FloatArray:
     for missing, members in group_by_missing(brain, models):
         graph = PresentPairs(missing, brain.n_cond)
         left = _reduce(brain, graph)
+        left_norm = left.square
+        if left.sums is not None and left.square > 0:
+            left_norm -= float(left.sums @ graph.solve(left.sums))
         for k in members:
             right = _reduce(models[k], graph)
-            if left.square > 0 and right.square > 0:
-                product = products[k] - graph.n_pairs * left.mean * right.mean
-                scores[k] = _bounded(product / sqrt(left.square * right.square))
-    return scores
-
-
-def compare_whitened(brain: Vector, models: Sequence[Vector]) -> FloatArray:
-    """Whitened Pearson r or cosine: ``x' V^-1 y`` over its norms, with ``V = 2 I + M M'``.
-
-    M is the pairs-by-images incidence matrix of the pairs that both RDMs have. By Woodbury
-    ``V^-1 = (I - M (2 I + M'M)^-1 M') / 2``, and ``M'x`` are image sums (Diedrichsen et al. 2021).
-
-    Returns
-    -------
-    ndarray of shape (n_model,)
-        In [-1, 1]; NaN where either RDM has no variance.
-    """
-    products = dots(brain.values, [model.values for model in models])
-    scores = np.full(len(models), np.nan)
-    for missing, members in group_by_missing(brain, models):
-        graph = PresentPairs(missing, brain.n_cond)
-        left = _reduce(brain, graph)
-        if left.sums is None or left.square <= 0:
-            continue
-        left_norm = left.square - float(left.sums @ graph.solve(left.sums))
-        for k in members:
-            right = _reduce(models[k], graph)
-            if right.sums is None or right.square <= 0:
+            if left.square <= 0 or right.square <= 0:
                 continue
-            solved = graph.solve(right.sums)
-            norms = left_norm, right.square - float(right.sums @ solved)
-            if min(norms) > 0:
-                product = products[k] - graph.n_pairs * left.mean * right.mean
-                scores[k] = _bounded((product - float(left.sums @ solved)) / sqrt(prod(norms)))
+            product, norm = products[k] - graph.n_pairs * left.mean * right.mean, right.square
+            if left.sums is not None and right.sums is not None:
+                solved = graph.solve(right.sums)
+                product, norm = product - left.sums @ solved, norm - float(right.sums @ solved)
+            if min(left_norm, norm) > 0:
+                scores[k] = min(1.0, max(-1.0, product / sqrt(left_norm * norm)))
     return scores
-
-
-def _bounded(score: float) -> float:
-    return min(1.0, max(-1.0, score))
 
 
 def _reduce(vector: Vector, graph: PresentPairs) -> _Reduced:

@@ -146,7 +146,7 @@ def _inner_product(name: str, label: str, *, centred: bool, whitened: bool) -> M
         label,
         _CORRELATION,
         prepare,
-        linear.compare_whitened if whitened else linear.compare_vectors,
+        linear.compare_vectors,
         zero_is_null=centred,
         centred=centred,
         whitened=whitened,
