@@ -1,7 +1,7 @@
-"""Names and numbers that several parts of the program share, each said once.
+"""Names and numbers that several parts of the program share, each in one place.
 
-Plain values without imports, so that ``--help`` needs no numerical library; tests hold the names
-equal to the registries that they name.
+Plain values without imports, so that ``--help`` needs no numerical library; tests compare
+them with the registries that they name.
 """
 
 __all__ = [
@@ -43,7 +43,7 @@ FACT_COLUMNS = (
     "study", "subject", "roi", *ROI_FIELDS, "model", "layer", "depth", "metric", "score",
     "n_images", "n_pairs",
 )  # fmt: skip
-"""What a table of scores says of each cell besides inference."""
+"""Columns of a table of scores that are not of inference."""
 CELL_KEYS = ("subject", "roi", "layer", "metric")
 """Columns that tell the cells of a table of scores apart."""
 INFERENCE_COLUMNS = (
@@ -52,13 +52,13 @@ INFERENCE_COLUMNS = (
 )  # fmt: skip
 """What inference adds to a table of scores; empty where it was not asked for or is undefined."""
 COUNT_COLUMNS = ("depth", "n_images", "n_pairs", "n_tests")
-"""Columns that hold whole numbers."""
+"""Columns of whole numbers."""
 NUMBER_COLUMNS = (
     "score", *(name for name in INFERENCE_COLUMNS if name not in {"ci_method", "n_tests"}),
 )  # fmt: skip
 """Columns that a run computes; floats."""
 
-# Limits of what can be said.
+# Limits of what data can support.
 ALPHA = 0.05
 """Below this a false discovery rate (q) or a family-wise p value is called significant."""
 MIN_DRAWS = 20
@@ -70,4 +70,4 @@ MIN_PAIRS = 3
 FEW_SUBJECTS = 6
 """With fewer subjects than these, intervals are wide and tests over subjects have little power."""
 FEW_IMAGES = 20
-"""With fewer images than these, draws of images say little, and many are undefined."""
+"""With fewer images than these, draws of images vary much, and many are undefined."""

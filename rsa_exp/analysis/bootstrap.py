@@ -49,12 +49,8 @@ def draw_study(
 
     Parameters
     ----------
-    rdms : RdmCache
-        The study's RDMs.
-    question : Question
-        What is scored.
-    inference : Inference
-        What to draw; its `bootstrap` is not ``auto``.
+    rdms, question, inference
+        The study's RDMs, what is scored, and what to draw; `bootstrap` is not ``auto``.
     scores : ndarray of shape (n_member, n_roi, n_layer)
         The members' scores, from all data.
 

@@ -61,12 +61,8 @@ def infer(
 
     Parameters
     ----------
-    rdms : RdmCache
-        The study's RDMs.
-    question : Question
-        What was scored.
-    inference : Inference
-        What is to be inferred.
+    rdms, question, inference
+        The study's RDMs, what was scored, and what is to be inferred.
     similarities : mapping of str to Similarity
         Scores of each of the question's members.
     scores : DataFrame

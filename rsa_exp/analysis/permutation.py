@@ -58,10 +58,8 @@ def permute_study(rdms: RdmCache, question: Question, n_perm: int, *, complete: 
 
     Parameters
     ----------
-    rdms : RdmCache
-        The study's RDMs.
-    question : Question
-        What is scored.
+    rdms, question
+        The study's RDMs, and what is scored.
     n_perm : int
         How many permutations to make.
     complete : bool

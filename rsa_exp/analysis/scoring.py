@@ -54,12 +54,8 @@ def score_study(rdms: RdmCache, question: Question, precision: str, watch: Stopw
 
     Parameters
     ----------
-    rdms : RdmCache
-        The study's RDMs.
-    question : Question
-        What is scored.
-    precision : {'float64', 'float32'}
-        As in `ModelRDMs`.
+    rdms, question, precision
+        The study's RDMs, what is scored, and the type as in `ModelRDMs`.
     watch : Stopwatch
         Counts ``read`` and ``score``.
 
@@ -110,13 +106,7 @@ def score_study(rdms: RdmCache, question: Question, precision: str, watch: Stopw
 
 
 def mean_similarity(parts: Sequence[Similarity]) -> Similarity:
-    """Mean of several subjects' scores, and the fewest pairs and images behind any of them.
-
-    Returns
-    -------
-    Similarity
-        NaN where any subject's score is.
-    """
+    """Mean of several subjects' scores (NaN where any is), and their fewest pairs and images."""
     return Similarity(
         np.asarray(np.mean([part.scores for part in parts], axis=0)),
         np.asarray(np.min([part.n_pairs for part in parts], axis=0)),

@@ -27,23 +27,9 @@ _EMPTY = {"ci_method": "", "n_tests": 0}
 def score_table(
     scores: pd.DataFrame, drawn: Drawn | None, permuted: Permuted | None, metric: Metric
 ) -> pd.DataFrame:
-    """Add what inference found to a table of scores.
+    """Add what inference found, in `rsa_exp.vocabulary.INFERENCE_COLUMNS`, to a copy of scores.
 
-    Parameters
-    ----------
-    scores : DataFrame
-        One row per ROI x layer, layers fastest.
-    drawn : Drawn or None
-        Bootstrap and noise ceilings.
-    permuted : Permuted or None
-        Permutation test.
-    metric : Metric
-        Of the scores.
-
-    Returns
-    -------
-    DataFrame
-        A copy with `rsa_exp.vocabulary.INFERENCE_COLUMNS`.
+    Scores have one row per ROI x layer, layers fastest.
     """
     table = _with_columns(scores)
     estimate = _grid(scores)

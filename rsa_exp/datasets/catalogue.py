@@ -1,7 +1,7 @@
 """Studies that can be opened by name: the simulated one, and the published BOLD5000 files.
 
-What their files, images, ROIs and layers are called is said once, in the YAML files of conf/ that
-the command line's configs are composed of.
+Names of their files, images, ROIs and layers are in the YAML files of conf/, of which the command
+line's configs are composed.
 """
 
 from __future__ import annotations

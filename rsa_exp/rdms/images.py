@@ -33,14 +33,12 @@ def choose_images(
 
     Parameters
     ----------
-    images : str
-        ``all``, the name of a source, or the path of a file with one image name a line.
+    images, sources
+        As in `rsa_exp.open_study`.
     labels : sequence of str
         Names of the common images.
     how : {'stem', 'exact'}
         How names are matched, here those in the file.
-    sources : mapping of str to str
-        Source name to pattern of labels.
 
     Returns
     -------

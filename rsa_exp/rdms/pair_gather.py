@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsa_exp.stats.compiled import compiled
-from rsa_exp.stats.condensed import FloatArray
+from rsa_exp.stats.condensed import FloatArray, count_pairs
 
 __all__ = ["PairGather"]
 
@@ -26,29 +26,15 @@ class PairGather:
     """
 
     def __init__(self, positions: NDArray[np.intp], n_cond: int) -> None:
-        self.n_common = len(positions)
-        small = n_cond * (n_cond - 1) // 2 <= np.iinfo(np.uint32).max
-        self._index = np.empty(
-            self.n_common * (self.n_common - 1) // 2, dtype=np.uint32 if small else np.int64
-        )
+        small = count_pairs(n_cond) <= np.iinfo(np.uint32).max
+        self._index = np.empty(count_pairs(len(positions)), np.uint32 if small else np.int64)
         # Pair (p < q) lies at base[p] + q.
         base = np.arange(n_cond, dtype=np.int64)
         base = base * (2 * n_cond - base - 3) // 2 - 1
         _fill_index(positions.astype(np.int64), base, self._index)
 
     def __call__(self, row: FloatArray) -> FloatArray:
-        """Gather one condensed row.
-
-        Parameters
-        ----------
-        row : ndarray of shape (n_pairs,)
-            A condensed RDM of n_cond images.
-
-        Returns
-        -------
-        ndarray of shape (n_common (n_common - 1) / 2,)
-            The condensed RDM of the chosen images in the chosen order, in memory of its own.
-        """
+        """Return the condensed RDM of the chosen images, in their order and memory of its own."""
         out = np.empty(len(self._index))
         _gather(row, self._index, out)
         return out

@@ -1,4 +1,4 @@
-"""Square RDMs: what has to hold for one to have a condensed form."""
+"""Square RDMs: what must be true of one that has a condensed form."""
 
 from __future__ import annotations
 

@@ -90,19 +90,12 @@ def _add_image_sums(values: FloatArray, sums: FloatArray) -> None:
 
 
 def image_sums(values: FloatArray, n_cond: int) -> FloatArray:
-    """Sum of each image's dissimilarities to all other images, without building the square.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n_pairs,)
-        A condensed RDM without NaN.
-    n_cond : int
-        Images.
+    """Row sums of the square of a condensed RDM without NaN, which is not built.
 
     Returns
     -------
     ndarray of shape (n_cond,)
-        Row sums of the square RDM.
+        Sum of each image's dissimilarities to all other images.
     """
     sums = np.zeros(n_cond)
     _add_image_sums(values, sums)
@@ -127,13 +120,6 @@ def images_touched(missing: IntArray, n_cond: int) -> int:
 
 def complete_images(missing: IntArray, n_cond: int) -> BoolArray:
     """Images left when the one with the most missing pairs is dropped until none is missing.
-
-    Parameters
-    ----------
-    missing : ndarray of int, shape (n_missing,)
-        Indices of missing pairs.
-    n_cond : int
-        Images.
 
     Returns
     -------

@@ -84,11 +84,7 @@ class PresentPairs:
         ``2 I + M'M = diag(1 + degrees) + 11' - G`` with G the graph of the missing pairs. If none
         are missing, Sherman-Morrison inverts it; otherwise that inverse is the preconditioner of
         conjugate gradients, which need few steps, each as cheap as missing pairs are few.
-
-        Parameters
-        ----------
-        right : ndarray of shape (n_cond,)
-            Image sums.
+        Both sides have shape (n_cond,).
         """
         diagonal = 1 + self.degrees
         inverse = 1 / diagonal

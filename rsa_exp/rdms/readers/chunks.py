@@ -37,21 +37,10 @@ def check_filters(values: h5py.Dataset, path: Path) -> None:
 
 
 def check_chunks(values: h5py.Dataset, path: Path, *leading: int) -> None:
-    """Check the chunks that hold the values along the last dimension.
+    """Check the chunks along the last dimension; OSError if one has not the size it must have.
 
-    Parameters
-    ----------
-    values : h5py.Dataset
-        Of filters that `check_filters` allows.
-    path : Path
-        The file.
-    *leading : int
-        Indices in the other dimensions: the row of a table.
-
-    Raises
-    ------
-    OSError
-        If one has not the size that it must have.
+    `leading` are indices in the other dimensions: the row of a table. The data set has filters that
+    `check_filters` allows.
     """
     filters, file_size = _filters(values), path.stat().st_size
     n_bytes = math.prod(values.chunks or ()) * values.dtype.itemsize

@@ -59,14 +59,7 @@ class _InMemory(RdmSource):
 
 
 class ArrayRdms(_InMemory):
-    """Plain arrays as a source.
-
-    Raises
-    ------
-    InputError
-        If a shape does not fit the number of images, a square is not symmetric with a zero
-        diagonal, or the values are not real numbers.
-    """
+    """Plain arrays as a source; an `InputError` if they are no RDMs of that many images."""
 
     def __init__(self, arrays: Arrays, *, row_kind: str, name: str) -> None:
         super().__init__(name, None, row_kind)
@@ -84,20 +77,12 @@ class ArrayRdms(_InMemory):
                 f"{what} has shape {values.shape} and type {values.dtype}; expected numbers of "
                 f"shape {condensed} or {square} for {self.n_cond} images"
             )
-        if values.ndim == 1:
-            return
-        if problem := square_problem(values):
+        if values.ndim == 2 and (problem := square_problem(values)):
             raise InputError(f"{what} {problem}")
 
 
 class RsatoolboxRdms(_InMemory):
-    """An ``rsatoolbox.rdm.RDMs`` object as a source; its descriptors are chosen as a file's are.
-
-    Raises
-    ------
-    InputError
-        If no descriptor has the names, or their number does not fit.
-    """
+    """An ``rsatoolbox.rdm.RDMs`` object as a source; its descriptors are chosen as a file's are."""
 
     def __init__(
         self, rdms: RDMs, *, image_key: str, row_key: str, row_kind: str, name: str

@@ -38,19 +38,9 @@ def can_read(path: Path, head: bytes) -> bool:  # noqa: ARG001
 
 
 class RsatoolboxHdf5(RdmSource):
-    """An HDF5 file of RDMs, open for reading.
+    """An HDF5 file of RDMs, open for reading; arguments as in `rsa_exp.rdms.readers.open_rdms`.
 
-    Parameters
-    ----------
-    path : Path
-        An HDF5 file as rsatoolbox writes it.
-    image_key, row_key, row_kind : str
-        See `rsa_exp.rdms.readers.open_rdms`.
-
-    Raises
-    ------
-    InputError
-        If the file is damaged, truncated, or not laid out as rsatoolbox does it.
+    An `InputError` if it is damaged, truncated, or not laid out as rsatoolbox does it.
     """
 
     path: Path
