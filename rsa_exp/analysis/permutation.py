@@ -87,8 +87,12 @@ def permute_study(rdms: RdmCache, question: Question, n_perm: int, *, complete: 
     def read_used(task: tuple[str, str]) -> Rdm:
         return _of(read(task), images)
 
-    compare = _comparer(metric, [_of(model, images) for model in models], orders)
-    del models
+    layers_used = [_of(model, images) for model in models]
+    if metric.has_unit:
+        compare: Compare = PermutedModels(metric, layers_used, orders).score
+    else:
+        compare = partial(_compare_anew, metric, layers_used, orders)
+    del models, layers_used
     total = np.zeros(shape)
     row_bytes = np.dtype(working_type(len(images))).itemsize * count_pairs(len(images))
     step = max(1, _BRAIN_BYTES // row_bytes)
@@ -118,13 +122,6 @@ def _images_of_all(missing: Sequence[IntArray], n_images: int) -> IntArray:
 def _of(rdm: Rdm, images: IntArray) -> Rdm:
     """RDM of some of the images; itself if that is all of them."""
     return rdm if len(images) == rdm.n_cond else Rdm.of(resample(rdm, images))
-
-
-def _comparer(metric: Metric, models: Sequence[Rdm], orders: IntArray) -> Compare:
-    """Return what scores brain RDMs, which it reads, against all permuted layers."""
-    if not metric.has_unit:
-        return partial(_compare_anew, metric, models, orders)
-    return PermutedModels(metric, models, orders).score
 
 
 def _compare_anew(

@@ -116,7 +116,15 @@ def _condensed(rdms: Any, what: str) -> FloatArray:
     if values.ndim == 2 and len(set(values.shape)) == 1 and square_problem(values) is None:
         values = values[None]
     if values.ndim == 3:
-        values = _upper_triangles(values, what)
+        n_cond = values.shape[1]
+        if values.shape[2] != n_cond or n_cond < 2:
+            raise InputError(
+                f"{what} has shape {values.shape}; square RDMs are (n_rdm, n_cond, n_cond)"
+            )
+        if problem := square_problem(values):
+            raise InputError(f"{what} {problem}")
+        rows, columns = np.triu_indices(n_cond, 1)
+        values = values[:, rows, columns]
     if np.isinf(values).any():
         raise InputError(f"{what} holds infinite dissimilarities; mark missing pairs with NaN")
     try:
@@ -127,18 +135,6 @@ def _condensed(rdms: Any, what: str) -> FloatArray:
             "n (n - 1) / 2; a square RDM has to be symmetric with a diagonal of 0"
         ) from error
     return values
-
-
-def _upper_triangles(values: FloatArray, what: str) -> FloatArray:
-    n_cond = values.shape[1]
-    if values.shape[2] != n_cond or n_cond < 2:
-        raise InputError(
-            f"{what} has shape {values.shape}; square RDMs are (n_rdm, n_cond, n_cond)"
-        )
-    if problem := square_problem(values):
-        raise InputError(f"{what} {problem}")
-    rows, columns = np.triu_indices(n_cond, 1)
-    return np.asarray(values[:, rows, columns])
 
 
 def _model_order(brain: list[str] | None, model: list[str] | None) -> IntArray | None:

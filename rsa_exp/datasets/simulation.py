@@ -16,9 +16,10 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -136,12 +137,12 @@ def _write_study(folder: Path, n_images: int, seed: int) -> None:
     order = _rng(seed, "order").permutation(n_images)
     model_names = [f"{name.rpartition('.')[0]}.jpg" for name in names]
 
-    def layer(i: int) -> FloatArray:
-        return features[i][order]
+    def layer(name: str) -> FloatArray:
+        return features[LAYERS.index(name)][order]
 
-    def roi(subject: str, i: int) -> FloatArray:
-        rng = _rng(seed, "patterns", subject, ROIS[i])
-        return _patterns(rng, features, shared[ROIS[i][2:]], mixture(subject, ROIS[i]))
+    def roi(subject: str, name: str) -> FloatArray:
+        rng = _rng(seed, "patterns", subject, name)
+        return _patterns(rng, features, shared[name[2:]], mixture(subject, name))
 
     total = len(LAYERS) + len(SUBJECTS) * len(ROIS)
     with (
@@ -150,27 +151,21 @@ def _write_study(folder: Path, n_images: int, seed: int) -> None:
         ThreadPoolExecutor(min(os.cpu_count() or 1, 4)) as pool,
     ):
 
-        def write(file: str, rows: Iterator[FloatArray], key: str, labels: list[str]) -> None:
-            names_of_rows = LAYERS if key == "layer" else ROIS
-            with _rdm_file(folder / file, key, names_of_rows, labels) as values:
-                for i, condensed in enumerate(rows):
-                    values[i] = condensed
-                    bar.update()
+        def write(
+            file: str, key: str, rows: tuple[str, ...], images: list[str],
+            patterns: Callable[[str], FloatArray],
+        ) -> None:  # fmt: skip
+            with _rdm_file(folder / file, key, rows, images) as values:
+                for first in range(0, len(rows), 2):  # two at a time: memory stays bounded
+                    pair = pool.map(lambda row: _correlation_rdm(patterns(row)), rows[first:][:2])
+                    for i, rdm in enumerate(pair, first):
+                        values[i] = rdm
+                        bar.update()
 
-        def rdms(make: list[tuple[str, int]]) -> Iterator[FloatArray]:
-            def one(item: tuple[str, int]) -> FloatArray:
-                subject, i = item
-                return _correlation_rdm(layer(i) if subject == "model" else roi(subject, i))
-
-            for start in range(0, len(make), 2):  # two at a time: memory stays bounded
-                yield from pool.map(one, make[start : start + 2])
-
-        model_labels = [model_names[i] for i in order]
-        model_rows = rdms([("model", i) for i in range(len(LAYERS))])
-        write("ResNet50_CORR_RDMs.h5", model_rows, "layer", model_labels)
+        write("ResNet50_CORR_RDMs.h5", "layer", LAYERS, [model_names[i] for i in order], layer)
         for subject in SUBJECTS:
-            rows = rdms([(subject, i) for i in range(len(ROIS))])
-            write(f"CSI{subject}_BOLD5000_CORR_RDMs.h5", rows, "roi", names)
+            file = f"CSI{subject}_BOLD5000_CORR_RDMs.h5"
+            write(file, "roi", ROIS, names, partial(roi, subject))
     record = {"simulated": True, "n_images": n_images, "seed": seed, "recipe": _RECIPE}
     (folder / "study.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 

@@ -42,15 +42,13 @@ def _ceilings(ranks: Sequence[Ranks], metric: Metric, counts: Counts) -> FloatAr
     for subject in drawn:
         total += ranks[subject].codes.astype(np.int64) * int(counts[subject])
 
-    def against(pool: IntArray, subject: int) -> float:
-        pooled = prepare_ranks(Rdm(pool.astype(np.float64), missing, n_cond))
-        return float(metric.compare(ranks[subject], [pooled])[0])
+    def prepare(pool: IntArray) -> Ranks:
+        return prepare_ranks(Rdm(pool.astype(np.float64), missing, n_cond))
 
-    everyone = prepare_ranks(Rdm(total.astype(np.float64), missing, n_cond))
+    everyone = prepare(total)
     for subject in drawn:
         others = total - ranks[subject].codes.astype(np.int64) * int(counts[subject])
-        result[0, subject] = against(others, subject)
-        result[1, subject] = metric.compare(ranks[subject], [everyone])[0]
+        result[:, subject] = metric.compare(ranks[subject], [prepare(others), everyone])
     return result
 
 

@@ -109,11 +109,8 @@ class PairSums:
     @classmethod
     def stack(cls, parts: Sequence[PairSums]) -> PairSums:
         """Join sums of different products."""
-        return cls(
-            np.concatenate([part.total for part in parts]),
-            np.concatenate([part.by_image for part in parts]),
-            np.concatenate([part.weighted for part in parts]),
-        )
+        columns = ([getattr(part, name) for part in parts] for name in vars(parts[0]))
+        return cls(*map(np.concatenate, columns))
 
     @classmethod
     def of_ones(cls, columns: Columns) -> PairSums:

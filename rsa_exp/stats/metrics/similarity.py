@@ -84,9 +84,6 @@ class ModelRDMs:
             raise ValueError(f"{method} is computed in float64 only")
         self._models: list[Any] = list(in_order(self._prepare, rdms))
 
-    def __len__(self) -> int:
-        return len(self._models)
-
     def _prepare(self, source: FloatArray | Callable[[], FloatArray]) -> Any:
         values = source() if callable(source) else source
         n_cond = n_cond_of(len(values))
