@@ -108,7 +108,7 @@ FILE_CASES: dict[str, tuple[Change, str]] = {
     ),
     "all NaN": (rewrite(NAN_ROW, ["V1"]), "no corr score is defined: in all 3 of them too few"),
     "only a constant RDM": (rewrite(CONSTANT, ["V1"]), "in all 3 of them the RDM is constant"),
-    "infinite": (rewrite(INFINITE, ["V1"]), "'V1' holds infinite dissimilarities"),
+    "infinite": (rewrite(INFINITE, ["V1"]), "'V1' has infinite dissimilarities"),
     "layer twice": (
         lambda files: void(write_rdms(files.model, random_rdms(2), ["a", "a"], row_key="layer")),
         "several RDMs are called layer 'a'",

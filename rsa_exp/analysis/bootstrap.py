@@ -45,7 +45,7 @@ def draw_study(
 
     Held in memory at a time: the model's RDMs and those of one ROI's subjects in the working type
     (8 bytes a pair, 4 from 2000 images on) and, for each core, products of 32 rows of images. For
-    metrics of ranks, brain RDMs of half a gigabyte and what `weighted_rank_scores` says.
+    metrics of ranks, brain RDMs of half a gigabyte and the memory of `weighted_rank_scores`.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ class _Drawing:
         return self.can_weight or self.plan.resampling
 
     def _kind(self, notices: list[str]) -> Kind | None:
-        """Return what can be drawn of what the plan asks for."""
+        """Return what can be drawn, and note why that is less than was asked for."""
         kind, why = self.plan.bootstrap, ""
         if self.metric.bootstrap == "none":
             why = f"{self.metric.name} has no value where an image is drawn twice"
@@ -231,7 +231,7 @@ class _Drawing:
         return full, list(drawn)
 
     def _announce(self, what: str, once: Callable[[], object], times: float) -> None:
-        """Say what costly work will take, once for all ROIs."""
+        """Announce what costly work will take, once for all ROIs."""
         if what not in self.announced:
             self.announced.add(what)
             announce_cost(what, once, times)

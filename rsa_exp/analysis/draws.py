@@ -34,9 +34,9 @@ class Drawn:
     jackknife : ndarray of shape (n_roi, n_layer)
         Standard error over images from leaving out one each.
     image_counts : ndarray of uint8, shape (n_image, n_boot)
-        How often each draw holds each image; no draws where images are not resampled.
+        How often each draw contains each image; no draws where images are not resampled.
     subject_counts : ndarray of uint8, shape (n_member, n_boot)
-        How often each draw holds each member; no draws where they are not resampled.
+        How often each draw contains each member; no draws where they are not resampled.
     notices, warnings : list of str
         What was left out.
     """

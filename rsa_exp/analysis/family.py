@@ -39,9 +39,8 @@ def correct_over_runs(
     joined["q"], joined["n_tests"] = false_discovery_rate(p_values)
     for name, null in _extremes(tables, nulls).items():
         rows = joined["metric"] == name
-        p = permutation_p_value(
-            METRICS[name].sign * joined.loc[rows, "score_perm"].to_numpy(), null
-        )
+        observed = METRICS[name].sign * joined.loc[rows, "score_perm"].to_numpy()
+        p = permutation_p_value(observed, null)
         joined.loc[rows, "p_fwe"] = np.where(joined.loc[rows, "p_perm"].notna(), p, np.nan)
     return joined
 

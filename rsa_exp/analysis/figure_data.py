@@ -1,4 +1,4 @@
-"""What figures say about an analysis, and the pair of RDMs that they show."""
+"""Titles and notes of an analysis' figures, and the pair of RDMs that they show."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ def _condensed(rdms: Any, what: str) -> FloatArray:
         rows, columns = np.triu_indices(n_cond, 1)
         values = values[:, rows, columns]
     if np.isinf(values).any():
-        raise InputError(f"{what} holds infinite dissimilarities; mark missing pairs with NaN")
+        raise InputError(f"{what} has infinite dissimilarities; mark missing pairs with NaN")
     try:
         n_cond_of(values.shape[1])
     except ValueError as error:

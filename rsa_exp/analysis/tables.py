@@ -20,7 +20,7 @@ __all__ = [
     "member_table", "score_table", "tested",
 ]  # fmt: skip
 
-# What columns hold where nothing was inferred, if not NaN.
+# Values of columns where nothing was inferred, if not NaN.
 _EMPTY = {"ci_method": "", "n_tests": 0}
 
 

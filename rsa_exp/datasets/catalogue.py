@@ -48,8 +48,8 @@ def simulated(
     Returns
     -------
     Study
-        Three subjects, ten ROIs, five layers of ResNet-50; `rsa_exp.datasets.simulation` says how
-        it is made.
+        Three subjects, ten ROIs, five layers of ResNet-50, made as
+        `rsa_exp.datasets.simulation` describes.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def bold5000(
     Parameters
     ----------
     root : path
-        Folder that holds them.
+        Their folder.
     atlas : {'BOLD5000', 'vcAtlas', 'visfAtlas'}
         Which ROIs: 10, 16 or 33.
     model : {'resnet50', 'alexnet', 'efficientnet_b0', 'mobilenet_v2'}

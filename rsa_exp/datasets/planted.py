@@ -83,7 +83,7 @@ def mixture(subject: str, roi: str) -> Mixture:
     variances a, shared part h, d features and v voxels (one lost to the mean). Scores ask for
     ``C a = r sqrt(d s2)``; s2 depends on a only slightly, so a few rounds settle both. Subjects'
     RDMs then correlate at ``rho = (a'Ca + h^2) / (d s2)``, and the mean of three has scores
-    ``sum r / sqrt(3 + 6 rho)``: the published joint scores say what rho, and so h, must be.
+    ``sum r / sqrt(3 + 6 rho)``: the published joint scores give rho, and so h.
     """
     scores = _planted()
     summed = np.sum([scores[s, roi] for s in SUBJECTS], axis=0)

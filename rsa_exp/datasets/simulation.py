@@ -7,7 +7,7 @@ much of each is chosen so that the RSA scores are those published for ResNet-50 
 (``published_scores.csv``, embedded as the planted truth: r of each subject, ROI and layer, and of
 the mean RDM), apart from sampling error, which shrinks with the number of images.
 
-`rsa_exp.datasets.planted` says why that works.
+`rsa_exp.datasets.planted` explains why that works.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ class PairGather:
     Parameters
     ----------
     positions : ndarray of int, shape (n_common,)
-        Where the row holds the chosen images.
+        Indices of the chosen images in the row.
     n_cond : int
         Images in the row.
     """

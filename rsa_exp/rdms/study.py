@@ -300,7 +300,7 @@ class Study:
         if np.isinf(values).any():
             kind = "layer" if source is self._model else "ROI"
             raise InputError(
-                f"{source.name}: {kind} '{source.row_names[row]}' holds infinite dissimilarities; "
+                f"{source.name}: {kind} '{source.row_names[row]}' has infinite dissimilarities; "
                 "mark missing pairs with NaN"
             )
         return values

@@ -81,7 +81,7 @@ class Sampling:
         Parameters
         ----------
         draws : ndarray of shape (n_way, ..., n_draw)
-            As `ways` says. NaN draws are left out.
+            Ways as in `ways`. NaN draws are left out.
 
         Returns
         -------
@@ -107,7 +107,7 @@ class Sampling:
 
         Percentiles of draws of both factors would be too wide by a third: each draw has the
         variance of both and their interaction on top. Those of a few subjects would be too narrow:
-        of three, they hold the truth in 74 % of studies, not 95 % (`docs/calibration.md`).
+        of three, they contain the truth in 74 % of studies, not 95 % (`docs/calibration.md`).
 
         Parameters
         ----------

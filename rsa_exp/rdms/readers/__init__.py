@@ -1,4 +1,4 @@
-"""Where RDMs are read from: files, recognised by what they hold, and RDMs in memory.
+"""Where RDMs are read from: files, recognised by their content, and RDMs in memory.
 
 A further format is a further module with what `RdmFormat` asks for, listed in `FORMATS`.
 """

@@ -33,7 +33,7 @@ _MAX_DESCRIPTORS = 1000
 _SMALL_ROW = 2**26  # bytes of a row that is read whatever the file holds
 _MAX_CHUNK = 2**28  # bytes, unless rows are large: a chunk is decompressed whole
 _MAX_CHUNKS = 2**16  # of a row: HDF5 takes 8 kB for each, also where none was written
-_MOST_SHRUNK = 1032  # no gzip holds more bytes in one
+_MOST_SHRUNK = 1032  # no gzip shrinks further
 
 # What h5py raises for a damaged file, besides OSError.
 _DAMAGE = (OSError, RuntimeError, ValueError, TypeError, KeyError, OverflowError)
@@ -137,7 +137,7 @@ def find_descriptors(
 ) -> dict[str, StoredDescriptor] | None:
     """Return the descriptors of a group by name; None if the file itself has no such group.
 
-    Links are not followed; what holds neither numbers nor strings is left out. An `InputError` if
+    Links are not followed; what has neither numbers nor strings is left out. An `InputError` if
     there are more than descriptors can be.
     """
     is_own = isinstance(file.get(group_name, getlink=True), h5py.HardLink)
@@ -147,7 +147,7 @@ def find_descriptors(
     count = max(len(group), len(group.attrs))
     if count > _MAX_DESCRIPTORS:
         raise InputError(
-            f"{path.name}: '{group_name}' holds {count} descriptors; at most {_MAX_DESCRIPTORS} "
+            f"{path.name}: '{group_name}' has {count} descriptors; at most {_MAX_DESCRIPTORS} "
             "can be"
         )
     stored = {name: values for name in group if (values := _dataset(group, name)) is not None}
@@ -164,7 +164,7 @@ def find_descriptors(
 
 
 def read_descriptors(path: Path, chosen: Sequence[StoredDescriptor]) -> list[Sequence[object]]:
-    """Read the values of descriptors of one file, as HDF5 holds them.
+    """Read the values of descriptors of one file, as HDF5 stores them.
 
     Raises
     ------

@@ -96,7 +96,7 @@ class RsatoolboxRdms(_InMemory):
         self._rows = list(values)
 
     def _labels_of(self, given: Mapping[str, Any], key: str, kind: str) -> NDArray[Any]:
-        """Choose among the descriptors that a file could hold: numbers or strings."""
+        """Choose among the descriptors that a file could have: numbers or strings."""
         arrays = {name: values for name in given if (values := _labels(given[name])) is not None}
         is_text = {name: values.dtype.kind not in "biuf" for name, values in arrays.items()}
         return arrays[self._choose(is_text, key, kind)]

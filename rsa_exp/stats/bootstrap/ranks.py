@@ -1,6 +1,6 @@
 """Spearman's rho and rho-a in many bootstrap samples of images, exactly, without sorting again.
 
-A sample that holds image i w_i times gives the pair of images i, j the weight w_i w_j; pairs of
+A sample that contains image i w_i times gives the pair of images i, j the weight w_i w_j; pairs of
 copies of one image drop out. In the order of an RDM's dissimilarities, a running sum of the weights
 gives the weighted midranks. For eight samples side by side, one pass in an RDM's order writes their
 ranks at the pairs' indices; a second pass over the pairs sums products, of four brain RDMs and all
@@ -236,7 +236,7 @@ def weighted_rank_scores(
     brains, models : sequence of SortedPairs
         RDMs of the same images.
     weights : ndarray of uint8, shape (n_cond, n_draw)
-        How often each sample holds each image.
+        How often each sample contains each image.
     method : {'spearman', 'rho-a'}
         What to compute.
     on_progress : callable, optional

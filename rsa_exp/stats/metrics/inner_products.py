@@ -1,6 +1,6 @@
 """Metrics that are inner products: Pearson, cosine, and both after whitening.
 
-An RDM is centred (or not) once; a score is then one pass over two vectors. Missing pairs hold 0, so
+An RDM is centred (or not) once; a score is then one pass over two vectors. Missing pairs are 0, so
 they add nothing to a product. What the other RDM's missing pairs take from means, norms and image
 sums is subtracted, so the extra cost is in proportion to the number of missing pairs.
 """

@@ -1,6 +1,6 @@
 """Metrics of ranks: Spearman's rho, rho-a, Kendall's tau-a and tau-b.
 
-Each RDM is sorted once. Sorting is done on 64-bit keys that hold the value's leading bits and its
+Each RDM is sorted once. Sorting is done on 64-bit keys of the value's leading bits and its
 index, which are sorted many times faster than values with an index beside them; values
 that the leading bits do not tell apart are put in order afterwards, so ranks are exact.
 

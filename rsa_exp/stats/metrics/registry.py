@@ -92,7 +92,7 @@ class Metric:
         What is left out where an entry is NaN: that pair, or enough images to be rid of it.
     bootstrap : {'weights', 'ranks', 'resample', 'none'}
         What a bootstrap draw costs: a matrix product, a cumulative sum over sorted pairs, or the
-        whole comparison again; or that a draw, which holds images more than once, has no score.
+        whole comparison again; or that a draw, which contains images more than once, has no score.
     single_precision : bool
         Whether float32 is safe (its error is below 1e-6; see `tests/stats`).
     max_images : int or None

@@ -144,7 +144,7 @@ def similarity(
     brain, model : ndarray of shape (n_roi, n_pairs) and (n_layer, n_pairs)
         Condensed RDMs over the same images in the same order; NaN marks a missing pair.
     method, precision : str
-        As in `ModelRDMs`, which says what is raised; ValueError also if the RDMs differ in size.
+        As in `ModelRDMs`, and so is what is raised; ValueError also if RDMs differ in size.
     """
     models = ModelRDMs((row.astype(np.float64) for row in model), method, precision)
     copies = (row.astype(np.float64) for row in brain)
