@@ -2,7 +2,7 @@
 
 A bootstrap draw that contains image i w_i times gives the pair i < j the weight ``w_i w_j`` (pairs
 of copies of one image drop out). A sum over pairs of any entry-by-entry product z of RDMs is then
-the quadratic form ``w'Zw / 2``, and many draws are one matrix product. With ``w = c + u`` it splits::
+the quadratic form ``w'Zw / 2``, and many draws are one matrix product. With ``w = c + u``::
 
     sum_{i<j} w_i w_j z_ij  =  c^2 T  +  c R'u  +  sum_{i<j} u_i u_j z_ij
 
