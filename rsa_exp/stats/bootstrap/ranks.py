@@ -30,8 +30,8 @@ __all__ = ["SortedPairs", "sort_pairs", "weighted_rank_scores"]
 Codes = NDArray[np.int32]
 Images = NDArray[np.uint16]
 Weights = NDArray[np.uint8]
-# Work, the array to which its result is added, and how many evaluations are finished by it.
-Task = tuple[Callable[[], FloatArray], FloatArray, int]
+# Work, and the array to which its result is added.
+Task = tuple[Callable[[], FloatArray], FloatArray]
 
 # Brain RDMs at a time: enough sums under way to keep the processor busy.
 _TILE = 4
@@ -161,8 +161,8 @@ def _room(n_rdm: int, n_pairs: int) -> Codes:
 
 
 def _phases(
-    rdms: tuple[Sequence[SortedPairs], Sequence[SortedPairs]], n_draw: int, packs: Weights,
-    totals: FloatArray, squares: Sequence[FloatArray], products: FloatArray,
+    rdms: tuple[Sequence[SortedPairs], Sequence[SortedPairs]], packs: Weights, totals: FloatArray,
+    squares: Sequence[FloatArray], products: FloatArray,
 ) -> Iterator[list[Task]]:  # fmt: skip
     """Yield phases: tasks that may run at once, each phase only after the one before is done."""
     n_cond, (n_brain, n_model) = packs.shape[1], map(len, rdms)
@@ -175,7 +175,7 @@ def _phases(
     def ranking(side: int, first: int, sums: FloatArray) -> list[Task]:
         members = zip(rdms[side][first:], ranks[side], sums[first:], strict=False)
         return [
-            (partial(_rank, rdm.images, rdm.tied, packs[pack], totals[pack], indices), square, 0)
+            (partial(_rank, rdm.images, rdm.tied, packs[pack], totals[pack], indices), square)
             for rdm, indices, square in members
         ]
 
@@ -187,21 +187,17 @@ def _phases(
                 yield phase + ranking(0, brain, again if model else squares[0][pack])
                 sums = products[pack, model : model + block, brain : brain + _TILE]
                 work = partial(_multiply, packs[pack], ranks[0], ranks[1][: len(sums)])
-                phase = [(partial(work, *part), sums, 0) for part in pairwise(ends)]
-                if model + block >= n_model:
-                    n_lanes = min(LANES, n_draw - pack * LANES)
-                    phase[-1] = (*phase[-1][:2], n_lanes * min(_TILE, n_brain - brain))
-                yield phase
+                yield [(partial(work, *part), sums) for part in pairwise(ends)]
                 phase = []
 
 
-def _run(phases: Iterator[list[Task]], on_progress: Callable[[int], object]) -> None:
+def _run(phases: Iterator[list[Task]]) -> None:
     """Run all phases in one pool of threads, and add the results in order."""
     finished = Semaphore(0)
 
-    def work(task: Task) -> tuple[FloatArray, FloatArray, int]:
+    def work(task: Task) -> tuple[FloatArray, FloatArray]:
         try:
-            return task[0](), *task[1:]
+            return task[0](), task[1]
         finally:
             finished.release()
 
@@ -211,9 +207,8 @@ def _run(phases: Iterator[list[Task]], on_progress: Callable[[int], object]) -> 
             for _ in phase:
                 finished.acquire()
 
-    for result, sums, done in in_order(work, tasks()):
+    for result, sums in in_order(work, tasks()):
         sums += result
-        on_progress(done)
 
 
 def weighted_rank_scores(
@@ -221,7 +216,6 @@ def weighted_rank_scores(
     models: Sequence[SortedPairs],
     weights: Weights,
     method: str,
-    on_progress: Callable[[int], object] | None = None,
 ) -> FloatArray:
     """Scores of brain RDMs against model RDMs in bootstrap samples of images.
 
@@ -239,9 +233,6 @@ def weighted_rank_scores(
         How often each sample contains each image.
     method : {'spearman', 'rho-a'}
         What to compute.
-    on_progress : callable, optional
-        Called in the calling thread, many times a second, with the evaluations (one brain RDM in
-        one sample) finished since the last call, often 0. What it raises ends the computation.
 
     Returns
     -------
@@ -268,8 +259,7 @@ def weighted_rank_scores(
         raise ValueError(f"a sample has {totals.max():.0f} pairs; there can be 2^31 - 1")
     squares = tuple(np.zeros((len(packs), len(rdms), LANES)) for rdms in (brains, models))
     products = np.zeros((len(packs), len(models), -(-n_brain // _TILE) * _TILE, LANES))
-    phases = _phases((brains, models), n_draw, packs, totals, squares, products)
-    _run(phases, on_progress or (lambda _: None))
+    _run(_phases((brains, models), packs, totals, squares, products))
     products, totals = products[:, :, :n_brain], totals[:, None, None]
     left, right = squares[0][:, None], squares[1][:, :, None]
     # Of rho-a's factor 12, 4 is in the products, as ranks are doubled.
