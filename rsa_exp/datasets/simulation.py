@@ -40,7 +40,7 @@ from rsa_exp.datasets.planted import (
     Mixture,
     mixture,
     published_scores,
-)  # fmt: skip
+)
 from rsa_exp.errors import InputError
 from rsa_exp.files import whole_folder
 from rsa_exp.stats.condensed import FloatArray, count_pairs

@@ -16,7 +16,7 @@ from rsa_exp.stats.condensed import (
     count_pairs,
     images_touched,
     n_cond_of,
-)  # fmt: skip
+)
 from rsa_exp.stats.metrics.registry import METRICS, PRECISIONS, Metric
 from rsa_exp.stats.missing_pairs import union
 from rsa_exp.stats.parallel import in_order
