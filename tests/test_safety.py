@@ -234,7 +234,7 @@ FILES: dict[str, tuple[Change, str]] = {
         "no descriptor names the images (it has index)",
     ),
     "wide attribute": (wide_attribute, "declares 72000000 bytes of names"),
-    "many descriptors": (edit(many_descriptors), "holds 1003 descriptors"),
+    "many descriptors": (edit(many_descriptors), "1003 descriptors"),
     "pipe": (lambda path: (path.unlink(), os.mkfifo(path)), "is a device or a pipe"),
     "device": (lambda path: (path.unlink(), path.symlink_to("/dev/zero")), "is a device or a pipe"),
     "name of 5000": (lambda _: None, "cannot be opened: "),

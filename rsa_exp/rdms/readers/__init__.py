@@ -94,7 +94,7 @@ def open_rdms(
     unnamed = isinstance(source, Mapping)
     raise InputError(
         f"{name}: found {'arrays without names of images' if unnamed else type(source).__name__}; "
-        "expected a file, an rsatoolbox.rdm.RDMs object, or Arrays(rdms={name: array}, images=...)"
+        "expected a file, an rsatoolbox.rdm.RDMs object, or rsa_exp.Arrays({name: array}, images)"
     )
 
 
