@@ -168,7 +168,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "complex": (Arrays({"V1": ZEROS.astype(complex)}, IMAGES), "type complex128; expected numbers"),
     "list of names": (Arrays({"V1": np.array(IMAGES)}, IMAGES), "expected numbers"),
     "none": (Arrays({}, IMAGES), "there are no RDMs"),
-    "no images": ({"V1": ZEROS}, "arrays without names of images; expected .* Arrays"),
+    "no images": ({"V1": ZEROS}, "arrays without names of images; expected .*Arrays"),
     "array": (ZEROS, "found ndarray; expected a file"),
     "nothing": (None, "found NoneType; expected a file"),
 }  # fmt: skip
