@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from measure import config_of
 
+import rsa_exp.analysis.analyse  # noqa: F401  # not while time is taken
 from rsa_exp.config.schema import FilesData
 from rsa_exp.runs.inputs import analyse_config
 

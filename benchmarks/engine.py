@@ -97,6 +97,7 @@ def measure_rsatoolbox(study: Path, metric: str) -> dict[str, Any]:
 
 def measure_engine(study: Path, metric: str) -> dict[str, Any]:
     """Seconds from files to all scores, and the scores of the first subject."""
+    import rsa_exp.analysis.analyse  # noqa: F401  # not while time is taken
     from rsa_exp.config.schema import FilesData
     from rsa_exp.rdms.opening import open_study
     from rsa_exp.rdms.pair_gather import PairGather

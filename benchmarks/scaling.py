@@ -49,6 +49,7 @@ def write(path: Path, key: str, n_rdm: int, n_images: int, seed: int) -> None:
 
 def measure(folder: Path, metric: str) -> dict[str, Any]:
     """Seconds from files to scores."""
+    import rsa_exp.analysis.analyse  # noqa: F401  # not while time is taken
     from rsa_exp.config.schema import FilesData
     from rsa_exp.rdms.pair_gather import PairGather
     from rsa_exp.runs.inputs import analyse_config
