@@ -48,6 +48,8 @@ def write_results(folder: Path, result: Result) -> list[Path]:
 
 def write_figures(folder: Path, result: Result, names: list[str]) -> list[Path]:
     """Plot and save those of the named figures that a run has the numbers for."""
+    if not names:  # matplotlib takes a while to import
+        return []
     from rsa_exp.figures import draw, save
 
     files = []
