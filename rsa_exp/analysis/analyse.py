@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
@@ -34,6 +36,7 @@ def analyse(
     inference: Inference | None = Inference(),  # noqa: B008  # frozen
     precision: str = "float64",
     seed: int = 0,
+    sums_folder: str | os.PathLike[str] | None = None,
 ) -> Result:
     """Score a model's layers against brain regions, and find out how far scores can be trusted.
 
@@ -58,6 +61,10 @@ def analyse(
         ``cosine_cov``, with an error below 1e-6.
     seed : int
         Of all random draws, 0 or more.
+    sums_folder : path, optional
+        Where parts of the bootstrap are kept, to be found by other analyses of the same study
+        (other subjects of it, say), in other processes too. It saves them time and changes no bit;
+        it takes about 12 MB for 3 subjects x 10 ROIs x 5 layers.
 
     Returns
     -------
@@ -99,7 +106,8 @@ def analyse(
     }
     scores = tables.pop(subject)
     score_warnings = _score_warnings(scores, tables, study.n_images, chosen)
-    found = infer(rdms, question, settings, scored.similarities, scores, tables, watch)
+    folder = None if sums_folder is None else Path(sums_folder)
+    found = infer(rdms, question, settings, scored.similarities, scores, tables, watch, folder)
     averaged = study.averaged_rois(scored_subjects, question.rois)
     lost = [*study.warnings, *study.partial_rois(scored_subjects, roi), *score_warnings]
     findings = vars(found) | {

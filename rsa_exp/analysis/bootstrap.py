@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -39,7 +40,11 @@ _Ceilings = tuple[FloatArray, list[FloatArray]]
 
 
 def draw_study(
-    rdms: RdmCache, question: Question, inference: Inference, scores: FloatArray
+    rdms: RdmCache,
+    question: Question,
+    inference: Inference,
+    scores: FloatArray,
+    folder: Path | None = None,
 ) -> Drawn:
     """Make the draws of an analysis.
 
@@ -53,6 +58,8 @@ def draw_study(
         The study's RDMs, what is scored, and what to draw; `bootstrap` is not ``auto``.
     scores : ndarray of shape (n_member, n_roi, n_layer)
         The members' scores, from all data.
+    folder : Path, optional
+        Where sums over pairs are kept for other analyses; numbers do not depend on it.
 
     Returns
     -------
@@ -60,16 +67,21 @@ def draw_study(
         The same bits for any number of threads.
     """
     with one_blas_thread():  # also around what is done between loops over threads
-        return _Drawing(rdms, question, inference, scores).run()
+        return _Drawing(rdms, question, inference, scores, folder).run()
 
 
 class _Drawing:
     """The draws of one analysis in the making."""
 
     def __init__(
-        self, rdms: RdmCache, question: Question, inference: Inference, scores: FloatArray
+        self,
+        rdms: RdmCache,
+        question: Question,
+        inference: Inference,
+        scores: FloatArray,
+        folder: Path | None,
     ) -> None:
-        self.rdms, self.plan, self.full = rdms, inference, scores
+        self.rdms, self.plan, self.full, self.folder = rdms, inference, scores, folder
         self.rois, self.layers, self.metric = question.rois, question.layers, question.metric
         self.members, self.peers, self.seed = question.members, question.peers, question.seed
         self.models = self._read_models()
@@ -129,8 +141,15 @@ class _Drawing:
 
     def run(self) -> Drawn:
         n_brain = len(self.members) + len(self.peers)
-        arguments = self.metric, self.models, self.drawn.image_counts, self.splits
-        engine = make_scorer(*arguments, n_brain)
+        engine = make_scorer(
+            self.metric,
+            self.models,
+            self.drawn.image_counts,
+            self.splits,
+            len(self.members),
+            n_peer=len(self.peers),
+            folder=self.folder,
+        )
         self.models = []  # kept by the engine in the form that it needs
         # An ROI at a time, where ROIs share no more work than that of the model's RDMs.
         step = 1
@@ -252,7 +271,7 @@ class _Drawing:
     def _take(self, index: int, weighted: DrawScores, ceilings: _Ceilings | None) -> None:
         """Enter what was found for an ROI."""
         drawn, n_member = self.drawn, len(self.members)
-        scores = weighted.scores[:n_member].copy()
+        scores = weighted.scores.copy()
         counts = np.concatenate([drawn.image_counts, self.splits], axis=1)
         scores[:, :, (counts > 0).sum(axis=0) < MIN_PAIRS] = np.nan
         n_draw, n_split = drawn.image_counts.shape[1], drawn.halves.shape[3]
@@ -261,7 +280,7 @@ class _Drawing:
         drawn.halves[0, index] = scores[:, :, n_draw : n_draw + n_split].mean(axis=0)
         drawn.halves[1, index] = scores[:, :, n_draw + n_split :].mean(axis=0)
         if weighted.without_image is not None:
-            left_out = weighted.without_image[:n_member].mean(axis=0)
+            left_out = weighted.without_image.mean(axis=0)
             drawn.jackknife[index] = jackknife_error(left_out)
         shares = drawn.subject_counts / n_member
         for way, name in enumerate(self._ways):

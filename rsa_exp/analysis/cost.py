@@ -8,7 +8,10 @@ from collections.abc import Callable
 
 from rsa_exp.stats.parallel import n_workers
 
-__all__ = ["announce_cost"]
+__all__ = ["BAR", "announce_cost"]
+
+BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+"""Format of a progress bar over shares of work."""
 
 log = logging.getLogger("rsa_exp")
 

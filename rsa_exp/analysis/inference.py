@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -56,6 +57,7 @@ def infer(
     scores: pd.DataFrame,
     subjects: Mapping[str, pd.DataFrame],
     watch: Stopwatch,
+    folder: Path | None = None,
 ) -> Findings:
     """Find out how far scores can be trusted.
 
@@ -71,6 +73,8 @@ def infer(
         Tables of the members, if `scores` is of their mean.
     watch : Stopwatch
         Counts ``bootstrap`` and ``permute``.
+    folder : Path, optional
+        As in `draw_study`.
     """
     metric, inference = question.metric, _settled(question, inference)
     drawn: Drawn | None = None
@@ -78,7 +82,7 @@ def infer(
     if inference.bootstrap != "none" or inference.n_splits or inference.ceiling != "none":
         full = np.stack([similarities[name].scores for name in question.members])
         with watch("bootstrap"):
-            drawn = draw_study(rdms, question, inference, full)
+            drawn = draw_study(rdms, question, inference, full, folder)
     notices = drawn.notices if drawn else []
     if inference.n_perm and (metric.has_unit or inference.resampling):
         pairs = count_pairs(rdms.n_images)

@@ -5,29 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
+from itertools import chain
 
 import numpy as np
 from tqdm import tqdm
 
-from rsa_exp.analysis.cost import announce_cost
+from rsa_exp.analysis.cost import BAR, announce_cost
 from rsa_exp.analysis.question import Question
 from rsa_exp.rdms.cache import RdmCache
-from rsa_exp.stats.bootstrap.pair_sums import working_type
 from rsa_exp.stats.bootstrap.resampling import permuted_scores, resample
 from rsa_exp.stats.condensed import FloatArray, IntArray, Rdm, complete_images, count_pairs
-from rsa_exp.stats.draws import permutations
+from rsa_exp.stats.draws import Permutations
 from rsa_exp.stats.metrics.registry import Metric
 from rsa_exp.stats.missing_pairs import union
 from rsa_exp.stats.parallel import in_order
-from rsa_exp.stats.permutation import PermutedModels
+from rsa_exp.stats.permutation import PermutedModels, square_bytes
 from rsa_exp.vocabulary import MIN_PAIRS
 
 __all__ = ["Permuted", "permute_study"]
 
-# Brain RDMs that are compared with each permuted layer together.
-_BRAIN_BYTES = 1 << 30
+# Brain RDMs, as squares, that are compared with each permuted layer together.
+_BRAIN_BYTES = 1 << 29
 
-Compare = Callable[[Sequence[Callable[[], Rdm]], Callable[[int], object]], FloatArray]
+Group = Sequence[Callable[[], Rdm]]
+Compare = Callable[[Sequence[Group], Callable[[float], object]], FloatArray]
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,9 @@ def permute_study(rdms: RdmCache, question: Question, n_perm: int, *, complete: 
     """Score every layer against every ROI after permuting its images.
 
     One permutation serves all layers, ROIs and members, so that their maximum is one of a family
-    (Nichols & Holmes 2002, Hum. Brain Mapp. 15:1). Held in memory: the model's RDMs as squares,
-    and brain RDMs up to a gigabyte; for more of these layers are permuted again.
+    (Nichols & Holmes 2002, Hum. Brain Mapp. 15:1). Held in memory, as squares in the working type:
+    the model's RDMs, and the ROIs' (means over members) up to half a gigabyte; with more ROIs than
+    that the layers are permuted again for the next ones.
 
     Parameters
     ----------
@@ -65,51 +67,39 @@ def permute_study(rdms: RdmCache, question: Question, n_perm: int, *, complete: 
     complete : bool
         Whether it is known that no pair is missing.
     """
-    metric, members = question.metric, question.members
+    metric, members = question.metric, list(question.members.values())
     rois, layers = question.rois, question.layers
-    tasks = [(roi, name) for roi in rois for name in members]
 
-    def read(task: tuple[str, str]) -> Rdm:
-        return Rdm.of(rdms.brain_rdm(members[task[1]], task[0]))
+    def read_brain(roi: str, member: Sequence[str]) -> Rdm:
+        return Rdm.of(rdms.brain_rdm(member, roi))
 
-    models = list(in_order(lambda layer: Rdm.of(rdms.model_rdm(layer)), layers))
+    def read_layer(layer: str) -> Rdm:
+        return Rdm.of(rdms.model_rdm(layer))
+
+    models = [partial(read_layer, layer) for layer in layers]
+    groups = [[partial(read_brain, roi, member) for member in members] for roi in rois]
     images = np.arange(rdms.n_images)
     if not complete:
-        each = in_order(lambda task: read(task).missing, tasks)
-        images = _images_of_all([*(model.missing for model in models), *each], rdms.n_images)
-    orders = permutations(question.seed, len(images), n_perm)
-    # The first one is the identity.
-    orders = np.concatenate([np.arange(len(images))[None], orders])
-    shape = (len(rois), len(layers), len(orders))
+        missing = in_order(lambda read: read().missing, [*models, *chain.from_iterable(groups)])
+        images = _images_of_all(list(missing), rdms.n_images)
     if count_pairs(len(images)) < MIN_PAIRS:
-        return Permuted(np.full((*shape[:2], 0), np.nan), np.full(shape[:2], np.nan), 0)
-
-    def read_used(task: tuple[str, str]) -> Rdm:
-        return _of(read(task), images)
-
-    layers_used = [_of(model, images) for model in models]
+        shape = len(rois), len(layers)
+        return Permuted(np.full((*shape, 0), np.nan), np.full(shape, np.nan), 0)
+    permutations = Permutations.draw(question.seed, len(images), n_perm)
+    models = [partial(_read_used, read, images) for read in models]
+    groups = [[partial(_read_used, read, images) for read in group] for group in groups]
     if metric.has_unit:
-        compare: Compare = PermutedModels(metric, layers_used, orders).score
+        compare: Compare = PermutedModels(metric, models, permutations).score
     else:
-        compare = partial(_compare_anew, metric, layers_used, orders)
-    del models, layers_used
-    total = np.zeros(shape)
-    row_bytes = np.dtype(working_type(len(images))).itemsize * count_pairs(len(images))
-    step = max(1, _BRAIN_BYTES // row_bytes)
+        compare = partial(_compare_anew, metric, models, permutations.orders())
+    step = max(1, _BRAIN_BYTES // square_bytes(len(images)))
+    blocks = [groups[first : first + step] for first in range(0, len(groups), step)]
     with tqdm(
-        total=len(orders) * -(-len(tasks) // step),
-        desc="permuting",
-        unit="permutation",
-        disable=None,
-        leave=False,
+        total=float(len(blocks)), desc="permuting", bar_format=BAR, disable=None, leave=False
     ) as bar:
-        for first in range(0, len(tasks), step):
-            block = tasks[first : first + step]
-            brains = [partial(read_used, task) for task in block]
-            for (roi, _), scores in zip(block, compare(brains, bar.update), strict=True):
-                total[rois.index(roi)] += scores
-    total /= len(members)
-    return Permuted(total[:, :, 1:], total[:, :, 0], len(images))
+        scores = [compare(block, bar.update) for block in blocks]
+    found = np.concatenate(scores)
+    return Permuted(found[:, :, 1:], found[:, :, 0], len(images))
 
 
 def _images_of_all(missing: Sequence[IntArray], n_images: int) -> IntArray:
@@ -119,23 +109,30 @@ def _images_of_all(missing: Sequence[IntArray], n_images: int) -> IntArray:
     return np.flatnonzero(complete_images(pairs, n_images))
 
 
-def _of(rdm: Rdm, images: IntArray) -> Rdm:
-    """RDM of some of the images; itself if that is all of them."""
+def _read_used(read: Callable[[], Rdm], images: IntArray) -> Rdm:
+    """Read an RDM of some of the images; as it is if that is all of them."""
+    rdm = read()
     return rdm if len(images) == rdm.n_cond else Rdm.of(resample(rdm, images))
 
 
 def _compare_anew(
     metric: Metric,
-    models: Sequence[Rdm],
+    models: Group,
     orders: IntArray,
-    brains: Sequence[Callable[[], Rdm]],
-    tick: Callable[[int], object],
+    groups: Sequence[Group],
+    on_progress: Callable[[float], object],
 ) -> FloatArray:
     """Compare whole RDMs after each permutation, for metrics that are no inner products."""
-    read = [read_one() for read_one in brains]
+    layers = [read() for read in models]
+    brains = [read() for read in chain.from_iterable(groups)]
     announce_cost(
         f"{metric.name} is computed anew after {len(orders)} permutations",
-        partial(permuted_scores, read, models, metric, orders[:1]),
+        partial(permuted_scores, brains, layers, metric, orders[:1]),
         len(orders),
     )
-    return permuted_scores(read, models, metric, orders, tick)
+
+    def tick(count: int) -> None:
+        on_progress(count / len(orders))
+
+    scores = permuted_scores(brains, layers, metric, orders, tick)
+    return np.asarray(scores.reshape(len(groups), -1, *scores.shape[1:]).mean(axis=1))

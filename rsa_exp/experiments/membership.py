@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rsa_exp.runs.digests import code_id
 from rsa_exp.vocabulary import POOLED
 
 if TYPE_CHECKING:
     from rsa_exp.config.schema import Config
 
-__all__ = ["Membership"]
+__all__ = ["SUMS", "Membership"]
+
+SUMS = ".sums"
+"""Folder, in a sweep's, of sums that its runs share; removed when all runs are finished."""
 
 # Inherited by the processes that a launcher starts for runs.
 _VARIABLE = "RSA_EXP_SWEEP"
@@ -45,6 +49,11 @@ class Membership:
     parent: str = ""
     keys: tuple[str, ...] = ()
     resumed: str = ""
+
+    @property
+    def sums_folder(self) -> Path | None:
+        """Where this code keeps what the sweep's runs have in common until all are finished."""
+        return self.folder and self.folder / SUMS / code_id()
 
     @classmethod
     def from_environment(cls) -> Membership:

@@ -207,7 +207,7 @@ class _RunInProgress:
 
         config, folder = self._config, self._folder
         diff = code_diff()  # before the code is edited while this runs
-        result = analyse_config(config)
+        result = analyse_config(config, self._spec.sweep.sums_folder)
         files = write_results(folder, result)
         print_result(result, config)
         start = time.perf_counter()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import shlex
+import shutil
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from uuid import uuid4
 from rsa_exp import files as output
 from rsa_exp import interrupts
 from rsa_exp.errors import InputError
-from rsa_exp.experiments.membership import Membership
+from rsa_exp.experiments.membership import SUMS, Membership
 from rsa_exp.experiments.resume import changed_keys, supersede_unfinished
 from rsa_exp.experiments.run import open_store
 from rsa_exp.runs import locks, manifest
@@ -210,6 +211,8 @@ class Sweep:
             status = "killed" if isinstance(error, KeyboardInterrupt | SystemExit) else "failed"
         self._sweep = dataclasses.replace(self._sweep, status=status, ended=manifest.now())
         manifest.write(self._folder, self._sweep)
+        if status == "finished":
+            shutil.rmtree(self._folder / SUMS, ignore_errors=True)
         return bool(runs)
 
     def _summarise(self, *, figures: bool) -> None:

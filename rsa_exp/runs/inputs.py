@@ -29,8 +29,15 @@ def open_study(config: Config) -> Study:
     return _open(config, *_files(config))
 
 
-def analyse_config(config: Config) -> Result:
+def analyse_config(config: Config, sums_folder: Path | None = None) -> Result:
     """Analyse what a config says: `rsa_exp.analyse` with its study and arguments.
+
+    Parameters
+    ----------
+    config : Config
+        Of one run.
+    sums_folder : Path, optional
+        As in `rsa_exp.analyse`.
 
     Returns
     -------
@@ -66,6 +73,7 @@ def analyse_config(config: Config) -> Result:
             inference=inference,
             precision=config.precision,
             seed=config.seed,
+            sums_folder=sums_folder,
         )
     return replace(result, seconds=watch.seconds | result.seconds)
 

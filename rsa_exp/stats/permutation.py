@@ -1,8 +1,8 @@
 """Scores after permuting the images of the model: the null distribution of a permutation test.
 
 Rows and columns are permuted together, never single pairs (Kriegeskorte, Mur & Bandettini 2008,
-Front. Syst. Neurosci. 2:4). Each permuted layer is formed once, a few thousand pairs at a time, and
-compared with all brain RDMs while it is in the cache.
+Front. Syst. Neurosci. 2:4). Brain RDMs are permuted by the rows and layers by the columns of
+`Permutations`, a few thousand pairs at a time, and multiplied all with all while in the cache.
 """
 
 from __future__ import annotations
@@ -11,38 +11,41 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import sqrt
-from threading import Event
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import squareform
 
 from rsa_exp.stats.bootstrap.pair_sums import working_type
 from rsa_exp.stats.compiled import compiled
 from rsa_exp.stats.condensed import FloatArray, IntArray, Rdm, count_pairs
+from rsa_exp.stats.draws import Permutations
 from rsa_exp.stats.metrics.inner_products import Vector
 from rsa_exp.stats.metrics.ranks import Ranks
 from rsa_exp.stats.metrics.registry import Metric
 from rsa_exp.stats.missing_pairs import PresentPairs
+from rsa_exp.stats.panels import ROWS, columns_of, inner_products, multiply, pack
 from rsa_exp.stats.parallel import in_order
 
-__all__ = ["PermutedModels"]
+__all__ = ["PermutedModels", "square_bytes"]
 
-# Permutations formed together, and pairs of each: so many stay in the cache.
-_TOGETHER = 16
-_PAIRS = 8192
+# Pairs multiplied at a time, about: so many stay in the cache.
+_PAIRS = 2048
+# What the largest entry of an RDM becomes where 16 bits hold it.
+_LARGEST = 32767
+# Images whose pairs are one task of a thread.
+_TASK = 32
 
 
 @dataclass(frozen=True)
 class _Unit:
     """A complete RDM as a vector whose inner products with others are scores.
 
-    Of mean square about 1, in the working type; all NaN where scores are undefined. For whitened
+    Of mean square about 1, in double precision; all NaN where scores are undefined. For whitened
     metrics also image sums, and the solution of ``(2 I + M'M) x = sums``.
     """
 
-    values: NDArray[Any]
+    values: FloatArray
     sums: FloatArray | None = None
     solved: FloatArray | None = None
 
@@ -57,7 +60,7 @@ def _unit_vector(vector: Vector) -> _Unit:
         solved = PresentPairs(none, vector.n_cond).solve(vector.sums)
         norm -= float(vector.sums @ solved)
     scale = sqrt(n_pairs / norm) if norm > 0 else np.nan
-    values: NDArray[Any] = (vector.values * scale).astype(working_type(vector.n_cond), copy=False)
+    values = vector.values * scale
     if vector.sums is None or solved is None:
         return _Unit(values)
     return _Unit(values, vector.sums * scale, solved * scale)
@@ -69,8 +72,7 @@ def _unit_ranks(ranks: Ranks, *, divide_by_all: bool) -> _Unit:
     square = (float(n_pairs) ** 3 - n_pairs) / 12 if divide_by_all else ranks.square
     # Codes are twice the midrank.
     scale = sqrt(n_pairs / square) / 2 if ranks.square > 0 else np.nan
-    centred = ranks.codes - np.float64(n_pairs + 1)
-    return _Unit((centred * scale).astype(working_type(ranks.n_cond)))
+    return _Unit((ranks.codes - np.float64(n_pairs + 1)) * scale)
 
 
 def _unit_of(metric: Metric, rdm: Rdm) -> _Unit:
@@ -81,138 +83,249 @@ def _unit_of(metric: Metric, rdm: Rdm) -> _Unit:
     return _unit_ranks(prepared, divide_by_all=metric.name == "rho-a")
 
 
-@compiled
-def _circular_rows(values: NDArray[Any], n_cond: int, out: NDArray[Any]) -> None:
-    """Lay a condensed RDM out as n_cond rows: of image i its pairs with the next n_cond // 2.
+def _mean_unit(
+    metric: Metric, members: Sequence[Callable[[], Rdm]]
+) -> tuple[FloatArray, FloatArray | None]:
+    """Mean of several RDMs' vectors and image sums: its scores are the means of theirs."""
+    first = _unit_of(metric, members[0]())
+    values, sums = first.values, first.sums
+    for read in members[1:]:
+        unit = _unit_of(metric, read())
+        values += unit.values
+        if sums is not None and unit.sums is not None:
+            sums += unit.sums
+    values /= len(members)
+    return values, sums if sums is None else sums / len(members)
 
-    Images follow one another in a circle, so that all rows have the same length. The rows of a
-    permuted square are read in random order; rows of this length use each of them evenly, where
-    rows of the upper triangle would use most of them hardly.
+
+def _unit_of_layer(metric: Metric, read: Callable[[], Rdm]) -> tuple[FloatArray, FloatArray | None]:
+    """Vector of a layer, and the solution for its image sums."""
+    unit = _unit_of(metric, read())
+    return unit.values, unit.solved
+
+
+@compiled
+def _fill_square(values: FloatArray, square: NDArray[Any]) -> None:
+    index = 0
+    for i in range(len(square)):
+        square[i, i] = 0
+        for j in range(i + 1, len(square)):
+            square[i, j] = square[j, i] = values[index]
+            index += 1
+
+
+def square_bytes(n_cond: int) -> int:
+    """Memory for an RDM that is permuted: 2 bytes an entry from 2000 images on, else 8."""
+    return n_cond**2 * _square_type(n_cond).itemsize
+
+
+def _square_type(n_cond: int) -> np.dtype[Any]:
+    return np.dtype(np.int16 if working_type(n_cond) is np.float32 else np.float64)
+
+
+@dataclass(frozen=True)
+class _Permuted:
+    """RDMs, and the permutations of images under which they are read.
+
+    Attributes
+    ----------
+    squares : ndarray of shape (n_rdm, n_cond, n_cond)
+        In double precision; from 2000 images on in 16 bits, which changes scores by about 1e-8 (at
+        most 1e-5, of RDMs in which one pair outweighs all others together).
+    scales : ndarray of shape (n_rdm,)
+        What the RDMs in `squares` were multiplied by; NaN where scores are undefined.
+    terms : ndarray of shape (n_rdm, n_cond)
+        Image sums, or the solutions; n_cond is 0 for metrics that are not whitened.
+    orders : ndarray of uint, shape (n_order, n_cond + n_cond // 2)
+        Permutations, each followed by its own first half: in a circle, each image has the same
+        number of images that follow it.
     """
-    half = n_cond // 2
-    for i in range(n_cond):
-        for k in range(half):
-            j = (i + 1 + k) % n_cond
-            a, b = min(i, j), max(i, j)
-            out[i, k] = values[a * (2 * n_cond - a - 1) // 2 + b - a - 1]
-    if n_cond % 2 == 0:  # opposite images meet twice
-        out[half:, half - 1] = 0
+
+    squares: NDArray[Any]
+    scales: FloatArray
+    terms: FloatArray
+    orders: NDArray[Any]
+
+    @classmethod
+    def of(
+        cls, units: Sequence[Callable[[], tuple[FloatArray, FloatArray | None]]], orders: IntArray
+    ) -> _Permuted:
+        """Lay vectors, with their terms, out on all cores."""
+        n_cond = orders.shape[1]
+        dtype = _square_type(n_cond)
+        squares: NDArray[Any] = np.empty((len(units), n_cond, n_cond), dtype=dtype)
+
+        def lay_out(index: int) -> tuple[float, FloatArray]:
+            values, terms = units[index]()
+            largest = float(np.abs(values).max())
+            scale = 1.0 if largest > 0 else np.nan
+            if dtype == np.int16:
+                scale *= _LARGEST / largest
+                values *= scale
+                np.nan_to_num(np.rint(values, out=values), copy=False)
+            _fill_square(values, squares[index])
+            return scale, np.empty(0) if terms is None else terms
+
+        scales, terms = zip(*in_order(lay_out, range(len(units))), strict=True)
+        # The smaller an index is, the faster, and it cannot be negative.
+        small = np.uint16 if n_cond <= np.iinfo(np.uint16).max else np.uint32
+        circles = np.concatenate([orders, orders[:, : n_cond // 2]], axis=1).astype(small)
+        return cls(squares, np.array(scales), np.stack(terms), circles)
+
+    def permuted_terms(self) -> FloatArray:
+        """Terms in every order, of shape (n_order * n_rdm, n_cond)."""
+        n_cond = self.terms.shape[1]
+        permuted = self.terms[:, self.orders[:, :n_cond]] * self.scales[:, None, None]
+        return np.ascontiguousarray(permuted.swapaxes(0, 1)).reshape(-1, n_cond)
 
 
 @compiled
 def _permute(
-    squares: NDArray[Any], orders: NDArray[Any], start: int, stop: int, out: NDArray[Any]
+    squares: NDArray[Any], orders: NDArray[Any], first: int, last: int, panels: NDArray[Any]
 ) -> None:
-    """Form rows `start` to `stop` of permuted RDMs, as `_circular_rows` lays them out, end to end.
+    """Put permuted RDMs side by side: the pairs of some images with the half that follows each.
 
-    Each of `orders` is a permutation followed by its own first half. A row of a square is copied
-    before it is read in random order: in order it comes from memory at full speed.
+    Lanes are the RDMs in the first order, then those in the second, and so on. A row of a square is
+    copied before it is read in random order: in order it comes from memory at full speed.
     """
-    n_model, n_cond, _ = squares.shape
-    half = n_cond // 2
-    n_order = orders.shape[0]
-    source = np.empty(n_cond, dtype=squares.dtype)
-    for m in range(n_model):
-        for q in range(n_order):
-            row = out[m * n_order + q]
-            index = 0
-            for i in range(start, stop):
+    n_rdm, n_cond, _ = squares.shape
+    half, width = n_cond // 2, panels.shape[2]
+    row = np.empty(n_cond, dtype=panels.dtype)
+    for p in range(panels.shape[0]):
+        panel = panels[p]
+        for lane in range(min(width, n_rdm * orders.shape[0] - p * width)):
+            q, m = divmod(p * width + lane, n_rdm)
+            for i in range(first, last):
+                start = (i - first) * half
                 stored = squares[m, orders[q, i]]
                 for k in range(n_cond):
-                    source[k] = stored[k]
-                neighbours = orders[q, i + 1 : i + 1 + half]
+                    row[k] = stored[k]
+                following = orders[q, i + 1 : i + 1 + half]
                 for k in range(half):
-                    row[index + k] = source[neighbours[k]]
-                index += half
+                    panel[start + k, lane] = row[following[k]]
+
+
+@compiled
+def _add_products(
+    brains: NDArray[Any],
+    brain_orders: NDArray[Any],
+    models: NDArray[Any],
+    model_orders: NDArray[Any],
+    first: int,
+    last: int,
+    part: NDArray[Any],
+    totals: FloatArray,
+) -> None:
+    """Add the products of all permuted RDMs, over the pairs of some images, to padded totals.
+
+    `part` is room for the product of two panels.
+    """
+    n_cond = brains.shape[1]
+    half = n_cond // 2
+    step = max(1, _PAIRS // half)
+    columns = part.shape[1]
+    left = np.zeros((totals.shape[0] // ROWS, step * half, ROWS), dtype=part.dtype)
+    right = np.zeros((totals.shape[1] // columns, step * half, columns), dtype=part.dtype)
+    for start in range(first, last, step):
+        stop = min(start + step, last)
+        length = (stop - start) * half
+        _permute(brains, brain_orders, start, stop, left)
+        _permute(models, model_orders, start, stop, right)
+        if n_cond % 2 == 0:  # opposite images meet twice
+            for i in range(max(start, half), stop):
+                left[:, (i - start + 1) * half - 1] = 0
+        for q in range(right.shape[0]):
+            model_panel = right[q]
+            for p in range(left.shape[0]):
+                brain_panel = left[p]
+                multiply(brain_panel[:length], model_panel[:length], part)
+                for r in range(ROWS):
+                    for c in range(columns):
+                        totals[p * ROWS + r, q * columns + c] += part[r, c]
 
 
 class PermutedModels:
     """A model's layers, to be permuted and compared with brain RDMs.
 
-    Held in memory: each layer as a square, n_cond² entries of 8 bytes (4 from 2000 images on).
+    Held in memory: each layer as a square, n_cond² entries of 8 bytes (2 from 2000 images on).
 
     Parameters
     ----------
     metric : Metric
         One with `Metric.has_unit`.
-    models : sequence of Rdm
-        The layers, complete and over the same images; overwritten.
-    orders : ndarray of int, shape (n_draw, n_cond)
-        Permutations of the images.
+    models : sequence of functions that return an Rdm
+        The layers, complete and over the same images, read and laid out on all cores; overwritten.
+    permutations : Permutations
+        Of the images.
     """
 
-    def __init__(self, metric: Metric, models: Sequence[Rdm], orders: IntArray) -> None:
-        self._metric = metric
-        units = list(in_order(partial(_unit_of, metric), models))
-        n_cond = orders.shape[1]
-        # The smaller an index is, the faster, and it cannot be negative.
-        circles = [orders, orders[:, : n_cond // 2]]
-        small = np.uint16 if n_cond <= np.iinfo(np.uint16).max else np.uint32
-        self._orders = np.concatenate(circles, axis=1).astype(small)
-        self._solved = [unit.solved for unit in units if unit.solved is not None]
-        shape = (len(units), n_cond, n_cond)
-        self._squares = np.empty(shape, dtype=units[0].values.dtype)
-        for square, unit in zip(self._squares, units, strict=True):
-            square[:] = squareform(unit.values, checks=False)
+    def __init__(
+        self, metric: Metric, models: Sequence[Callable[[], Rdm]], permutations: Permutations
+    ) -> None:
+        self._metric, self._permutations = metric, permutations
+        units = [partial(_unit_of_layer, metric, read) for read in models]
+        self._models = _Permuted.of(units, permutations.columns)
 
     def score(
         self,
-        brains: Sequence[Callable[[], Rdm]],
-        on_progress: Callable[[int], object] | None = None,
+        groups: Sequence[Sequence[Callable[[], Rdm]]],
+        on_progress: Callable[[float], object] | None = None,
     ) -> FloatArray:
-        """Score brain RDMs against every layer under every permutation, on all cores.
+        """Score groups of brain RDMs against every layer under every permutation, on all cores.
+
+        Held in memory besides: a square for each group.
 
         Parameters
         ----------
-        brains : sequence of functions that return an Rdm
-            Complete brain RDMs over the same images, read and laid out on all cores; overwritten.
+        groups : sequence of sequence of functions that return an Rdm
+            Complete brain RDMs over the same images, which are overwritten. The score of a group is
+            the mean of its members' scores.
         on_progress : callable, optional
-            Called in the calling thread with the number of permutations just finished.
+            Called in the calling thread with the share of the work just finished.
 
         Returns
         -------
-        ndarray of shape (n_brain, n_layer, n_draw)
-            The same bits for any number of threads.
+        ndarray of shape (n_group, n_layer, 1 + n_draw)
+            The first is not permuted. The bits of each score depend on its RDMs and permutation
+            alone.
         """
-        n_model, n_cond, _ = self._squares.shape
-        circular = np.empty((len(brains), n_cond, n_cond // 2), dtype=self._squares.dtype)
+        rows, columns = self._permutations.rows, self._permutations.columns
+        units = [partial(_mean_unit, self._metric, group) for group in groups]
+        brains = _Permuted.of(units, rows)
+        n_brain, n_cond, _ = brains.squares.shape
+        n_model = len(self._models.squares)
+        dtype = working_type(n_cond)
+        width = columns_of(dtype)
+        shape = (
+            -(-len(rows) * n_brain // ROWS) * ROWS, -(-len(columns) * n_model // width) * width
+        )  # fmt: skip
 
-        def lay_out(index: int) -> FloatArray | None:
-            unit = _unit_of(self._metric, brains[index]())
-            _circular_rows(unit.values, n_cond, circular[index])
-            return unit.sums
+        def work(first: int) -> FloatArray:
+            found = np.zeros(shape)
+            last = min(first + _TASK, n_cond)
+            _add_products(
+                brains.squares,
+                brains.orders,
+                self._models.squares,
+                self._models.orders,
+                first,
+                last,
+                np.empty((ROWS, width), dtype=dtype),
+                found,
+            )
+            return found
 
-        each = [sums for sums in in_order(lay_out, range(len(brains))) if sums is not None]
-        sums = np.stack(each) if each else None
-        scores = np.empty((len(brains), n_model, len(self._orders)))
-        chunks = range(0, len(self._orders), _TOGETHER)
-        stop = Event()
-        work = partial(self._chunk, circular.reshape(len(brains), -1), sums, stop)
-        for start, part in zip(chunks, in_order(work, chunks, stop), strict=True):
-            scores[:, :, start : start + part.shape[2]] = part
+        totals = np.zeros(shape)
+        tasks = range(0, n_cond, _TASK)
+        for part in in_order(work, tasks):
+            totals += part
             if on_progress is not None:
-                on_progress(part.shape[2])
-        return scores
-
-    def _chunk(
-        self, brains: NDArray[Any], sums: FloatArray | None, stop: Event, first: int
-    ) -> FloatArray:
-        orders = self._orders[first : first + _TOGETHER]
-        n_model, n_cond, _ = self._squares.shape
-        half = n_cond // 2
-        step = max(1, _PAIRS // half)
-        totals = np.zeros((len(brains), n_model * len(orders)))
-        room = np.empty(totals.shape[1] * step * half, dtype=brains.dtype)
-        for start in range(0, n_cond, step):
-            if stop.is_set():
-                break
-            last = min(start + step, n_cond)
-            length = (last - start) * half
-            formed = room[: totals.shape[1] * length].reshape(-1, length)
-            _permute(self._squares, orders, start, last, formed)
-            totals += brains[:, start * half : last * half] @ formed.T
-        scores = totals.reshape(len(brains), n_model, len(orders))
-        if sums is not None:
-            for m, solved in enumerate(self._solved):
-                scores[:, m] -= sums @ solved[orders[:, :n_cond]].T
-        return np.asarray(scores / count_pairs(n_cond))
+                on_progress(1 / len(tasks))
+        totals = totals[: len(rows) * n_brain, : len(columns) * n_model]
+        if brains.terms.size:
+            terms = pack(self._models.permuted_terms(), columns_of(np.float64))
+            totals -= inner_products(brains.permuted_terms(), terms)[:, : totals.shape[1]]
+        row, column = np.divmod(self._permutations.chosen, len(columns))
+        each = totals.reshape(len(rows), n_brain, len(columns), n_model)[row, :, column]
+        scale = np.outer(brains.scales, self._models.scales) * count_pairs(n_cond)
+        return np.moveaxis(each, 0, 2) / scale[:, :, None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from rsa_exp.stats.bootstrap import pair_sums as weighted_sums
 from rsa_exp.stats.bootstrap.engines import ResamplingScorer, make_scorer
 from rsa_exp.stats.bootstrap.resampling import permuted_scores, resampled_scores
 from rsa_exp.stats.condensed import Rdm
-from rsa_exp.stats.draws import bootstrap_counts, halves, permutations
+from rsa_exp.stats.draws import Permutations, bootstrap_counts, halves
 from rsa_exp.stats.metrics.registry import METRICS
 from rsa_exp.stats.noise_ceiling import bootstrap_rank_ceilings, rank_ceilings
 from rsa_exp.stats.permutation import PermutedModels
@@ -44,6 +45,10 @@ def related(n_rdm: int, n_cond: int, seed: int, base: int = 99) -> np.ndarray:
 
 def rdms(rows: np.ndarray) -> list[Rdm]:
     return [Rdm.of(row.copy()) for row in rows]
+
+
+def readers(rows: np.ndarray) -> list[partial[Rdm]]:
+    return [partial(lambda row: Rdm.of(row.copy()), row) for row in rows]
 
 
 def draws_of(size: int, n_draw: int, purpose: str) -> np.ndarray:
@@ -222,13 +227,51 @@ def test_missing_pairs_are_weighed_as_they_are_resampled(metric):
 @pytest.mark.parametrize("metric", [*INNER, *RANKS])
 @pytest.mark.parametrize("n_cond", [24, 25])
 def test_permuting_equals_resampling(metric, n_cond):
+    """Both sides permuted and averaged over subjects, or the model alone for each subject."""
     entry = METRICS[metric]
     brain, model = related(4, n_cond, 1), related(3, n_cond, 2)
-    orders = permutations(1, n_cond, 20)
-    models = PermutedModels(entry, rdms(model), orders)
-    fast = models.score([partial(Rdm.of, row.copy()) for row in brain])
-    plain = permuted_scores(rdms(brain), rdms(model), entry, orders)
-    np.testing.assert_allclose(fast, plain, atol=1e-12)
+    permutations = Permutations.draw(1, n_cond, 20)
+    models = PermutedModels(entry, readers(model), permutations)
+    fast = models.score([readers(brain[:3]), readers(brain[3:])])
+    plain = permuted_scores(rdms(brain), rdms(model), entry, permutations.orders())
+    np.testing.assert_allclose(fast[0], plain[:3].mean(axis=0), atol=1e-12)
+    np.testing.assert_allclose(fast[1], plain[3], atol=1e-12)
+    alone = PermutedModels(entry, readers(model[1:2]), permutations).score([readers(brain[3:])])
+    np.testing.assert_array_equal(alone[0, 0], fast[1, 1])
+
+
+def test_permutations_of_many_images_are_scored_as_those_of_few():
+    """In single precision, and in panels that are not full."""
+    n_cond, entry = 2001, METRICS["corr"]
+    brain, model = related(1, n_cond, 1), related(2, n_cond, 2)
+    permutations = Permutations.draw(1, n_cond, 5)
+    fast = PermutedModels(entry, readers(model), permutations).score([readers(brain)])
+    plain = permuted_scores(rdms(brain), rdms(model), entry, permutations.orders())
+    np.testing.assert_allclose(fast, plain, atol=1e-8)
+
+
+def test_combined_permutations_are_as_good_as_independent_ones():
+    """Every one is uniform, any two are independent, and the test is exact."""
+    n_cond, n_draw, n_study = 5, 14, 3000
+    model = np.arange(n_cond)
+    ranks, images, pairs = [], [], []
+    for seed in range(n_study):
+        orders = Permutations.draw(seed, n_cond, n_draw).orders()
+        np.testing.assert_array_equal(orders[0], model)
+        rng = np.random.default_rng(seed)
+        brain = rng.permutation(n_cond)
+        scores = model[orders] @ brain + rng.random(n_draw + 1) / 2  # ties are broken at random
+        ranks.append((scores[1:] > scores[0]).sum())
+        images.append(orders[1:, 0])
+        pairs.append([n_cond * one[0] + two[0] for one, two in combinations(orders[1:], 2)])
+    for values, size in ((ranks, n_draw + 1), (images, n_cond), (pairs, n_cond**2)):
+        count = np.bincount(np.ravel(values), minlength=size)
+        expected = count.sum() / size
+        assert (np.abs(count - expected) < 6 * np.sqrt(expected * np.size(values[0]))).all()
+    # Independent in pairs: the mean over permutations varies as that of independent ones.
+    first = np.array(images) == 0
+    variance = first.mean(axis=1).var()
+    np.testing.assert_allclose(variance, 0.2 * 0.8 / n_draw, rtol=0.1)
 
 
 @pytest.mark.parametrize("metric", ["corr", "corr_cov", "spearman", "tau-a", "bures"])
@@ -287,9 +330,9 @@ def test_bits_do_not_depend_on_threads(n_threads, monkeypatch):
     for metric in ("corr", "corr_cov", "spearman"):
         entry = METRICS[metric]
         scores = make_scorer(entry, rdms(model), images, splits, 3).score([rdms(brain)])[0].scores
-        orders = permutations(0, n_cond, 33)
-        models = PermutedModels(entry, rdms(model), orders)
-        null = models.score([partial(Rdm.of, row.copy()) for row in brain])
+        permutations = Permutations.draw(0, n_cond, 33)
+        models = PermutedModels(entry, readers(model), permutations)
+        null = models.score([[read] for read in readers(brain)])
         digest ^= hash((scores.tobytes(), null.tobytes()))
     _SEEN.add(digest)
     assert len(_SEEN) == 1
@@ -306,9 +349,8 @@ def test_draws_depend_on_seed_purpose_and_number_alone():
     assert (bootstrap_counts(3, "subjects", 50, 10) != first).any()
     split = halves(3, 51, 7)
     np.testing.assert_array_equal(split[:, :7] + split[:, 7:], 1)
-    np.testing.assert_array_equal(
-        np.sort(permutations(3, 9, 4), axis=1), np.tile(np.arange(9), (4, 1))
-    )
+    orders = Permutations.draw(3, 9, 4).orders()
+    np.testing.assert_array_equal(np.sort(orders, axis=1), np.tile(np.arange(9), (5, 1)))
 
 
 def test_p_values_of_permutations_and_false_discovery_rate():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -28,7 +29,7 @@ class DrawScorer(Protocol):
         Parameters
         ----------
         rois : sequence of sequence of Rdm
-            The subjects' RDMs of each ROI, which may be overwritten.
+            RDMs of each ROI's members, then of their peers; they may be overwritten.
 
         Returns
         -------
@@ -90,7 +91,10 @@ def make_scorer(
     models: Sequence[Rdm],
     counts: Counts,
     halves: Counts,
-    n_brain: int,
+    n_member: int,
+    *,
+    n_peer: int = 0,
+    folder: Path | None = None,
 ) -> DrawScorer:
     """Prepare a model's layers for draws in the fastest way that the metric and the RDMs allow.
 
@@ -103,11 +107,15 @@ def make_scorer(
     counts, halves : ndarray of uint8, shape (n_cond, n_draw)
         How often each image is in each bootstrap draw, and in each half; the columns of results
         are those of both.
-    n_brain : int
-        The largest number of subjects of an ROI.
+    n_member : int
+        How many subjects of an ROI are scored: the first ones.
+    n_peer : int
+        How many more an ROI can have, who only serve the noise ceiling of inner products.
+    folder : Path, optional
+        Where sums over pairs are kept for other analyses, as in `KeptSums`.
     """
     if not can_weight(metric, models):
         return ResamplingScorer(metric, models, counts, halves)
     if metric.bootstrap == "weights":
-        return WeightedModels(metric, models, counts, halves, n_brain)
+        return WeightedModels(metric, models, counts, halves, n_member, n_peer, folder)
     return _RankScorer(metric, models, np.concatenate([counts, halves], axis=1))

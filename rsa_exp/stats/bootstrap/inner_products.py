@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from math import sqrt
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rsa_exp.stats.bootstrap.pair_sums import Columns, Factors, PairSums, pair_sums, working_type
+from rsa_exp.stats.bootstrap.kept_sums import KeptSums
+from rsa_exp.stats.bootstrap.pair_sums import Columns, Factors, PairSums, working_type
 from rsa_exp.stats.bootstrap.products import MaskedProducts, Products
 from rsa_exp.stats.bootstrap.whitening import image_terms
 from rsa_exp.stats.condensed import Counts, FloatArray, Rdm
@@ -86,9 +88,9 @@ class DrawScores:
 
     Attributes
     ----------
-    scores : ndarray of shape (n_subject, n_layer, n_draw)
+    scores : ndarray of shape (n_member, n_layer, n_draw)
         In each draw; NaN where undefined.
-    without_image : ndarray of shape (n_subject, n_layer, n_cond), or None
+    without_image : ndarray of shape (n_member, n_layer, n_cond), or None
         With each image left out in turn, for the jackknife; None where that is not cheap.
     pool, full_pool : Pool or None
         The subjects' inner products in each draw, and with every image once (one column); None for
@@ -109,9 +111,16 @@ class WeightedModels:
     """
 
     def __init__(
-        self, metric: Metric, rdms: Sequence[Rdm], counts: Counts, halves: Counts, n_brain: int
+        self,
+        metric: Metric,
+        rdms: Sequence[Rdm],
+        counts: Counts,
+        halves: Counts,
+        n_member: int,
+        n_peer: int,
+        folder: Path | None,
     ) -> None:
-        self._metric = metric
+        self._metric, self._n_member = metric, n_member
         columns = Columns.of(counts, 1.0).join(Columns.of(halves, 0.5))
         models = self._prepare(rdms)
         first = models[0]
@@ -119,7 +128,7 @@ class WeightedModels:
         once = np.zeros((first.n_cond, 1), dtype=columns.deviation.dtype)
         self._columns = columns.join(Columns(np.ones(1), once))
         self._missing = [model.missing for model in models]
-        shape = (len(models) + n_brain, len(first.values))
+        shape = (len(models) + n_member + n_peer, len(first.values))
         self._factors: Factors = np.empty(shape, dtype=working_type(first.n_cond))
         self._products = Products()
         self._offsets = [0.0] * len(models)
@@ -127,7 +136,9 @@ class WeightedModels:
             self._offsets[index] = _standardise(model, self._factors[index])
             self._products.index(index)
             self._products.index(index, index)
-        own = pair_sums(self._factors, self._products.named[1:], self._columns)
+        self._kept = KeptSums(self._columns, folder)
+        self._digests = self._kept.digests(self._factors[: len(models)])
+        own = self._kept.pair_sums(self._factors, self._digests, self._products.named[1:])
         self._sums = PairSums.stack([PairSums.of_ones(self._columns), own])
 
     def score(self, rois: Sequence[Sequence[Rdm]]) -> list[DrawScores]:
@@ -140,24 +151,26 @@ class WeightedModels:
     def _score(self, brains: Sequence[Vector]) -> DrawScores:
         n_layer, products = len(self._missing), self._products.copy()
         n_factor = n_layer + len(brains)
-        rois, offsets = range(n_layer, n_factor), list(self._offsets)
-        for index, brain in zip(rois, brains, strict=True):
+        pool, offsets = range(n_layer, n_factor), list(self._offsets)
+        members = pool[: self._n_member]
+        for index, brain in zip(pool, brains, strict=True):
             offsets.append(_standardise(brain, self._factors[index]))
         masked = MaskedProducts([*self._missing, *(brain.missing for brain in brains)], products)
-        cells = [[masked.cell(b, m) for m in range(n_layer)] for b in rois]
+        cells = [[masked.cell(b, m) for m in range(n_layer)] for b in members]
         missing = reduce(union, (brain.missing for brain in brains))
-        pairs = [[masked.cell(b, c, missing) for c in rois] for b in rois]
+        pairs = [[masked.cell(b, c, missing) for c in pool] for b in pool]
         factors = masked.extend(self._factors[:n_factor])
+        digests = [*self._digests, *self._kept.digests(factors[n_layer:])]
         new = products.named[len(self._sums.total) :]
-        sums = PairSums.stack([self._sums, pair_sums(factors, new, self._columns)])
+        sums = PairSums.stack([self._sums, self._kept.pair_sums(factors, digests, new)])
         drawn, left_out = sums.weighted, sums.without_image
         inner, inner_left_out = drawn, left_out
         if self._metric.whitened:
             terms = image_terms(factors, products.named, sums.by_image, self._columns)
             inner, inner_left_out = drawn - terms[0], left_out - terms[1]
         given = None if self._metric.centred else np.array(offsets)
-        scored = _Cells.of(cells, rois, range(n_layer), given)
-        pooled = _Cells.of(pairs, rois, rois, given)
+        scored = _Cells.of(cells, members, range(n_layer), given)
+        pooled = _Cells.of(pairs, pool, pool, given)
         return DrawScores(
             _scores(drawn, inner, scored)[:, :, :-1],
             _scores(left_out, inner_left_out, scored),

@@ -7,16 +7,19 @@ the quadratic form ``w'Zw / 2``, and many draws are one matrix product. With ``w
     sum_{i<j} w_i w_j z_ij  =  c^2 T  +  c R'u  +  sum_{i<j} u_i u_j z_ij
 
 with T the plain sum and R the image sums of z, both in double precision. Only the last term needs
-the matrix product. For centred RDMs it is smaller than the whole by the number of images, so for
-many images it is multiplied in single precision at no loss: what it adds to a correlation stays
-below 1e-9 (see ``tests/stats/test_bootstrap.py``).
+the matrix product (`rsa_exp.stats.panels`). For centred RDMs it is smaller than the whole by the
+number of images, so for many images it is multiplied in single precision at no loss: what it adds
+to a correlation stays below 1e-9 (see ``tests/stats/test_bootstrap.py``).
+
+The sums of a product under a weighting have bits that depend on its factors and on that weighting
+alone: not on what else is summed, nor on the number of cores.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,16 +27,14 @@ from numpy.typing import NDArray
 
 from rsa_exp.stats.compiled import compiled
 from rsa_exp.stats.condensed import FloatArray
-from rsa_exp.stats.parallel import in_order, one_blas_thread
+from rsa_exp.stats.panels import DEPTH, ROWS, columns_of, multiply, pack
+from rsa_exp.stats.parallel import in_order
 
 __all__ = ["Columns", "Factors", "PairSums", "pair_sums", "working_type"]
 
-# Images per panel of rows: fixed, since the order of summation depends on it.
-PANEL = 32
-# Products of one panel: with more, they are formed and multiplied a group at a time.
-_GROUP = 32
-# Columns multiplied at a time.
-_TILE = 1024
+# Images whose rows are one task of a thread, in panels of 12, and products of one task.
+_TASK = 4 * ROWS
+_GROUP = 16
 # From this many images on the quadratic term is multiplied in single precision.
 _SINGLE_FROM = 2000
 
@@ -77,10 +78,15 @@ class Columns:
         )
 
     @property
-    def tiles(self) -> Iterator[slice]:
-        """Slices of columns that are multiplied at a time."""
-        for start in range(0, len(self.centre), _TILE):
-            yield slice(start, min(start + _TILE, len(self.centre)))
+    def totals(self) -> FloatArray:
+        """Sum of the weights of each column."""
+        drawn = self.deviation.sum(axis=0, dtype=np.float64)
+        return np.asarray(len(self.deviation) * self.centre + drawn)
+
+    @cached_property
+    def panels(self) -> NDArray[Any]:
+        """Deviations side by side, of shape (n_panel, n_cond, width)."""
+        return pack(self.deviation.T, columns_of(self.deviation.dtype))
 
 
 @dataclass(frozen=True)
@@ -116,10 +122,9 @@ class PairSums:
     def of_ones(cls, columns: Columns) -> PairSums:
         """Sum the RDM that is 1 everywhere, in closed form: how many pairs there are."""
         n_cond = len(columns.deviation)
-        deviation = columns.deviation.sum(axis=0, dtype=np.float64)
+        total = columns.totals
         square = np.einsum("ik,ik->k", columns.deviation, columns.deviation, dtype=np.float64)
-        total = n_cond * columns.centre + deviation
-        square += columns.centre * (total + deviation)
+        square += columns.centre * (2 * total - n_cond * columns.centre)
         pairs = (total**2 - square) / 2
         return cls(
             np.array([n_cond * (n_cond - 1) / 2]), np.full((1, n_cond), n_cond - 1.0), pairs[None]
@@ -128,49 +133,93 @@ class PairSums:
 
 @compiled
 def _form(
-    factors: Factors, products: Products, start: int, out: NDArray[Any], by_image: FloatArray
+    factors: Factors,
+    product: Products,
+    start: int,
+    rows: NDArray[Any],
+    panel: NDArray[Any],
+    by_image: FloatArray,
 ) -> None:
-    """Multiply factors entry by entry: rows from `start` on, zeros left of the upper triangle.
+    """Multiply factors entry by entry and put rows from `start` on side by side in `panel`.
 
-    `out` has shape (n_product, n_row, n_cond - start). Image sums, of the images from `start` on,
-    go to `by_image`.
+    `panel` has shape (n_cond - start, ROWS), with zeros up to the diagonal; `rows` is room for it.
+    Image sums, of the images from `start` on, are added to `by_image`.
     """
-    n_product, n_row, width = out.shape
-    n_cond = start + width
-    for m in range(n_product):
-        a, b, c = products[m, 0], products[m, 1], products[m, 2]
-        for r in range(n_row):
-            i = start + r
-            n_right = n_cond - 1 - i
-            first = i * (2 * n_cond - i - 1) // 2
-            last = first + n_right
-            out[m, r, : r + 1] = 0
-            right = out[m, r, r + 1 :]
-            right[:] = factors[a, first:last]
-            if b >= 0:
-                second = factors[b, first:last]
-                for k in range(n_right):
-                    right[k] *= second[k]
-            if c >= 0:
-                third = factors[c, first:last]
-                for k in range(n_right):
-                    right[k] *= third[k]
-            sums = by_image[m, r + 1 :]
-            total = 0.0
+    length = panel.shape[0]
+    n_cond = start + length
+    a, b, c = product
+    for r in range(min(ROWS, length)):
+        i = start + r
+        n_right = length - 1 - r
+        first = i * (2 * n_cond - i - 1) // 2
+        last = first + n_right
+        right, one = rows[r, r + 1 : length], factors[a, first:last]
+        if b >= 0:
+            second = factors[b, first:last]
             for k in range(n_right):
-                total += right[k]
-                sums[k] += right[k]
-            by_image[m, r] += total
+                right[k] = one[k] * second[k]
+        else:
+            for k in range(n_right):
+                right[k] = one[k]
+        if c >= 0:
+            third = factors[c, first:last]
+            for k in range(n_right):
+                right[k] *= third[k]
+        sums = by_image[r + 1 :]
+        total = 0.0
+        for k in range(n_right):
+            total += right[k]
+            sums[k] += right[k]
+        by_image[r] += total
+    for k in range(length):
+        for r in range(ROWS):
+            panel[k, r] = rows[r, k]
 
 
 @compiled
-def _add_weighted(values: NDArray[Any], deviation: NDArray[Any], sums: FloatArray) -> None:
-    """Add ``sum_r deviation[r] * values[m, r]`` to `sums` for each product m."""
-    n_product, n_row, n_column = values.shape
-    for m in range(n_product):
-        for r in range(n_row):
-            for k in range(n_column):
-                sums[m, k] += values[m, r, k] * deviation[r, k]
+def _add_sums(
+    factors: Factors,
+    products: Products,
+    panels: NDArray[Any],
+    first: int,
+    last: int,
+    by_image: FloatArray,
+    weighted: FloatArray,
+) -> None:
+    """Add what the rows of some images contribute to image sums, and to the quadratic terms."""
+    n_product, width, n_cond = products.shape[0], panels.shape[2], panels.shape[1]
+    formed = np.empty((n_product, n_cond - first, ROWS), dtype=factors.dtype)
+    rows = np.zeros((ROWS, n_cond - first), dtype=factors.dtype)
+    multiplied = np.empty((ROWS, width), dtype=factors.dtype)
+    for start in range(first, last, ROWS):
+        length = n_cond - start
+        rows[:, :] = 0
+        for m in range(n_product):
+            panel = formed[m]
+            _form(factors, products[m], start, rows, panel[:length], by_image[m, start - first :])
+        for p in range(panels.shape[0]):
+            deviation = panels[p]
+            deviation = deviation[start:]
+            for depth in range(0, length, DEPTH):
+                to = min(depth + DEPTH, length)
+                for m in range(n_product):
+                    panel = formed[m]
+                    multiply(panel[depth:to], deviation[depth:to], multiplied)
+                    sums = weighted[m, p * width : (p + 1) * width]
+                    for r in range(min(ROWS, length)):
+                        for k in range(width):
+                            sums[k] += multiplied[r, k] * deviation[r, k]
+
+
+@compiled
+def _add_linear(by_image: FloatArray, panels: NDArray[Any], linear: FloatArray) -> None:
+    """Sum image sums times deviations, in double precision."""
+    width = panels.shape[2]
+    for p in range(panels.shape[0]):
+        for i in range(panels.shape[1]):
+            for m in range(by_image.shape[0]):
+                for k in range(width):
+                    linear[m, p * width + k] += by_image[m, i] * panels[p, i, k]
 
 
 def pair_sums(
@@ -180,8 +229,7 @@ def pair_sums(
 ) -> PairSums:
     """Sum products of RDMs over pairs under each weighting, on all cores.
 
-    Held at a time by each core: the products of 32 rows of images, and their product with 1024
-    columns.
+    Held at a time by each core: 16 products of 12 rows of images.
 
     Parameters
     ----------
@@ -203,40 +251,29 @@ def pair_sums(
         table[index, : len(product)] = product
     tasks = [
         (start, group)
-        for start in range(0, n_cond - 1, PANEL)
+        for start in range(0, n_cond - 1, _TASK)
         for group in range(0, len(products), _GROUP)
     ]
+    n_column, padded = len(columns.centre), columns.panels.shape[0] * columns.panels.shape[2]
     by_image = np.zeros((len(products), n_cond))
-    weighted = np.zeros((len(products), len(columns.centre)))
-    work = partial(_panel, factors, table, columns)
+    weighted = np.zeros((len(products), padded))
+
+    def work(task: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
+        start, group = task
+        members = table[group : group + _GROUP]
+        sums = np.zeros((len(members), n_cond - start))
+        quadratic = np.zeros((len(members), padded))
+        last = min(start + _TASK, n_cond)
+        _add_sums(factors, members, columns.panels, start, last, sums, quadratic)
+        return sums, quadratic
+
     for (start, group), (sums, quadratic) in zip(tasks, in_order(work, tasks), strict=True):
         members = slice(group, group + _GROUP)
         by_image[members, start:] += sums
         weighted[members] += quadratic
+    linear = np.zeros(weighted.shape)
+    _add_linear(by_image, columns.panels, linear)
     total = by_image.sum(axis=1) / 2
-    with one_blas_thread():
-        for tile in columns.tiles:
-            linear = by_image @ columns.deviation[:, tile].astype(np.float64)
-            weighted[:, tile] += columns.centre[tile] * linear
+    weighted = weighted[:, :n_column] + columns.centre * linear[:, :n_column]
     weighted += np.outer(total, columns.centre**2)
     return PairSums(total, by_image, weighted)
-
-
-def _panel(
-    factors: Factors, table: Products, columns: Columns, task: tuple[int, int]
-) -> tuple[FloatArray, FloatArray]:
-    """Image sums, and quadratic terms of each column, that one panel of rows adds."""
-    start, group = task
-    products = table[group : group + _GROUP]
-    n_cond, n_column = columns.deviation.shape
-    n_row = min(PANEL, n_cond - start)
-    formed = np.empty((len(products), n_row, n_cond - start), dtype=factors.dtype)
-    by_image = np.zeros((len(products), n_cond - start))
-    _form(factors, products, start, formed, by_image)
-    quadratic = np.zeros((len(products), n_column))
-    for tile in columns.tiles:
-        rows = columns.deviation[start:, tile]
-        multiplied = formed.reshape(-1, n_cond - start) @ rows
-        shape = (len(products), n_row, rows.shape[1])
-        _add_weighted(multiplied.reshape(shape), rows[:n_row], quadratic[:, tile])
-    return by_image, quadratic

@@ -19,12 +19,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsa_exp.stats.bootstrap.pair_sums import PANEL, Columns, Factors
+from rsa_exp.stats.bootstrap.pair_sums import Columns, Factors
 from rsa_exp.stats.compiled import compiled
 from rsa_exp.stats.condensed import FloatArray, IntArray
+from rsa_exp.stats.panels import ROWS, columns_of, inner_products, pack
 from rsa_exp.stats.parallel import in_order
 
 __all__ = ["image_terms"]
+
+# Images whose rows are one task of a thread.
+_TASK = 4 * ROWS
 
 
 @compiled
@@ -107,13 +111,13 @@ def image_terms(
     lone = np.full((n_factor + 1, n_column), np.nan)
     crossed = np.empty((n_factor + 1, n_factor + 1, n_cond))  # X_f (X_g 1), by image
     work = partial(_panel, factors, plain, columns, pairs)
-    starts = range(0, n_cond, PANEL)
+    starts = range(0, n_cond, _TASK)
     for start, part in zip(starts, in_order(work, starts), strict=True):
         for total, added in zip((products, singles, even), part[:3], strict=True):
             total += added
         found = np.isfinite(part[3][0])
         lone[:, found] = part[3][:, found]
-        crossed[:n_factor, :, start : start + PANEL] = part[4]
+        crossed[:n_factor, :, start : start + _TASK] = part[4]
     crossed[n_factor] = plain.sum(axis=1)[:, None] - plain
     a, b = pairs.T
     weighted = products - singles[a] * singles[b] / (1 + even)
@@ -130,31 +134,31 @@ def _panel(
 ) -> tuple[FloatArray, ...]:
     """Products, singles, even terms, sums of the image whose d is 0 (else NaN), and crossed."""
     n_factor, (n_cond, n_column) = len(factors), columns.deviation.shape
-    rows = slice(start, min(start + PANEL, n_cond))
+    rows = slice(start, min(start + _TASK, n_cond))
     n_row = rows.stop - start
     squares = np.empty((n_factor, n_row, n_cond), dtype=factors.dtype)
     _rows(factors, start, squares)
     flat = squares.reshape(-1, n_cond)
-    crossed = (flat.astype(np.float64) @ plain.T).reshape(n_factor, n_row, -1)
+    alone = pack(plain, columns_of(plain.dtype))
+    crossed = inner_products(flat.astype(np.float64), alone)[:, : len(plain)]
+    crossed = crossed.reshape(n_factor, n_row, -1)
     products, singles = np.zeros((len(pairs), n_column)), np.zeros((n_factor + 1, n_column))
     even, lone = np.zeros(n_column), np.full((n_factor + 1, n_column), np.nan)
-    for tile in columns.tiles:
-        deviation, centre = columns.deviation[:, tile], columns.centre[tile]
-        total = n_cond * centre + deviation.sum(axis=0, dtype=np.float64)
-        weights = centre + deviation[rows]
-        diagonal = 2 + total - 2 * weights
-        # An image that makes up half of a draw and one more: at most one in a column.
-        rows_of_lone, columns_of_lone = np.nonzero(diagonal == 0)
-        diagonal[rows_of_lone, columns_of_lone] = np.inf
-        share = weights / diagonal
-        sums = np.empty((n_factor + 1, *weights.shape), dtype=factors.dtype)
-        sums[:-1] = (flat @ deviation).reshape(n_factor, *weights.shape)
-        sums[:-1] += centre * plain[:-1, rows, None]
-        sums[-1] = total - weights
-        indices = tile.start + columns_of_lone
-        lone[:, indices] = sums[:, rows_of_lone, columns_of_lone]
-        _add_terms(sums, share, pairs, products[:, tile], singles[:, tile])
-        even[tile] += share.sum(axis=0)
+    deviation, centre = columns.deviation[rows], columns.centre
+    total = columns.totals
+    weights = centre + deviation
+    diagonal = 2 + total - 2 * weights
+    # An image that makes up half of a draw and one more: at most one in a column.
+    rows_of_lone, columns_of_lone = np.nonzero(diagonal == 0)
+    diagonal[rows_of_lone, columns_of_lone] = np.inf
+    share = weights / diagonal
+    sums = np.empty((n_factor + 1, n_row, n_column))
+    sums[:-1] = inner_products(flat, columns.panels)[:, :n_column].reshape(n_factor, n_row, -1)
+    sums[:-1] += centre * plain[:-1, rows, None]
+    sums[-1] = total - weights
+    lone[:, columns_of_lone] = sums[:, rows_of_lone, columns_of_lone]
+    _add_terms(sums, share, pairs, products, singles)
+    even += share.sum(axis=0)
     return products, singles, even, lone, crossed.transpose(0, 2, 1)
 
 
