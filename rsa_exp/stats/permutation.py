@@ -130,8 +130,8 @@ class _Permuted:
     Attributes
     ----------
     squares : ndarray of shape (n_rdm, n_cond, n_cond)
-        In double precision; from 2000 images on in 16 bits, which changes scores by about 1e-8 (at
-        most 1e-5, of RDMs in which one pair outweighs all others together).
+        In double precision; from 2000 images on in 16 bits, which changes scores by less than 1e-6
+        (1e-5 where one pair outweighs all others together), the unpermuted one like the others.
     scales : ndarray of shape (n_rdm,)
         What the RDMs in `squares` were multiplied by; NaN where scores are undefined.
     terms : ndarray of shape (n_rdm, n_cond)

@@ -240,14 +240,27 @@ def test_permuting_equals_resampling(metric, n_cond):
     np.testing.assert_array_equal(alone[0, 0], fast[1, 1])
 
 
-def test_permutations_of_many_images_are_scored_as_those_of_few():
-    """In single precision, and in panels that are not full."""
-    n_cond, entry = 2001, METRICS["corr"]
-    brain, model = related(1, n_cond, 1), related(2, n_cond, 2)
-    permutations = Permutations.draw(1, n_cond, 5)
-    fast = PermutedModels(entry, readers(model), permutations).score([readers(brain)])
-    plain = permuted_scores(rdms(brain), rdms(model), entry, permutations.orders())
-    np.testing.assert_allclose(fast, plain, atol=1e-8)
+def test_null_distributions_in_16_bits_give_the_same_p_values(monkeypatch):
+    """To within one count, also of RDMs that have few values and of one with an outlier."""
+    n_cond, entry = 200, METRICS["corr"]
+    rng = np.random.default_rng(0)
+    brain, model = (rng.random((n_rdm, n_cond * (n_cond - 1) // 2)) for n_rdm in (4, 3))
+    brain[1], model[1] = brain[1].round(1), model[1] < 0.1
+    brain[2, 7] = 1000.0
+    permutations = Permutations.draw(1, n_cond, 400)
+
+    def scores():
+        models = PermutedModels(entry, readers(model), permutations)
+        return models.score([[read] for read in readers(brain)])
+
+    exact = scores()
+    monkeypatch.setattr(weighted_sums, "_SINGLE_FROM", 100)
+    rounded = scores()
+    np.testing.assert_allclose(rounded, exact, atol=3e-5)
+    np.testing.assert_allclose(rounded[[0, 3]], exact[[0, 3]], atol=1e-6)
+    counts = [(null[:, :, 1:] >= null[:, :, :1]).sum(axis=2) for null in (exact, rounded)]
+    assert np.abs(counts[0] - counts[1]).max() <= 1
+    assert counts[0].min() > 0
 
 
 def test_combined_permutations_are_as_good_as_independent_ones():
