@@ -258,7 +258,8 @@ class Held:
     def draws(self, scores: Array, kind: Kind, cell: Cell, seed: int, ceiling: str) -> Drawn:
         """Bootstrap as a run does."""
         inference = Inference(kind, cell.n_boot, n_splits=0, ci=LEVEL, ceiling=ceiling)
-        return draw_study(cast(RdmCache, self), self.question(LAYERS, seed), inference, scores)
+        question = self.question(LAYERS, seed)
+        return draw_study(cast(RdmCache, self), question, inference, scores, complete=True)
 
 
 def frame(scores: Array, layers: Sequence[str]) -> pd.DataFrame:

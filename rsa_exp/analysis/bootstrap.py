@@ -5,7 +5,7 @@ Brain RDMs pass by the model's, which stay in memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -21,7 +21,7 @@ from rsa_exp.errors import listing
 from rsa_exp.rdms.cache import RdmCache
 from rsa_exp.stats.bootstrap.engines import DrawScorer, ResamplingScorer, can_weight, make_scorer
 from rsa_exp.stats.bootstrap.inner_products import DrawScores, Pool
-from rsa_exp.stats.condensed import FloatArray, Rdm, count_pairs
+from rsa_exp.stats.condensed import FloatArray, IntArray, Rdm, count_pairs
 from rsa_exp.stats.draws import bootstrap_counts, halves
 from rsa_exp.stats.noise_ceiling import bootstrap_rank_ceilings, pooled_ceilings, rank_ceilings
 from rsa_exp.stats.parallel import in_order, one_blas_thread
@@ -44,6 +44,8 @@ def draw_study(
     question: Question,
     inference: Inference,
     scores: FloatArray,
+    *,
+    complete: bool,
     folder: Path | None = None,
 ) -> Drawn:
     """Make the draws of an analysis.
@@ -58,6 +60,8 @@ def draw_study(
         The study's RDMs, what is scored, and what to draw; `bootstrap` is not ``auto``.
     scores : ndarray of shape (n_member, n_roi, n_layer)
         The members' scores, from all data.
+    complete : bool
+        Whether it is known that no pair of the model and the members is missing.
     folder : Path, optional
         Where sums over pairs are kept for other analyses; numbers do not depend on it.
 
@@ -67,7 +71,7 @@ def draw_study(
         The same bits for any number of threads.
     """
     with one_blas_thread():  # also around what is done between loops over threads
-        return _Drawing(rdms, question, inference, scores, folder).run()
+        return _Drawing(rdms, question, inference, scores, complete, folder).run()
 
 
 class _Drawing:
@@ -79,13 +83,15 @@ class _Drawing:
         question: Question,
         inference: Inference,
         scores: FloatArray,
+        complete: bool,
         folder: Path | None,
     ) -> None:
         self.rdms, self.plan, self.full, self.folder = rdms, inference, scores, folder
         self.rois, self.layers, self.metric = question.rois, question.layers, question.metric
         self.members, self.peers, self.seed = question.members, question.peers, question.seed
-        self.models = self._read_models()
-        self.can_weight = can_weight(self.metric, self.models)
+        self.models = [partial(self._read_layer, layer) for layer in self.layers]
+        known = [] if complete else in_order(lambda read: read().missing, self.models)
+        self.can_weight = can_weight(self.metric, list(known))
         self.announced: set[str] = set()
         self.drawn = self._nothing_yet()
         self.splits = halves(self.seed, rdms.n_images, self.drawn.halves.shape[3])
@@ -141,16 +147,19 @@ class _Drawing:
 
     def run(self) -> Drawn:
         n_brain = len(self.members) + len(self.peers)
-        engine = make_scorer(
-            self.metric,
-            self.models,
-            self.drawn.image_counts,
-            self.splits,
-            len(self.members),
-            n_peer=len(self.peers),
-            folder=self.folder,
+        engine = (
+            make_scorer(
+                self.metric,
+                self.models,
+                self.drawn.image_counts,
+                self.splits,
+                len(self.members),
+                n_peer=len(self.peers),
+                folder=self.folder,
+            )
+            if self.can_weight
+            else self._resampling_scorer()
         )
-        self.models = []  # kept by the engine in the form that it needs
         # An ROI at a time, where ROIs share no more work than that of the model's RDMs.
         step = 1
         if self.metric.bootstrap != "weights" or not self.can_weight:
@@ -167,8 +176,12 @@ class _Drawing:
                     bar.update()
         return self.drawn
 
-    def _read_models(self) -> list[Rdm]:
-        return list(in_order(lambda layer: Rdm.of(self.rdms.model_rdm(layer)), self.layers))
+    def _read_layer(self, layer: str) -> Rdm:
+        return Rdm.of(self.rdms.model_rdm(layer))
+
+    def _resampling_scorer(self) -> ResamplingScorer:
+        models = list(in_order(lambda read: read(), self.models))
+        return ResamplingScorer(self.metric, models, self.drawn.image_counts, self.splits)
 
     def _read(self, roi: str) -> list[Rdm]:
         """RDMs of an ROI: the members', then those of the peers who have it."""
@@ -194,7 +207,9 @@ class _Drawing:
         found = {
             roi: DrawScores(np.full((n_member, len(self.layers), n_column), np.nan)) for roi in rdms
         }
-        incomplete = [roi for roi in rdms if not can_weight(self.metric, rdms[roi][:n_member])]
+        incomplete = [
+            roi for roi in rdms if not can_weight(self.metric, _missing(rdms[roi][:n_member]))
+        ]
         complete = [roi for roi in rdms if roi not in incomplete]
         if isinstance(engine, ResamplingScorer):
             incomplete, complete = list(rdms), []
@@ -209,9 +224,8 @@ class _Drawing:
             chosen = [self._weighted(rdms[roi]) for roi in complete]
             found |= zip(complete, engine.score(chosen), strict=True)
         if incomplete and n_column:
-            if not isinstance(engine, ResamplingScorer):  # the models were overwritten
-                models, counts = self._read_models(), self.drawn.image_counts
-                engine = ResamplingScorer(self.metric, models, counts, self.splits)
+            if not isinstance(engine, ResamplingScorer):
+                engine = self._resampling_scorer()
             chosen = [rdms[roi][:n_member] for roi in incomplete]
             self._announce(
                 f"{self.metric.name} is computed anew in {n_column} draws of images",
@@ -223,7 +237,7 @@ class _Drawing:
 
     def _weighted(self, rdms: list[Rdm]) -> list[Rdm]:
         """RDMs to weight: for inner products the peers' too, which give the noise ceiling."""
-        if self.metric.bootstrap == "weights" and can_weight(self.metric, rdms):
+        if self.metric.bootstrap == "weights" and can_weight(self.metric, _missing(rdms)):
             return rdms
         return rdms[: len(self.members)]
 
@@ -233,7 +247,7 @@ class _Drawing:
         if plan.ceiling == "none":
             return None
         if metric.bootstrap == "weights":
-            weighted = self.can_weight and can_weight(metric, rdms)
+            weighted = self.can_weight and can_weight(metric, _missing(rdms))
             return None if weighted else (pooled_ceilings(rdms, metric), [])
         full = rank_ceilings(rdms, metric)
         if plan.ceiling != "draws" or not ways or len(rdms) < 2:
@@ -306,3 +320,7 @@ class _Drawing:
         known = np.isfinite(own)
         with np.errstate(invalid="ignore"):
             return np.asarray(np.where(known, own, 0.0).sum(axis=1) / known.sum(axis=1))
+
+
+def _missing(rdms: Sequence[Rdm]) -> list[IntArray]:
+    return [rdm.missing for rdm in rdms]

@@ -77,16 +77,16 @@ def infer(
         As in `draw_study`.
     """
     metric, inference = question.metric, _settled(question, inference)
+    pairs = count_pairs(rdms.n_images)
+    complete = all((similarities[name].n_pairs == pairs).all() for name in question.members)
     drawn: Drawn | None = None
     permuted: Permuted | None = None
     if inference.bootstrap != "none" or inference.n_splits or inference.ceiling != "none":
         full = np.stack([similarities[name].scores for name in question.members])
         with watch("bootstrap"):
-            drawn = draw_study(rdms, question, inference, full, folder)
+            drawn = draw_study(rdms, question, inference, full, complete=complete, folder=folder)
     notices = drawn.notices if drawn else []
     if inference.n_perm and (metric.has_unit or inference.resampling):
-        pairs = count_pairs(rdms.n_images)
-        complete = all((similarities[name].n_pairs == pairs).all() for name in question.members)
         with watch("permute"):
             permuted = permute_study(rdms, question, inference.n_perm, complete=complete)
         if permuted.n_images < rdms.n_images:

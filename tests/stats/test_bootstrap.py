@@ -15,7 +15,7 @@ from rsatoolbox.util import inference_util
 from scipy.stats import t as student
 
 from rsa_exp.stats.bootstrap import pair_sums as weighted_sums
-from rsa_exp.stats.bootstrap.engines import ResamplingScorer, make_scorer
+from rsa_exp.stats.bootstrap.engines import ResamplingScorer, can_weight, make_scorer
 from rsa_exp.stats.bootstrap.resampling import permuted_scores, resampled_scores
 from rsa_exp.stats.condensed import Rdm
 from rsa_exp.stats.draws import Permutations, bootstrap_counts, halves
@@ -51,6 +51,12 @@ def readers(rows: np.ndarray) -> list[partial[Rdm]]:
     return [partial(lambda row: Rdm.of(row.copy()), row) for row in rows]
 
 
+def scorer_of(metric, model, images, splits, n_member):
+    if can_weight(metric, []):
+        return make_scorer(metric, readers(model), images, splits, n_member)
+    return ResamplingScorer(metric, rdms(model), images, splits)
+
+
 def draws_of(size: int, n_draw: int, purpose: str) -> np.ndarray:
     """Bootstrap draws without those of a single subject, which rsatoolbox gives a ceiling of 1."""
     counts = bootstrap_counts(5, purpose, size, 3 * n_draw + 20)
@@ -79,7 +85,7 @@ def test_every_draw_and_its_variance_equal_rsatoolbox(metric, n_cond, n_subject)
     subjects = draws_of(n_subject, n_draw, "subjects")
     entry = METRICS[metric]
 
-    engine = make_scorer(entry, rdms(model), images, images[:, :0], n_subject)
+    engine = scorer_of(entry, model, images, images[:, :0], n_subject)
     found = engine.score([rdms(brain)])[0]
     ours = found.scores
     if found.pool is not None:
@@ -165,7 +171,7 @@ def test_halves_and_leaving_out_one_image_equal_the_plain_way(metric):
     n_cond, entry = 40, METRICS[metric]
     brain, model = related(3, n_cond, 1), related(2, n_cond, 2)
     splits = halves(3, n_cond, 4)
-    found = make_scorer(entry, rdms(model), splits[:, :0], splits, 3).score([rdms(brain)])[0]
+    found = scorer_of(entry, model, splits[:, :0], splits, 3).score([rdms(brain)])[0]
     for column in range(8):
         members = np.flatnonzero(splits[:, column])
         parts = [RDMs(rows).subset_pattern("index", members) for rows in (brain, model)]
@@ -199,7 +205,7 @@ def test_single_precision_of_the_quadratic_term_costs_nothing(metric, monkeypatc
     splits = halves(0, n_cond, 5)
 
     def scores() -> np.ndarray:
-        return make_scorer(entry, rdms(model), images, splits, 3).score([rdms(brain)])[0].scores
+        return scorer_of(entry, model, images, splits, 3).score([rdms(brain)])[0].scores
 
     exact = scores()
     monkeypatch.setattr(weighted_sums, "_SINGLE_FROM", 100)
@@ -215,7 +221,7 @@ def test_missing_pairs_are_weighed_as_they_are_resampled(metric):
     brain[1, 100:110] = np.nan
     model[2, 20:60] = np.nan
     images, splits = draws_of(n_cond, 12, "images"), halves(0, n_cond, 3)
-    fast = make_scorer(entry, rdms(model), images, splits, 3).score([rdms(brain)])[0]
+    fast = scorer_of(entry, model, images, splits, 3).score([rdms(brain)])[0]
     plain = ResamplingScorer(entry, rdms(model), images, splits).score([rdms(brain)])[0]
     np.testing.assert_allclose(fast.scores, plain.scores, atol=1e-9)
     everyone = ~np.isnan(brain).any(axis=0)
@@ -295,9 +301,7 @@ def test_constant_rdms_and_too_few_images_have_no_draws(metric):
     images = bootstrap_counts(0, "images", n_cond, 5)
     images[:, 0] = 0
     images[:2, 0] = 6
-    scores = (
-        make_scorer(entry, rdms(model), images, images[:, :0], 2).score([rdms(brain)])[0].scores
-    )
+    scores = scorer_of(entry, model, images, images[:, :0], 2).score([rdms(brain)])[0].scores
     assert np.isnan(scores[0]).all()
     assert np.isfinite(scores[1, :, 1:]).all()
 
@@ -311,7 +315,7 @@ def test_draws_of_few_images(metric, n_cond):
     images = bootstrap_counts(0, "images", n_cond, 200)
     images = images[:, (images > 0).sum(axis=0) > 2]
     images[:, 0] = [n_cond // 2 + 1, *[1] * (n_cond - n_cond // 2 - 1), *[0] * (n_cond // 2)]
-    fast = make_scorer(entry, rdms(model), images, images[:, :0], 2).score([rdms(brain)])[0]
+    fast = scorer_of(entry, model, images, images[:, :0], 2).score([rdms(brain)])[0]
     plain = resampled_scores(rdms(brain), rdms(model), entry, images)
     np.testing.assert_allclose(fast.scores, plain, atol=1e-9)
 
@@ -342,7 +346,7 @@ def test_bits_do_not_depend_on_threads(n_threads, monkeypatch):
     digest = 0
     for metric in ("corr", "corr_cov", "spearman"):
         entry = METRICS[metric]
-        scores = make_scorer(entry, rdms(model), images, splits, 3).score([rdms(brain)])[0].scores
+        scores = scorer_of(entry, model, images, splits, 3).score([rdms(brain)])[0].scores
         permutations = Permutations.draw(0, n_cond, 33)
         models = PermutedModels(entry, readers(model), permutations)
         null = models.score([[read] for read in readers(brain)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,7 +12,7 @@ import numpy as np
 from rsa_exp.stats.bootstrap.inner_products import DrawScores, WeightedModels
 from rsa_exp.stats.bootstrap.ranks import SortedPairs, sort_pairs, weighted_rank_scores
 from rsa_exp.stats.bootstrap.resampling import resampled_scores
-from rsa_exp.stats.condensed import Counts, Rdm
+from rsa_exp.stats.condensed import Counts, IntArray, Rdm
 from rsa_exp.stats.metrics.ranks import prepare_ranks
 from rsa_exp.stats.metrics.registry import Metric
 from rsa_exp.stats.parallel import in_order
@@ -38,15 +38,19 @@ class DrawScorer(Protocol):
         """
 
 
-class _RankScorer:
-    def __init__(self, metric: Metric, models: Sequence[Rdm], weights: Counts) -> None:
-        self._method, self._weights, self._models = metric.name, weights, self._prepare(models)
+def _sorted(rdm: Rdm) -> SortedPairs:
+    return sort_pairs(prepare_ranks(rdm))
 
-    def _prepare(self, rdms: Sequence[Rdm]) -> list[SortedPairs]:
-        return list(in_order(lambda rdm: sort_pairs(prepare_ranks(rdm)), rdms))
+
+class _RankScorer:
+    def __init__(
+        self, metric: Metric, models: Sequence[Callable[[], Rdm]], weights: Counts
+    ) -> None:
+        self._method, self._weights = metric.name, weights
+        self._models = list(in_order(lambda read: _sorted(read()), models))
 
     def score(self, rois: Sequence[Sequence[Rdm]]) -> list[DrawScores]:
-        brains = self._prepare([rdm for roi in rois for rdm in roi])
+        brains = list(in_order(_sorted, [rdm for roi in rois for rdm in roi]))
         scores = weighted_rank_scores(brains, self._models, self._weights, self._method)
         return [DrawScores(part) for part in np.split(scores, len(rois))]
 
@@ -74,13 +78,13 @@ class ResamplingScorer:
         return [DrawScores(part) for part in np.split(scores, len(rois))]
 
 
-def can_weight(metric: Metric, rdms: Sequence[Rdm]) -> bool:
-    """Whether draws can be weights on the images, so that no RDM has to be resampled.
+def can_weight(metric: Metric, missing: Sequence[IntArray]) -> bool:
+    """Whether draws of RDMs that miss some pairs can be weights on the images.
 
-    Then a draw costs a matrix product (inner products) or a cumulative sum (ranks) instead of a
-    whole comparison. Ranks and whitened metrics need complete RDMs for it.
+    Then no RDM is resampled: a draw costs a matrix product (inner products) or a cumulative sum
+    (ranks) instead of a whole comparison. Ranks and whitened metrics need complete RDMs for it.
     """
-    complete = not any(len(rdm.missing) for rdm in rdms)
+    complete = not any(map(len, missing))
     if metric.bootstrap == "weights":
         return complete or not metric.whitened
     return complete and metric.bootstrap == "ranks"
@@ -88,7 +92,7 @@ def can_weight(metric: Metric, rdms: Sequence[Rdm]) -> bool:
 
 def make_scorer(
     metric: Metric,
-    models: Sequence[Rdm],
+    models: Sequence[Callable[[], Rdm]],
     counts: Counts,
     halves: Counts,
     n_member: int,
@@ -96,14 +100,14 @@ def make_scorer(
     n_peer: int = 0,
     folder: Path | None = None,
 ) -> DrawScorer:
-    """Prepare a model's layers for draws in the fastest way that the metric and the RDMs allow.
+    """Prepare a model's layers for draws as weights, the fastest way.
 
     Parameters
     ----------
     metric : Metric
-        Any.
-    models : sequence of Rdm
-        The layers; overwritten if `can_weight`.
+        One of inner products or ranks.
+    models : sequence of functions that return an Rdm
+        The layers, read on all cores, of which `can_weight` is true; they are overwritten.
     counts, halves : ndarray of uint8, shape (n_cond, n_draw)
         How often each image is in each bootstrap draw, and in each half; the columns of results
         are those of both.
@@ -114,8 +118,6 @@ def make_scorer(
     folder : Path, optional
         Where sums over pairs are kept for other analyses, as in `KeptSums`.
     """
-    if not can_weight(metric, models):
-        return ResamplingScorer(metric, models, counts, halves)
     if metric.bootstrap == "weights":
         return WeightedModels(metric, models, counts, halves, n_member, n_peer, folder)
     return _RankScorer(metric, models, np.concatenate([counts, halves], axis=1))

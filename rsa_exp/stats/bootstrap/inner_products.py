@@ -6,7 +6,7 @@ halves of the images, and leaving out one image each cost matrix products and no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from math import sqrt
@@ -20,7 +20,7 @@ from rsa_exp.stats.bootstrap.kept_sums import KeptSums
 from rsa_exp.stats.bootstrap.pair_sums import Columns, Factors, PairSums, working_type
 from rsa_exp.stats.bootstrap.products import MaskedProducts, Products
 from rsa_exp.stats.bootstrap.whitening import image_terms
-from rsa_exp.stats.condensed import Counts, FloatArray, Rdm
+from rsa_exp.stats.condensed import Counts, FloatArray, IntArray, Rdm, count_pairs
 from rsa_exp.stats.metrics.inner_products import Vector
 from rsa_exp.stats.metrics.registry import Metric
 from rsa_exp.stats.missing_pairs import union
@@ -113,7 +113,7 @@ class WeightedModels:
     def __init__(
         self,
         metric: Metric,
-        rdms: Sequence[Rdm],
+        models: Sequence[Callable[[], Rdm]],
         counts: Counts,
         halves: Counts,
         n_member: int,
@@ -122,22 +122,25 @@ class WeightedModels:
     ) -> None:
         self._metric, self._n_member = metric, n_member
         columns = Columns.of(counts, 1.0).join(Columns.of(halves, 0.5))
-        models = self._prepare(rdms)
-        first = models[0]
+        n_cond = len(columns.deviation)
         # The last column is the study itself: every image once.
-        once = np.zeros((first.n_cond, 1), dtype=columns.deviation.dtype)
+        once = np.zeros((n_cond, 1), dtype=columns.deviation.dtype)
         self._columns = columns.join(Columns(np.ones(1), once))
-        self._missing = [model.missing for model in models]
-        shape = (len(models) + n_member + n_peer, len(first.values))
-        self._factors: Factors = np.empty(shape, dtype=working_type(first.n_cond))
-        self._products = Products()
-        self._offsets = [0.0] * len(models)
-        for index, model in enumerate(models):
-            self._offsets[index] = _standardise(model, self._factors[index])
+        self._kept = KeptSums(self._columns, folder)
+        n_layer, self._products = len(models), Products()
+        shape = (n_layer + n_member + n_peer, count_pairs(n_cond))
+        self._factors: Factors = np.empty(shape, dtype=working_type(n_cond))
+
+        def lay_out(index: int) -> tuple[IntArray, float]:
+            model = metric.prepare(models[index](), np.float64)
+            return model.missing, _standardise(model, self._factors[index])
+
+        laid_out = list(in_order(lay_out, range(n_layer)))
+        self._missing, self._offsets = map(list, zip(*laid_out, strict=True))
+        for index in range(n_layer):
             self._products.index(index)
             self._products.index(index, index)
-        self._kept = KeptSums(self._columns, folder)
-        self._digests = self._kept.digests(self._factors[: len(models)])
+        self._digests = self._kept.digests(self._factors[:n_layer])
         own = self._kept.pair_sums(self._factors, self._digests, self._products.named[1:])
         self._sums = PairSums.stack([PairSums.of_ones(self._columns), own])
 
