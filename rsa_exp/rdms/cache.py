@@ -11,8 +11,12 @@ from rsa_exp.stats.condensed import FloatArray
 
 __all__ = ["KEPT_BYTES", "RdmCache"]
 
-KEPT_BYTES = 1 << 29
-"""RDMs kept in memory between the passes of an analysis: five of 4916 images."""
+KEPT_BYTES = 1 << 26
+"""RDMs kept in memory between the passes of an analysis: 3 x 10 ROIs and 5 layers of 690 images.
+
+Large ones are read again: from files that the system keeps in memory, this takes little more time
+than a copy.
+"""
 
 # A layer, or the subjects and the ROI of a brain RDM.
 _Key = str | tuple[tuple[str, ...], str]

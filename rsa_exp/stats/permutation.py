@@ -60,7 +60,8 @@ def _unit_vector(vector: Vector) -> _Unit:
         solved = PresentPairs(none, vector.n_cond).solve(vector.sums)
         norm -= float(vector.sums @ solved)
     scale = sqrt(n_pairs / norm) if norm > 0 else np.nan
-    values = vector.values * scale
+    values = vector.values
+    values *= scale
     if vector.sums is None or solved is None:
         return _Unit(values)
     return _Unit(values, vector.sums * scale, solved * scale)
@@ -72,7 +73,9 @@ def _unit_ranks(ranks: Ranks, *, divide_by_all: bool) -> _Unit:
     square = (float(n_pairs) ** 3 - n_pairs) / 12 if divide_by_all else ranks.square
     # Codes are twice the midrank.
     scale = sqrt(n_pairs / square) / 2 if ranks.square > 0 else np.nan
-    return _Unit((ranks.codes - np.float64(n_pairs + 1)) * scale)
+    values = ranks.codes - np.float64(n_pairs + 1)
+    values *= scale
+    return _Unit(values)
 
 
 def _unit_of(metric: Metric, rdm: Rdm) -> _Unit:
@@ -157,7 +160,7 @@ class _Permuted:
 
         def lay_out(index: int) -> tuple[float, FloatArray]:
             values, terms = units[index]()
-            largest = float(np.abs(values).max())
+            largest = max(float(values.max()), -float(values.min()))
             scale = 1.0 if largest > 0 else np.nan
             if dtype == np.int16:
                 scale *= _LARGEST / largest

@@ -203,7 +203,7 @@ class _Cells(NamedTuple):
 
 
 def _standardise(vector: Vector, out: NDArray[Any]) -> float:
-    """Scale an RDM to unit mean square and centre it; return what was subtracted.
+    """Scale an RDM to unit mean square and centre it into `out`; return what was subtracted.
 
     Centred also for metrics that are not: sums of centred RDMs lose no digits, and the mean is put
     back where they are combined.
@@ -213,7 +213,8 @@ def _standardise(vector: Vector, out: NDArray[Any]) -> float:
         np.multiply(vector.values, scale, out=out, casting="same_kind")
         return 0.0
     mean = vector.values.sum() / max(1, len(vector.values) - len(vector.missing))
-    np.multiply(vector.values - mean, scale, out=out, casting="same_kind")
+    np.subtract(vector.values, mean, out=vector.values)
+    np.multiply(vector.values, scale, out=out, casting="same_kind")
     out[vector.missing] = 0
     return float(mean * scale)
 
