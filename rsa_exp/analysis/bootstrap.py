@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import NoReturn, cast
 
 import numpy as np
 from tqdm import tqdm
 
-from rsa_exp.analysis.cost import announce_cost
+from rsa_exp.analysis.cost import BAR, announce_cost
 from rsa_exp.analysis.draws import Drawn
 from rsa_exp.analysis.question import Question
 from rsa_exp.analysis.settings import HOW_TO_RESAMPLE, Inference
@@ -24,7 +24,7 @@ from rsa_exp.stats.bootstrap.inner_products import DrawScores, Pool
 from rsa_exp.stats.condensed import FloatArray, IntArray, Rdm, count_pairs
 from rsa_exp.stats.draws import bootstrap_counts, halves
 from rsa_exp.stats.noise_ceiling import bootstrap_rank_ceilings, pooled_ceilings, rank_ceilings
-from rsa_exp.stats.parallel import in_order, one_blas_thread
+from rsa_exp.stats.parallel import Progress, in_order, one_blas_thread
 from rsa_exp.stats.uncertainty import Kind, Sampling, jackknife_error
 from rsa_exp.vocabulary import MIN_PAIRS
 
@@ -165,15 +165,14 @@ class _Drawing:
         if self.metric.bootstrap != "weights" or not self.can_weight:
             step = max(1, _BRAIN_BYTES // (8 * count_pairs(self.rdms.n_images) * n_brain))
         with tqdm(
-            total=len(self.rois), desc="inference", unit="ROI", disable=None, leave=False
+            total=len(self.rois), desc="bootstrap", bar_format=BAR, disable=None, leave=False
         ) as bar:
             for first in range(0, len(self.rois), step):
                 rdms = {roi: self._read(roi) for roi in self.rois[first : first + step]}
                 ceilings = {roi: self._plain_ceilings(rdms[roi]) for roi in rdms}
-                weighted = self._score_draws(engine, rdms)
+                weighted = self._score_draws(engine, rdms, bar)
                 for index, roi in enumerate(rdms, first):
                     self._take(index, weighted[roi], ceilings[roi])
-                    bar.update()
         return self.drawn
 
     def _read_layer(self, layer: str) -> Rdm:
@@ -199,7 +198,7 @@ class _Drawing:
         return [rdm for index, rdm in enumerate(rdms) if index not in flat]
 
     def _score_draws(
-        self, engine: DrawScorer, rdms: Mapping[str, list[Rdm]]
+        self, engine: DrawScorer, rdms: Mapping[str, list[Rdm]], bar: tqdm[NoReturn]
     ) -> dict[str, DrawScores]:
         """Score ROIs under all draws of images; those that cannot be weighted are resampled."""
         n_column = self.drawn.image_counts.shape[1] + self.splits.shape[1]
@@ -222,17 +221,17 @@ class _Drawing:
             incomplete = []
         if complete:
             chosen = [self._weighted(rdms[roi]) for roi in complete]
-            found |= zip(complete, engine.score(chosen), strict=True)
+            found |= zip(complete, engine.score(chosen, _advance(bar, chosen)), strict=True)
         if incomplete and n_column:
             if not isinstance(engine, ResamplingScorer):
                 engine = self._resampling_scorer()
             chosen = [rdms[roi][:n_member] for roi in incomplete]
             self._announce(
                 f"{self.metric.name} is computed anew in {n_column} draws of images",
-                partial(engine.score, chosen, 1),
+                partial(engine.score, chosen, most=1),
                 n_column * len(self.rois) / len(incomplete),
             )
-            found |= zip(incomplete, engine.score(chosen), strict=True)
+            found |= zip(incomplete, engine.score(chosen, _advance(bar, chosen)), strict=True)
         return found
 
     def _weighted(self, rdms: list[Rdm]) -> list[Rdm]:
@@ -324,3 +323,8 @@ class _Drawing:
 
 def _missing(rdms: Sequence[Rdm]) -> list[IntArray]:
     return [rdm.missing for rdm in rdms]
+
+
+def _advance(bar: tqdm[NoReturn], rois: Sequence[object]) -> Progress:
+    """Advance a bar, which counts ROIs, by a share of several of them."""
+    return lambda share: bar.update(share * len(rois))

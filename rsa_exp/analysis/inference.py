@@ -12,6 +12,7 @@ from scipy.stats import norm
 from scipy.stats import t as student
 
 from rsa_exp.analysis.bootstrap import draw_study
+from rsa_exp.analysis.cost import announce_inference
 from rsa_exp.analysis.draws import Drawn
 from rsa_exp.analysis.permutation import Permuted, permute_study
 from rsa_exp.analysis.question import Question
@@ -79,6 +80,7 @@ def infer(
     metric, inference = question.metric, _settled(question, inference)
     pairs = count_pairs(rdms.n_images)
     complete = all((similarities[name].n_pairs == pairs).all() for name in question.members)
+    announce_inference(question, inference, rdms.n_images)
     drawn: Drawn | None = None
     permuted: Permuted | None = None
     if inference.bootstrap != "none" or inference.n_splits or inference.ceiling != "none":

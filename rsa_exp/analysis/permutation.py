@@ -18,7 +18,7 @@ from rsa_exp.stats.condensed import FloatArray, IntArray, Rdm, complete_images, 
 from rsa_exp.stats.draws import Permutations
 from rsa_exp.stats.metrics.registry import Metric
 from rsa_exp.stats.missing_pairs import union
-from rsa_exp.stats.parallel import in_order
+from rsa_exp.stats.parallel import Progress, in_order
 from rsa_exp.stats.permutation import PermutedModels, square_bytes
 from rsa_exp.vocabulary import MIN_PAIRS
 
@@ -28,7 +28,7 @@ __all__ = ["Permuted", "permute_study"]
 _BRAIN_BYTES = 1 << 29
 
 Group = Sequence[Callable[[], Rdm]]
-Compare = Callable[[Sequence[Group], Callable[[float], object]], FloatArray]
+Compare = Callable[[Sequence[Group], Progress], FloatArray]
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def _compare_anew(
     models: Group,
     orders: IntArray,
     groups: Sequence[Group],
-    on_progress: Callable[[float], object],
+    on_progress: Progress,
 ) -> FloatArray:
     """Compare whole RDMs after each permutation, for metrics that are no inner products."""
     layers = [read() for read in models]
@@ -130,9 +130,5 @@ def _compare_anew(
         partial(permuted_scores, brains, layers, metric, orders[:1]),
         len(orders),
     )
-
-    def tick(count: int) -> None:
-        on_progress(count / len(orders))
-
-    scores = permuted_scores(brains, layers, metric, orders, tick)
+    scores = permuted_scores(brains, layers, metric, orders, on_progress)
     return np.asarray(scores.reshape(len(groups), -1, *scores.shape[1:]).mean(axis=1))

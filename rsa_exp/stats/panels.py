@@ -11,6 +11,7 @@ EPYC of 2024 225 against 123 GFLOP/s in single precision on one core (``benchmar
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -22,13 +23,22 @@ from numpy.typing import NDArray
 from rsa_exp.stats.compiled import compiled
 from rsa_exp.stats.condensed import FloatArray
 
-__all__ = ["COLUMN_BYTES", "DEPTH", "ROWS", "columns_of", "inner_products", "multiply", "pack"]
+__all__ = [
+    "_COLUMN_BYTES",
+    "DEPTH",
+    "ROWS",
+    "columns_of",
+    "inner_products",
+    "multiplications_per_second",
+    "multiply",
+    "pack",
+]
 
 ROWS = 12
 """Numbers side by side in a left panel."""
 
-COLUMN_BYTES = 128
-"""Bytes of the numbers side by side in a right panel."""
+# Bytes of the numbers side by side in a right panel.
+_COLUMN_BYTES = 128
 
 DEPTH = 512
 """How long a running sum may become: sums of so many numbers are added in double precision."""
@@ -38,7 +48,7 @@ _INDEX = ir.IntType(32)
 
 def columns_of(dtype: Any) -> int:
     """Numbers side by side in a right panel: 32 in single precision, 16 in double."""
-    return COLUMN_BYTES // int(np.dtype(dtype).itemsize)
+    return _COLUMN_BYTES // int(np.dtype(dtype).itemsize)
 
 
 def _registers() -> tuple[int, int]:
@@ -58,7 +68,7 @@ def _generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     item = context.get_data_type(kinds[0].dtype)
     size = kinds[0].dtype.bitwidth // 8
     vector = ir.VectorType(item, _REGISTER_BYTES // size)
-    per_panel = COLUMN_BYTES // _REGISTER_BYTES
+    per_panel = _COLUMN_BYTES // _REGISTER_BYTES
     left, right, out = (
         context.make_array(kind)(context, builder, arg)
         for kind, arg in zip(kinds, args, strict=True)
@@ -79,7 +89,7 @@ def _generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         builder.position_at_end(loop)
         k = builder.phi(length.type)
         sums = [builder.phi(vector) for _ in range(ROWS * _TOGETHER)]
-        row = builder.mul(k, length.type(COLUMN_BYTES // size))
+        row = builder.mul(k, length.type(_COLUMN_BYTES // size))
         offsets = [length.type((first + v) * vector.count) for v in range(_TOGETHER)]
         loaded = [
             builder.load(vector_at(right, builder.add(row, offset)), align=size, typ=vector)
@@ -103,7 +113,7 @@ def _generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         builder.position_at_end(done)
         for index, total in enumerate(added):
             r, v = divmod(index, _TOGETHER)
-            place = length.type(r * (COLUMN_BYTES // size) + (first + v) * vector.count)
+            place = length.type(r * (_COLUMN_BYTES // size) + (first + v) * vector.count)
             builder.store(total, vector_at(out, place), align=size)
     return context.get_dummy_value()
 
@@ -164,3 +174,13 @@ def inner_products(rows: NDArray[Any], panels: NDArray[Any]) -> FloatArray:
     out = np.zeros((len(rows), panels.shape[0] * panels.shape[2]))
     _multiply_all(pack(rows, ROWS), panels, out)
     return out
+
+
+def multiplications_per_second(dtype: Any) -> float:
+    """Measure how fast one core multiplies and adds panels, in a few milliseconds."""
+    rows = np.ones((20 * ROWS, DEPTH), dtype=dtype)
+    panels = pack(np.ones((256, DEPTH), dtype=dtype), columns_of(dtype))
+    inner_products(rows, panels)  # compiled, and in the cache
+    start = time.perf_counter()
+    inner_products(rows, panels)
+    return len(rows) * 256 * DEPTH / (time.perf_counter() - start)

@@ -13,10 +13,18 @@ from threadpoolctl import threadpool_limits
 
 from rsa_exp import interrupts
 
-__all__ = ["in_order", "n_workers", "one_blas_thread"]
+__all__ = ["Progress", "ignore", "in_order", "n_workers", "one_blas_thread"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+Progress = Callable[[float], object]
+"""Called with the share of the work just finished."""
+
+
+def ignore(share: float) -> None:
+    """Show no progress."""
+
 
 # Environment variables that say how many threads a process may use.
 _LIMITS = ("OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK")

@@ -25,7 +25,7 @@ from rsa_exp.stats.metrics.ranks import Ranks
 from rsa_exp.stats.metrics.registry import Metric
 from rsa_exp.stats.missing_pairs import PresentPairs
 from rsa_exp.stats.panels import ROWS, columns_of, inner_products, multiply, pack
-from rsa_exp.stats.parallel import in_order
+from rsa_exp.stats.parallel import Progress, ignore, in_order
 
 __all__ = ["PermutedModels", "square_bytes"]
 
@@ -272,7 +272,7 @@ class PermutedModels:
     def score(
         self,
         groups: Sequence[Sequence[Callable[[], Rdm]]],
-        on_progress: Callable[[float], object] | None = None,
+        on_progress: Progress = ignore,
     ) -> FloatArray:
         """Score groups of brain RDMs against every layer under every permutation, on all cores.
 
@@ -322,8 +322,7 @@ class PermutedModels:
         tasks = range(0, n_cond, _TASK)
         for part in in_order(work, tasks):
             totals += part
-            if on_progress is not None:
-                on_progress(1 / len(tasks))
+            on_progress(1 / len(tasks))
         totals = totals[: len(rows) * n_brain, : len(columns) * n_model]
         if brains.terms.size:
             terms = pack(self._models.permuted_terms(), columns_of(np.float64))

@@ -15,7 +15,7 @@ from rsa_exp.stats.bootstrap.resampling import resampled_scores
 from rsa_exp.stats.condensed import Counts, IntArray, Rdm
 from rsa_exp.stats.metrics.ranks import prepare_ranks
 from rsa_exp.stats.metrics.registry import Metric
-from rsa_exp.stats.parallel import in_order
+from rsa_exp.stats.parallel import Progress, ignore, in_order
 
 __all__ = ["DrawScorer", "ResamplingScorer", "can_weight", "make_scorer"]
 
@@ -23,13 +23,17 @@ __all__ = ["DrawScorer", "ResamplingScorer", "can_weight", "make_scorer"]
 class DrawScorer(Protocol):
     """A model's layers, ready to be scored against ROIs in draws of images."""
 
-    def score(self, rois: Sequence[Sequence[Rdm]]) -> list[DrawScores]:
+    def score(
+        self, rois: Sequence[Sequence[Rdm]], on_progress: Progress = ignore
+    ) -> list[DrawScores]:
         """Score every layer against brain RDMs in every draw.
 
         Parameters
         ----------
         rois : sequence of sequence of Rdm
             RDMs of each ROI's members, then of their peers; they may be overwritten.
+        on_progress : callable, optional
+            Called in the calling thread with the share of the work just finished.
 
         Returns
         -------
@@ -49,7 +53,9 @@ class _RankScorer:
         self._method, self._weights = metric.name, weights
         self._models = list(in_order(lambda read: _sorted(read()), models))
 
-    def score(self, rois: Sequence[Sequence[Rdm]]) -> list[DrawScores]:
+    def score(
+        self, rois: Sequence[Sequence[Rdm]], on_progress: Progress = ignore
+    ) -> list[DrawScores]:
         brains = list(in_order(_sorted, [rdm for roi in rois for rdm in roi]))
         scores = weighted_rank_scores(brains, self._models, self._weights, self._method)
         return [DrawScores(part) for part in np.split(scores, len(rois))]
@@ -70,11 +76,16 @@ class ResamplingScorer:
     counts: Counts
     halves: Counts
 
-    def score(self, rois: Sequence[Sequence[Rdm]], most: int | None = None) -> list[DrawScores]:
+    def score(
+        self,
+        rois: Sequence[Sequence[Rdm]],
+        on_progress: Progress = ignore,
+        most: int | None = None,
+    ) -> list[DrawScores]:
         """Score as `DrawScorer.score`, in the first `most` draws alone if that is given."""
         counts = np.concatenate([self.counts, self.halves], axis=1)[:, :most]
         brains = [rdm for roi in rois for rdm in roi]
-        scores = resampled_scores(brains, self.models, self.metric, counts)
+        scores = resampled_scores(brains, self.models, self.metric, counts, on_progress)
         return [DrawScores(part) for part in np.split(scores, len(rois))]
 
 

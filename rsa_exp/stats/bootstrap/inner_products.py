@@ -24,7 +24,7 @@ from rsa_exp.stats.condensed import Counts, FloatArray, IntArray, Rdm, count_pai
 from rsa_exp.stats.metrics.inner_products import Vector
 from rsa_exp.stats.metrics.registry import Metric
 from rsa_exp.stats.missing_pairs import union
-from rsa_exp.stats.parallel import in_order
+from rsa_exp.stats.parallel import Progress, ignore, in_order
 
 __all__ = ["DrawScores", "Pool", "WeightedModels"]
 
@@ -144,9 +144,15 @@ class WeightedModels:
         own = self._kept.pair_sums(self._factors, self._digests, self._products.named[1:])
         self._sums = PairSums.stack([PairSums.of_ones(self._columns), own])
 
-    def score(self, rois: Sequence[Sequence[Rdm]]) -> list[DrawScores]:
+    def score(
+        self, rois: Sequence[Sequence[Rdm]], on_progress: Progress = ignore
+    ) -> list[DrawScores]:
         """Score every layer against ROIs, as `DrawScorer.score` does."""
-        return [self._score(self._prepare(roi)) for roi in rois]
+        found = []
+        for roi in rois:
+            found.append(self._score(self._prepare(roi)))
+            on_progress(1 / len(rois))
+        return found
 
     def _prepare(self, rdms: Sequence[Rdm]) -> list[Vector]:
         return list(in_order(lambda rdm: self._metric.prepare(rdm, np.float64), rdms))

@@ -14,7 +14,7 @@ import numpy as np
 from rsa_exp.stats.compiled import compiled
 from rsa_exp.stats.condensed import Counts, FloatArray, IntArray, Rdm, count_pairs
 from rsa_exp.stats.metrics.registry import Metric
-from rsa_exp.stats.parallel import in_order
+from rsa_exp.stats.parallel import Progress, ignore, in_order
 from rsa_exp.vocabulary import MIN_PAIRS
 
 __all__ = ["permuted_scores", "resample", "resampled_scores"]
@@ -67,13 +67,12 @@ def _each(
     work: Callable[[IntArray], FloatArray],
     draws: Sequence[IntArray],
     shape: tuple[int, int],
-    on_progress: Callable[[int], object] | None = None,
+    on_progress: Progress,
 ) -> FloatArray:
     scores = np.empty((*shape, len(draws)))
     for index, result in enumerate(in_order(work, draws)):
         scores[:, :, index] = result
-        if on_progress is not None:
-            on_progress(1)
+        on_progress(1 / len(draws))
     return scores
 
 
@@ -82,6 +81,7 @@ def resampled_scores(
     models: Sequence[Rdm],
     metric: Metric,
     counts: Counts,
+    on_progress: Progress = ignore,
 ) -> FloatArray:
     """Scores in bootstrap draws of images.
 
@@ -93,6 +93,8 @@ def resampled_scores(
         Any.
     counts : ndarray of uint8, shape (n_cond, n_draw)
         How often each draw contains each image.
+    on_progress : callable, optional
+        Called in the calling thread with the share of the work just finished.
 
     Returns
     -------
@@ -109,7 +111,7 @@ def resampled_scores(
 
     indices = np.arange(len(counts))
     draws = [np.repeat(indices, counts[:, draw]) for draw in range(counts.shape[1])]
-    return _each(work, draws, (len(brains), len(models)))
+    return _each(work, draws, (len(brains), len(models)), on_progress)
 
 
 def permuted_scores(
@@ -117,7 +119,7 @@ def permuted_scores(
     models: Sequence[Rdm],
     metric: Metric,
     orders: IntArray,
-    on_progress: Callable[[int], object] | None = None,
+    on_progress: Progress = ignore,
 ) -> FloatArray:
     """Scores after the models' images are permuted.
 
@@ -128,7 +130,7 @@ def permuted_scores(
     orders : ndarray of int, shape (n_draw, n_cond)
         Permutations of the images.
     on_progress : callable, optional
-        Called in the calling thread with the number of permutations just finished: 1.
+        As in `resampled_scores`.
 
     Returns
     -------
