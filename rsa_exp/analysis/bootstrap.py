@@ -5,10 +5,10 @@ Brain RDMs pass by the model's, which stay in memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NoReturn, cast
+from typing import cast
 
 import numpy as np
 from tqdm import tqdm
@@ -30,7 +30,7 @@ from rsa_exp.vocabulary import MIN_PAIRS
 
 __all__ = ["draw_study"]
 
-# Brain RDMs held at a time where several ROIs share work, in rows of 8 bytes a pair.
+# Brain RDMs held at a time where several ROIs share work.
 _BRAIN_BYTES = 1 << 29
 
 
@@ -146,9 +146,9 @@ class _Drawing:
         return "subjects"
 
     def run(self) -> Drawn:
-        n_brain = len(self.members) + len(self.peers)
-        engine = (
-            make_scorer(
+        engine = None
+        if self.can_weight:
+            engine = make_scorer(
                 self.metric,
                 self.models,
                 self.drawn.image_counts,
@@ -157,23 +157,65 @@ class _Drawing:
                 n_peer=len(self.peers),
                 folder=self.folder,
             )
-            if self.can_weight
-            else self._resampling_scorer()
-        )
         # An ROI at a time, where ROIs share no more work than that of the model's RDMs.
         step = 1
-        if self.metric.bootstrap != "weights" or not self.can_weight:
-            step = max(1, _BRAIN_BYTES // (8 * count_pairs(self.rdms.n_images) * n_brain))
+        if self.metric.bootstrap != "weights" or engine is None:
+            row = count_pairs(self.rdms.n_images) * len(self.members) * (8 if engine is None else 4)
+            step = max(1, _BRAIN_BYTES // row)
         with tqdm(
             total=len(self.rois), desc="bootstrap", bar_format=BAR, disable=None, leave=False
         ) as bar:
             for first in range(0, len(self.rois), step):
-                rdms = {roi: self._read(roi) for roi in self.rois[first : first + step]}
-                ceilings = {roi: self._plain_ceilings(rdms[roi]) for roi in rdms}
-                weighted = self._score_draws(engine, rdms, bar)
-                for index, roi in enumerate(rdms, first):
-                    self._take(index, weighted[roi], ceilings[roi])
+                self._draw(engine, range(len(self.rois))[first : first + step], bar.update)
         return self.drawn
+
+    def _draw(self, engine: DrawScorer | None, rois: Sequence[int], on_progress: Progress) -> None:
+        """Score ROIs under all draws of images; those that cannot be weighted are resampled."""
+        ceilings: dict[int, _Ceilings | None] = {}
+        incomplete: dict[int, list[Rdm]] = {}
+
+        def read_complete() -> Iterator[list[Rdm]]:
+            for index in rois:
+                rdms = self._read(self.rois[index])
+                ceilings[index] = self._plain_ceilings(rdms)
+                members = rdms[: len(self.members)]
+                if engine is not None and can_weight(self.metric, _missing(members)):
+                    yield self._weighted(rdms)
+                else:
+                    incomplete[index] = members
+
+        weighted = [] if engine is None else engine.score(read_complete(), on_progress)
+        if engine is None:
+            list(read_complete())
+        complete = [index for index in rois if index not in incomplete]
+        found = dict(zip(complete, weighted, strict=True))
+        if incomplete:
+            found |= self._resample(incomplete, on_progress)
+        for index in rois:
+            self._take(index, found[index], ceilings[index])
+
+    def _resample(
+        self, rdms: Mapping[int, list[Rdm]], on_progress: Progress
+    ) -> dict[int, DrawScores]:
+        """Score ROIs whose draws cannot be weights, if that is wanted."""
+        n_column = self.drawn.image_counts.shape[1] + self.splits.shape[1]
+        if n_column and self.plan.resampling:
+            scorer, chosen = self._resampling_scorer(), list(rdms.values())
+            self._announce(
+                f"{self.metric.name} is computed anew in {n_column} draws of images",
+                partial(scorer.score, chosen, most=1),
+                n_column * len(self.rois) / len(chosen),
+            )
+            return dict(zip(rdms, scorer.score(chosen, on_progress), strict=True))
+        if self.can_weight:
+            names = listing([self.rois[index] for index in rdms], 4)
+            self.drawn.warnings.append(
+                f"no draws of images for {names}: pairs are missing, so each draw is a whole "
+                f"comparison ({HOW_TO_RESAMPLE})"
+            )
+        on_progress(len(rdms))
+        nothing = DrawScores(np.full((len(self.members), len(self.layers), n_column), np.nan))
+        return dict.fromkeys(rdms, nothing)
 
     def _read_layer(self, layer: str) -> Rdm:
         return Rdm.of(self.rdms.model_rdm(layer))
@@ -196,43 +238,6 @@ class _Drawing:
                 "is constant or missing"
             )
         return [rdm for index, rdm in enumerate(rdms) if index not in flat]
-
-    def _score_draws(
-        self, engine: DrawScorer, rdms: Mapping[str, list[Rdm]], bar: tqdm[NoReturn]
-    ) -> dict[str, DrawScores]:
-        """Score ROIs under all draws of images; those that cannot be weighted are resampled."""
-        n_column = self.drawn.image_counts.shape[1] + self.splits.shape[1]
-        n_member = len(self.members)
-        found = {
-            roi: DrawScores(np.full((n_member, len(self.layers), n_column), np.nan)) for roi in rdms
-        }
-        incomplete = [
-            roi for roi in rdms if not can_weight(self.metric, _missing(rdms[roi][:n_member]))
-        ]
-        complete = [roi for roi in rdms if roi not in incomplete]
-        if isinstance(engine, ResamplingScorer):
-            incomplete, complete = list(rdms), []
-        if incomplete and not self.plan.resampling:
-            if self.can_weight:
-                self.drawn.warnings.append(
-                    f"no draws of images for {listing(incomplete, 4)}: pairs are missing, so each "
-                    f"draw is a whole comparison ({HOW_TO_RESAMPLE})"
-                )
-            incomplete = []
-        if complete:
-            chosen = [self._weighted(rdms[roi]) for roi in complete]
-            found |= zip(complete, engine.score(chosen, _advance(bar, chosen)), strict=True)
-        if incomplete and n_column:
-            if not isinstance(engine, ResamplingScorer):
-                engine = self._resampling_scorer()
-            chosen = [rdms[roi][:n_member] for roi in incomplete]
-            self._announce(
-                f"{self.metric.name} is computed anew in {n_column} draws of images",
-                partial(engine.score, chosen, most=1),
-                n_column * len(self.rois) / len(incomplete),
-            )
-            found |= zip(incomplete, engine.score(chosen, _advance(bar, chosen)), strict=True)
-        return found
 
     def _weighted(self, rdms: list[Rdm]) -> list[Rdm]:
         """RDMs to weight: for inner products the peers' too, which give the noise ceiling."""
@@ -323,8 +328,3 @@ class _Drawing:
 
 def _missing(rdms: Sequence[Rdm]) -> list[IntArray]:
     return [rdm.missing for rdm in rdms]
-
-
-def _advance(bar: tqdm[NoReturn], rois: Sequence[object]) -> Progress:
-    """Advance a bar, which counts ROIs, by a share of several of them."""
-    return lambda share: bar.update(share * len(rois))

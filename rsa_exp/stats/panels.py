@@ -24,7 +24,6 @@ from rsa_exp.stats.compiled import compiled
 from rsa_exp.stats.condensed import FloatArray
 
 __all__ = [
-    "_COLUMN_BYTES",
     "DEPTH",
     "ROWS",
     "columns_of",

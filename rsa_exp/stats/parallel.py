@@ -19,7 +19,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 Progress = Callable[[float], object]
-"""Called with the share of the work just finished."""
+"""Called with how much was just finished: the share of all work where nothing else is said."""
 
 
 def ignore(share: float) -> None:

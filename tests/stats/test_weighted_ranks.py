@@ -14,7 +14,8 @@ from rsatoolbox.rdm import RDMs, compare
 from rsa_exp import interrupts
 from rsa_exp.stats import parallel
 from rsa_exp.stats.bootstrap import ranks as weighted_ranks
-from rsa_exp.stats.bootstrap.ranks import SortedPairs, sort_pairs, weighted_rank_scores
+from rsa_exp.stats.bootstrap.ranks import weighted_rank_scores
+from rsa_exp.stats.bootstrap.sorted_pairs import SortedPairs, sort_pairs
 from rsa_exp.stats.condensed import FloatArray, Rdm, count_pairs
 from rsa_exp.stats.metrics.ranks import compare_rho_a, compare_spearman, prepare_ranks
 

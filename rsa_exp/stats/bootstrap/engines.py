@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from rsa_exp.stats.bootstrap.inner_products import DrawScores, WeightedModels
-from rsa_exp.stats.bootstrap.ranks import SortedPairs, sort_pairs, weighted_rank_scores
+from rsa_exp.stats.bootstrap.ranks import weighted_rank_scores
 from rsa_exp.stats.bootstrap.resampling import resampled_scores
+from rsa_exp.stats.bootstrap.sorted_pairs import SortedPairs, sort_pairs
 from rsa_exp.stats.condensed import Counts, IntArray, Rdm
 from rsa_exp.stats.metrics.ranks import prepare_ranks
 from rsa_exp.stats.metrics.registry import Metric
@@ -24,16 +26,16 @@ class DrawScorer(Protocol):
     """A model's layers, ready to be scored against ROIs in draws of images."""
 
     def score(
-        self, rois: Sequence[Sequence[Rdm]], on_progress: Progress = ignore
+        self, rois: Iterable[Sequence[Rdm]], on_progress: Progress = ignore
     ) -> list[DrawScores]:
         """Score every layer against brain RDMs in every draw.
 
         Parameters
         ----------
-        rois : sequence of sequence of Rdm
+        rois : iterable of sequence of Rdm
             RDMs of each ROI's members, then of their peers; they may be overwritten.
         on_progress : callable, optional
-            Called in the calling thread with the share of the work just finished.
+            Called in the calling thread with the number of ROIs, or the part of one, just finished.
 
         Returns
         -------
@@ -54,11 +56,19 @@ class _RankScorer:
         self._models = list(in_order(lambda read: _sorted(read()), models))
 
     def score(
-        self, rois: Sequence[Sequence[Rdm]], on_progress: Progress = ignore
+        self, rois: Iterable[Sequence[Rdm]], on_progress: Progress = ignore
     ) -> list[DrawScores]:
-        brains = list(in_order(_sorted, [rdm for roi in rois for rdm in roi]))
-        scores = weighted_rank_scores(brains, self._models, self._weights, self._method)
-        return [DrawScores(part) for part in np.split(scores, len(rois))]
+        brains = [list(in_order(_sorted, rdms)) for rdms in rois]
+        if not brains:
+            return []
+        scores = weighted_rank_scores(
+            list(chain.from_iterable(brains)),
+            self._models,
+            self._weights,
+            self._method,
+            lambda share: on_progress(share * len(brains)),
+        )
+        return [DrawScores(part) for part in np.split(scores, len(brains))]
 
 
 @dataclass(frozen=True)
@@ -78,15 +88,18 @@ class ResamplingScorer:
 
     def score(
         self,
-        rois: Sequence[Sequence[Rdm]],
+        rois: Iterable[Sequence[Rdm]],
         on_progress: Progress = ignore,
         most: int | None = None,
     ) -> list[DrawScores]:
         """Score as `DrawScorer.score`, in the first `most` draws alone if that is given."""
         counts = np.concatenate([self.counts, self.halves], axis=1)[:, :most]
-        brains = [rdm for roi in rois for rdm in roi]
-        scores = resampled_scores(brains, self.models, self.metric, counts, on_progress)
-        return [DrawScores(part) for part in np.split(scores, len(rois))]
+        given = list(rois)
+        brains = list(chain.from_iterable(given))
+        scores = resampled_scores(
+            brains, self.models, self.metric, counts, lambda share: on_progress(share * len(given))
+        )
+        return [DrawScores(part) for part in np.split(scores, len(given))]
 
 
 def can_weight(metric: Metric, missing: Sequence[IntArray]) -> bool:

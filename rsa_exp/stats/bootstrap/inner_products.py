@@ -6,7 +6,7 @@ halves of the images, and leaving out one image each cost matrix products and no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from math import sqrt
@@ -145,13 +145,13 @@ class WeightedModels:
         self._sums = PairSums.stack([PairSums.of_ones(self._columns), own])
 
     def score(
-        self, rois: Sequence[Sequence[Rdm]], on_progress: Progress = ignore
+        self, rois: Iterable[Sequence[Rdm]], on_progress: Progress = ignore
     ) -> list[DrawScores]:
         """Score every layer against ROIs, as `DrawScorer.score` does."""
         found = []
         for roi in rois:
             found.append(self._score(self._prepare(roi)))
-            on_progress(1 / len(rois))
+            on_progress(1)
         return found
 
     def _prepare(self, rdms: Sequence[Rdm]) -> list[Vector]:

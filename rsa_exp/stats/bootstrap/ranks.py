@@ -2,202 +2,172 @@
 
 A sample that contains image i w_i times gives the pair of images i, j the weight w_i w_j; pairs of
 copies of one image drop out. In the order of an RDM's dissimilarities, a running sum of the weights
-gives the weighted midranks. For eight samples side by side, one pass in an RDM's order writes their
-ranks at the pairs' indices; a second pass over the pairs sums products, of four brain RDMs and all
-models. Ranks are twice the midrank less its mean: integers, so that only sums are rounded.
+gives the weighted midranks. Ranks are twice the midrank less its mean: integers, so that only sums
+of products are rounded.
+
+Samples are taken 31 at a time. A pass over the pairs of an RDM in its order writes their ranks at
+the pairs' indices, for as many pairs of images (a tile) as there is memory for; then products of
+ranks are summed over the tile. Memory and its bandwidth are what limits this, so a rank takes 16
+bits: the RDM's order is cut into steps, each with less than 2^16 ranks in every sample, and ranks
+are kept relative to their step, whose number takes the place of a 32nd sample.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from threading import Semaphore
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
-from rsa_exp.stats.bootstrap.lanes import LANES, load, load_ahead, store
+from rsa_exp.stats.bootstrap.lanes import LANES, ask, lanes, store, sums_of
+from rsa_exp.stats.bootstrap.sorted_pairs import (
+    DRAWS,
+    STEPS,
+    WORD,
+    Codes,
+    Shorts,
+    SortedPairs,
+    write_ranks,
+)
 from rsa_exp.stats.compiled import compiled
-from rsa_exp.stats.condensed import BoolArray, FloatArray, count_pairs
-from rsa_exp.stats.metrics.ranks import Ranks
-from rsa_exp.stats.parallel import in_order
+from rsa_exp.stats.condensed import Counts, FloatArray, IntArray, count_pairs
+from rsa_exp.stats.parallel import Progress, ignore, in_order, n_workers
 from rsa_exp.vocabulary import MIN_PAIRS
 
-__all__ = ["SortedPairs", "sort_pairs", "weighted_rank_scores"]
+__all__ = ["weighted_rank_scores"]
 
-Codes = NDArray[np.int32]
-Images = NDArray[np.uint16]
-Weights = NDArray[np.uint8]
-# Work, and the array to which its result is added.
-Task = tuple[Callable[[], FloatArray], FloatArray]
+Task = Callable[[], object]
 
-# Brain RDMs at a time: enough sums under way to keep the processor busy.
-_TILE = 4
-# Pairs at a time, which stay in the first-level cache.
-_CHUNK = 64
-# Bytes for the ranks of a block of model RDMs.
-_ROOM = 1_200_000_000
-# Parts of a sum over pairs: fixed, as the last bits depend on them.
-_PARTS = 16
+# Most brain RDMs at a time, for as many threads.
+_MOST_BRAINS = 8
+# Pairs of an image at a time whose products are summed, and how far ahead they are asked for.
+_CHUNK, _AHEAD = 16, 64
+# Bytes for the tiles of all RDMs at work: in all, and a pair of images where those are so many that
+# tiles would otherwise shrink, and the passes over all pairs would multiply.
+_ROOM, _ROOM_PER_PAIR = 1 << 30, 48
+# Pairs in a part of a sum, at least, and most parts: fixed, as the last bits depend on them.
+_PART, _PARTS = 1 << 16, 48
 
 
-@dataclass(frozen=True)
-class SortedPairs:
-    """The pairs of an RDM in the order of their dissimilarities, in five bytes a pair.
+@compiled
+def _multiply(
+    weights: Counts, ranks: Shorts, steps: Codes, brains: tuple[int, int], n_fresh: int,
+    origin: int, first: int, last: int, room: FloatArray, products: FloatArray, squares: FloatArray,
+) -> None:  # fmt: skip
+    """Sum products of two brain RDMs' ranks and all models', and squares of the first of all ranks.
 
-    Attributes
-    ----------
-    images : ndarray of uint16, shape (n_pairs, 2)
-        The two images i < j of each pair, smallest dissimilarity first.
-    tied : ndarray of bool, shape (n_pairs,)
-        Whether a pair is tied with the next.
-    n_cond : int
-        Images.
+    Over the pairs whose first image is in a range. In `ranks` and `steps` models come before
+    brains, in `squares` after them; `products` has the shape (n_model, 2, 32).
     """
-
-    images: Images
-    tied: BoolArray
-    n_cond: int
-
-
-def sort_pairs(ranks: Ranks) -> SortedPairs:
-    """Sort the pairs of an RDM by dissimilarity; ValueError if any are missing."""
-    if len(ranks.missing):
-        raise ValueError(f"{len(ranks.missing)} pairs are missing: weights need complete RDMs")
-    n_pairs = len(ranks.codes)
-    images, tied = np.empty((n_pairs, 2), dtype=np.uint16), np.ones(n_pairs, dtype=bool)
-    _sort(ranks.codes, ranks.n_cond, images, tied)
-    return SortedPairs(images, tied, ranks.n_cond)
-
-
-@compiled
-def _sort(codes: Codes, n_cond: int, images: Images, tied: BoolArray) -> None:
-    """Sort pairs by counting; `tied` comes as all true."""
-    starts = np.zeros(codes.max() + 2, dtype=np.uint32)
-    for code in codes:
-        starts[code + 1] += 1
-    for code in range(1, starts.shape[0]):
-        starts[code] += starts[code - 1]
-    index = 0
-    for i in range(n_cond - 1):
-        for j in range(i + 1, n_cond):
-            slot = starts[codes[index]]
-            images[slot, 0], images[slot, 1] = i, j
-            starts[codes[index]] += 1
-            index += 1
-    # Where a code's pairs started is now where they end.
-    for end in starts:
-        if end > 0:
-            tied[end - 1] = False
-
-
-@compiled
-def _rank(
-    images: Images, tied: BoolArray, weights: Weights, totals: FloatArray, ranks: Codes
-) -> FloatArray:
-    """Write ranks in eight samples at the pairs' indices; return their weighted sums of squares."""
-    n_cond = weights.shape[0]
-    total = load(totals, 0)
-    before = rank = square = total - total
-    end = 0
-    for k in range(images.shape[0]):
-        i, j = np.int64(images[k, 0]), np.int64(images[k, 1])
-        weight = load(weights, i) * load(weights, j)
-        if k == end:
-            group = weight
-            while tied[end]:
-                end += 1
-                group = group + load(weights, images[end, 0]) * load(weights, images[end, 1])
-            end += 1
-            rank = before + before + group - total
-            before = before + group
-        square = square + weight * rank * rank
-        store(ranks, ((i * (2 * n_cond - i - 3)) >> 1) + j - 1, rank)
-    squares = np.empty(LANES)
-    store(squares, 0, square)
-    return squares
-
-
-@compiled
-def _multiply(weights: Weights, brains: Codes, models: Codes, first: int, last: int) -> FloatArray:
-    """Sum products, of shape (n_model, 4, 8), over the pairs whose first image is in a range."""
-    n_cond, n_model, n_pairs = weights.shape[0], models.shape[0], models.shape[1]
-    sums = np.zeros((n_model, _TILE, LANES))
-    room = np.empty((_CHUNK, _TILE, LANES))
+    n_cond, n_model, size = weights.shape[0], products.shape[0], ranks.shape[1]
+    weighing = 3 * _CHUNK  # rows of room: weighted ranks of each brain, those of models, weights
+    products[:], squares[:] = 0, 0
     for i in range(first, last):
-        mine = load(weights, i)
+        mine = lanes(weights, i)
         for start in range(i + 1, n_cond, _CHUNK):
-            size = min(_CHUNK, n_cond - start)
-            index = ((i * (2 * n_cond - i - 3)) >> 1) + start - 1
-            for k in range(size):
-                weight = mine * load(weights, start + k)
-                for b in range(_TILE):
-                    row = b * n_pairs + index + k
-                    store(room, _TILE * k + b, weight * load_ahead(brains, row))
-            for m in range(n_model):
-                row = m * n_pairs + index
-                sum0, sum1 = load(sums, 4 * m), load(sums, 4 * m + 1)
-                sum2, sum3 = load(sums, 4 * m + 2), load(sums, 4 * m + 3)
-                for k in range(size):
-                    rank = load_ahead(models, row + k)
-                    sum0 = sum0 + load(room, 4 * k) * rank
-                    sum1 = sum1 + load(room, 4 * k + 1) * rank
-                    sum2 = sum2 + load(room, 4 * k + 2) * rank
-                    sum3 = sum3 + load(room, 4 * k + 3) * rank
-                store(sums, 4 * m, sum0)
-                store(sums, 4 * m + 1, sum1)
-                store(sums, 4 * m + 2, sum2)
-                store(sums, 4 * m + 3, sum3)
-    return sums
+            count = min(_CHUNK, n_cond - start)
+            index = ((i * (2 * n_cond - i - 3)) >> 1) + start - 1 - origin
+            for k in range(count):
+                store(room, weighing + k, mine * lanes(weights, start + k))
+            for r in range(n_fresh):
+                rdm = brains[r] if r < 2 else r - 2
+                row, scratch = rdm * size + index, min(r, 2) * _CHUNK
+                square = lanes(squares, r)
+                for k in range(count):
+                    ask(ranks, row + k + _AHEAD)
+                    step = rdm * STEPS + ranks[rdm, index + k, DRAWS]
+                    rank = sums_of(ranks, row + k, steps, step)
+                    weighted = lanes(room, weighing + k) * rank
+                    square = square + weighted * rank
+                    store(room, scratch + k, weighted)
+                store(squares, r, square)
+            for rdm in range(n_model):
+                row = rdm * size + index
+                left, right = lanes(products, 2 * rdm), lanes(products, 2 * rdm + 1)
+                for k in range(count):
+                    ask(ranks, row + k + _AHEAD)
+                    step = rdm * STEPS + ranks[rdm, index + k, DRAWS]
+                    rank = sums_of(ranks, row + k, steps, step)
+                    left = left + lanes(room, k) * rank
+                    right = right + lanes(room, _CHUNK + k) * rank
+                store(products, 2 * rdm, left)
+                store(products, 2 * rdm + 1, right)
 
 
-def _room(n_rdm: int, n_pairs: int) -> Codes:
-    """Memory for ranks in eight samples, aligned so that no row crosses a cache line."""
-    room = np.empty(n_rdm * n_pairs * LANES + 16, dtype=np.int32)
-    start = -room.ctypes.data % 64 // 4
-    return room[start : len(room) - 16 + start].reshape(n_rdm, n_pairs, LANES)
+def _aligned(shape: tuple[int, ...], kind: DTypeLike) -> NDArray[Any]:
+    """Memory that starts with a cache line, so that no row crosses one."""
+    size = np.dtype(kind).itemsize * int(np.prod(shape))
+    memory = np.empty(size + 64, dtype=np.uint8)
+    start = -memory.ctypes.data % 64
+    return memory[start : start + size].view(kind).reshape(shape)
 
 
 def _phases(
-    rdms: tuple[Sequence[SortedPairs], Sequence[SortedPairs]], packs: Weights, totals: FloatArray,
-    squares: Sequence[FloatArray], products: FloatArray,
+    brains: Sequence[SortedPairs], models: Sequence[SortedPairs], packs: Counts, totals: IntArray,
+    products: FloatArray, squares: FloatArray, on_progress: Progress,
 ) -> Iterator[list[Task]]:  # fmt: skip
     """Yield phases: tasks that may run at once, each phase only after the one before is done."""
-    n_cond, (n_brain, n_model) = packs.shape[1], map(len, rdms)
+    n_cond, n_brain, n_model = packs.shape[1], len(brains), len(models)
     n_pairs = count_pairs(n_cond)
-    block = max(min(_ROOM // (4 * LANES * n_pairs), n_model), 1)
-    ranks = _room(_TILE, n_pairs), _room(block, n_pairs)
     # Parts of about as many pairs: those from image i on are a share of (1 - i / n)^2.
-    ends = [round((n_cond - 1) * (1 - (1 - k / _PARTS) ** 0.5)) for k in range(_PARTS + 1)]
+    n_part = min(max(n_pairs // _PART, 1), _PARTS)
+    images = [round((n_cond - 1) * (1 - (1 - k / n_part) ** 0.5)) for k in range(n_part + 1)]
+    pairs = [n_pairs - count_pairs(n_cond - image) for image in images]
+    n_side = 2 * -(-min(n_workers(), n_brain, _MOST_BRAINS) // 2)  # brain RDMs at a time
+    bytes_needed = 2 * LANES * n_pairs * (n_model + n_side)
+    n_tile = min(-(-bytes_needed // max(_ROOM, _ROOM_PER_PAIR * n_pairs)), n_part)
+    tiles = list(pairwise(n_part * k // n_tile for k in range(n_tile + 1)))
+    longest = max(pairs[last] - pairs[first] for first, last in tiles)
+    ranks = _aligned((n_model + n_side, longest, LANES), np.uint16)
+    steps = _aligned((n_model + n_side, STEPS, LANES), np.int32)
+    # Of each part and two brain RDMs.
+    multiplied = np.empty((n_part, *products.shape[1:]))
+    squared = np.zeros((n_part, *squares.shape[1:]))
 
-    def ranking(side: int, first: int, sums: FloatArray) -> list[Task]:
-        members = zip(rdms[side][first:], ranks[side], sums[first:], strict=False)
-        return [
-            (partial(_rank, rdm.images, rdm.tied, packs[pack], totals[pack], indices), square)
-            for rdm, indices, square in members
-        ]
+    def rank(rdm: SortedPairs, slot: int, pack: int, tile: tuple[int, int]) -> None:
+        sums = _aligned((WORD + 2, LANES), np.uint16)
+        part = packs[pack], totals[pack], images[tile[0]], images[tile[1]]
+        if not write_ranks(rdm.images, rdm.tied, *part, sums, ranks[slot], steps[slot]):
+            raise ValueError("samples of so many images are too uneven to weight their ranks")
+
+    def multiply(brain: int, first: int, part: int, pack: int, origin: int) -> None:
+        slot = n_model + brain - first
+        slots = slot, min(slot + 1, n_model + n_brain - 1 - first)
+        fresh = 2 if brain else 2 + n_model
+        room = _aligned((4 * _CHUNK, LANES), np.float64)
+        product, square = multiplied[part, brain // 2], squared[part, brain // 2]
+        rows = images[part], images[part + 1]
+        _multiply(packs[pack], ranks, steps, slots, fresh, origin, *rows, room, product, square)
 
     for pack in range(len(packs)):
-        again = np.zeros_like(squares[0][pack])  # repeated for another block of models: not used
-        for model in range(0, n_model, block):
-            phase = ranking(1, model, squares[1][pack])
-            for brain in range(0, n_brain, _TILE):
-                yield phase + ranking(0, brain, again if model else squares[0][pack])
-                sums = products[pack, model : model + block, brain : brain + _TILE]
-                work = partial(_multiply, packs[pack], ranks[0], ranks[1][: len(sums)])
-                yield [(partial(work, *part), sums) for part in pairwise(ends)]
+        for tile in tiles:
+            phase: list[Task] = [partial(rank, rdm, k, pack, tile) for k, rdm in enumerate(models)]
+            for first in range(0, n_brain, n_side):
+                group = brains[first : first + n_side]
+                for slot, rdm in enumerate(group, n_model):
+                    phase.append(partial(rank, rdm, slot, pack, tile))
+                yield phase
+                yield [
+                    partial(multiply, brain, first, part, pack, pairs[tile[0]])
+                    for brain in range(first, first + len(group), 2)
+                    for part in range(*tile)
+                ]
                 phase = []
+                on_progress(len(group) / (n_brain * len(tiles) * len(packs)))
+        products[pack], squares[pack] = multiplied.sum(axis=0), squared.sum(axis=0)
 
 
 def _run(phases: Iterator[list[Task]]) -> None:
-    """Run all phases in one pool of threads, and add the results in order."""
+    """Run all phases in one pool of threads."""
     finished = Semaphore(0)
 
-    def work(task: Task) -> tuple[FloatArray, FloatArray]:
+    def work(task: Task) -> None:
         try:
-            return task[0](), task[1]
+            task()
         finally:
             finished.release()
 
@@ -207,32 +177,34 @@ def _run(phases: Iterator[list[Task]]) -> None:
             for _ in phase:
                 finished.acquire()
 
-    for result, sums in in_order(work, tasks()):
-        sums += result
+    for _ in in_order(work, tasks()):
+        pass
 
 
 def weighted_rank_scores(
     brains: Sequence[SortedPairs],
     models: Sequence[SortedPairs],
-    weights: Weights,
+    weights: Counts,
     method: str,
+    on_progress: Progress = ignore,
 ) -> FloatArray:
     """Scores of brain RDMs against model RDMs in bootstrap samples of images.
 
     Each equals rsatoolbox's ``compare`` of the two RDMs after ``subsample_pattern``, and has the
-    same bits for any number of threads.
+    same bits for any number of threads, and whatever other RDMs and samples are scored with it.
 
-    Memory: 32 bytes a pair for each RDM at work: four brain RDMs, and model RDMs in blocks of up to
-    1.2 GB. With five models 0.6 + 0.7 GB for 2985 images, 1.5 + 1.2 GB for 4916 (in two blocks).
+    Memory: 1.1 GB at most up to 6687 images, 48 bytes a pair beyond.
 
     Parameters
     ----------
     brains, models : sequence of SortedPairs
-        RDMs of the same images.
+        RDMs of the same images. Models are ranked once for all brain RDMs of a call.
     weights : ndarray of uint8, shape (n_cond, n_draw)
         How often each sample contains each image.
     method : {'spearman', 'rho-a'}
         What to compute.
+    on_progress : callable, optional
+        Called in this thread with the share of the work that was done since it was last called.
 
     Returns
     -------
@@ -250,20 +222,26 @@ def weighted_rank_scores(
         raise ValueError(f"weights are {weights.dtype} {weights.shape}, not uint8 (n_cond, n_draw)")
     if len(sizes := {len(weights), *(rdm.n_cond for rdm in (*brains, *models))}) > 1:
         raise ValueError(f"weights and RDMs are of different numbers of images: {sorted(sizes)}")
-    n_draw, n_brain = weights.shape[1], len(brains)
-    packs = np.zeros((-(-n_draw // LANES), len(weights), LANES), dtype=np.uint8)
+    n_draw, n_brain, n_model = weights.shape[1], len(brains), len(models)
+    if 0 in (n_draw, n_brain, n_model):
+        return np.empty((n_brain, n_model, n_draw))
+    packs = _aligned((-(-n_draw // DRAWS), len(weights), LANES), np.uint8)
+    packs[:] = 0
     for k, draw in enumerate(weights.T):
-        packs[k // LANES, :, k % LANES] = draw
-    totals = (packs.sum(1, np.float64) ** 2 - np.square(packs, dtype=np.float64).sum(1)) / 2
-    if totals.max(initial=0) >= 2**31:
-        raise ValueError(f"a sample has {totals.max():.0f} pairs; there can be 2^31 - 1")
-    squares = tuple(np.zeros((len(packs), len(rdms), LANES)) for rdms in (brains, models))
-    products = np.zeros((len(packs), len(models), -(-n_brain // _TILE) * _TILE, LANES))
-    _run(_phases((brains, models), packs, totals, squares, products))
-    products, totals = products[:, :, :n_brain], totals[:, None, None]
-    left, right = squares[0][:, None], squares[1][:, :, None]
+        packs[k // DRAWS, :, k % DRAWS] = draw
+    totals = (packs.sum(1, np.int64) ** 2 - np.square(packs, dtype=np.int64).sum(1)) // 2
+    if totals.max() >= 2**31:
+        raise ValueError(f"a sample has {totals.max()} pairs; there can be 2^31 - 1")
+    n_two = -(-n_brain // 2)
+    products = np.empty((len(packs), n_two, n_model, 2, LANES))
+    squares = np.empty((len(packs), n_two, 2 + n_model, LANES))
+    _run(_phases(brains, models, packs, totals, products, squares, on_progress))
+    products = products.swapaxes(2, 3)
+    left, right = squares[:, :, :2, None], squares[:, :1, None, 2:]
+    sizes_ = totals[:, None, None, None].astype(np.float64)
     # Of rho-a's factor 12, 4 is in the products, as ranks are doubled.
-    norms = np.sqrt(left * right) if method == "spearman" else (totals**3 - totals) / 3
-    valid = (left > 0) & (right > 0) & (totals >= MIN_PAIRS)
-    scores = np.clip(products / np.where(valid, norms, np.nan), -1, 1)
-    return scores.transpose(2, 1, 0, 3).reshape(n_brain, len(models), totals.size)[..., :n_draw]
+    norms = np.sqrt(left * right) if method == "spearman" else (sizes_**3 - sizes_) / 3
+    valid = (left > 0) & (right > 0) & (sizes_ >= MIN_PAIRS)
+    scores = np.clip(products / np.where(valid, norms, np.nan), -1, 1)[..., :DRAWS]
+    scores = scores.transpose(1, 2, 3, 0, 4).reshape(2 * n_two, n_model, -1)
+    return scores[:n_brain, :, :n_draw]
