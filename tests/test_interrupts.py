@@ -74,6 +74,22 @@ def test_an_interrupted_sweep_leaves_no_run_running(tmp_path: Path, number: int)
     assert {run.info.status for run in runs(tmp_path)} == {"KILLED"}
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_interrupted_while_its_store_is_opened_is_killed_there(
+    tmp_path: Path, number: int
+) -> None:
+    process = start(tmp_path, "inference=none", "data.n_images=500")
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("outputs/*/*/config.yaml")):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert "Traceback" not in err
+    assert {run.info.status for run in runs(tmp_path)} == {"KILLED"}
+
+
 def test_a_reader_that_leaves_does_not_cost_the_run(tmp_path: Path) -> None:
     command = f"{sys.executable} -m rsa_exp tracking=none data.n_images=40 figures=none | head -1"
     piped = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True)

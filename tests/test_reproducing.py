@@ -22,7 +22,7 @@ from rsa_exp.config import compose as settings
 from rsa_exp.config.groups import conf_dir
 from rsa_exp.config.schema import Config, ModelConfig
 from rsa_exp.errors import InputError
-from rsa_exp.experiments import run as job
+from rsa_exp.experiments import recording
 from rsa_exp.experiments.lookup import _in_store, find_run
 from rsa_exp.experiments.run import RunSpec, execute
 from rsa_exp.runs import manifest
@@ -317,7 +317,7 @@ def test_the_verdict_survives_the_store(
     assert (finished.status, finished.out.splitlines()[-1]) == (0, said)
     assert "the verdict could not be uploaded to sqlite:" in caplog.text
 
-    monkeypatch.setattr(job, "upload_run", away)
+    monkeypatch.setattr(recording, "upload_run", away)
     finished = again("run")
     assert (finished.status, finished.out.splitlines()[-1]) == (1, said)
     assert "could not be uploaded to database is locked; " in finished.err.splitlines()[-1]

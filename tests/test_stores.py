@@ -54,6 +54,28 @@ def test_a_server_that_does_not_answer_is_given_up(tmp_path: Path) -> None:
     assert "http://127.0.0.1:9 cannot be used" in err
 
 
+def test_a_store_that_cannot_be_used_ends_a_run_before_its_inference(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    settings = ["data.n_images=40", "figures=none", "tracking.folder=file"]
+    _, err = finish(start(tmp_path, *settings), status=1)
+    assert "mlflow.db cannot be used: " in err
+    assert not list(tmp_path.glob("outputs/*/*/scores.csv"))
+
+
+def test_a_run_without_inference_does_not_wait_for_its_store(tmp_path: Path) -> None:
+    (tmp_path / "mlruns").touch()
+    settings = ["data.n_images=40", "figures=none", "inference=none"]
+    _, err = finish(start(tmp_path, *settings), status=1)
+    assert len(err.splitlines()) == 1
+    assert "could not be uploaded to sqlite:" in err
+    assert "mlflow.db cannot be used: " in err
+    (scores,) = tmp_path.glob("outputs/*/*/scores.csv")
+    (tmp_path / "mlruns").unlink()
+    out, _ = finish(start(tmp_path, "sync", str(scores.parent)))
+    assert "1 runs uploaded" in out
+    assert [run.info.status for run in runs(tmp_path)] == ["FINISHED"]
+
+
 def test_nothing_but_this_runs_files_is_tracked(
     cli: Callable[..., Finished], tmp_path: Path
 ) -> None:

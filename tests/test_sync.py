@@ -11,7 +11,7 @@ from sweeps import Cli, edit, sweep_of
 
 import rsa_exp.experiments.sweep  # noqa: F401 - with its own `open_store`, which no test replaces
 from rsa_exp.errors import InputError
-from rsa_exp.experiments import run as job
+from rsa_exp.experiments import recording
 from rsa_exp.runs import manifest
 from rsa_exp.tracking import upload
 
@@ -31,7 +31,7 @@ def test_a_sweep_whose_store_goes_away_is_uploaded_later_and_once(
 ) -> None:
     from mlflow import MlflowClient
 
-    real, opened = job.open_store, []
+    real, opened = recording.open_store, []
 
     def away(uri: str, experiment: str) -> object:
         opened.append(uri)
@@ -39,10 +39,10 @@ def test_a_sweep_whose_store_goes_away_is_uploaded_later_and_once(
             return real(uri, experiment)
         raise InputError("the server does not answer")
 
-    monkeypatch.setattr(job, "open_store", away)
+    monkeypatch.setattr(recording, "open_store", away)
     sweep_arguments = [*files.arguments, "inference=none", "subject=A,B", "roi=V1,V2", "-m"]
     finished = cli(*sweep_arguments, tracking="local")
-    monkeypatch.setattr(job, "open_store", real)
+    monkeypatch.setattr(recording, "open_store", real)
     assert finished.status == 0, finished.err  # it was back at the end
     assert finished.err.count("the sweep goes on") == 1
     sweep = sweep_of(tmp_path)

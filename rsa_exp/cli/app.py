@@ -121,7 +121,7 @@ def _job(composed: DictConfig) -> float:
             return objective(valid, config)
         if spec.sweep.resumed:
             spec = replace(spec, folder=free_run_folder(spec.folder))
-        finished = execute(config, spec)
+        finished = execute(config, spec, alone=not multirun)
     except InputError as error:
         _report_failure(error, spec, multirun=multirun)
         return float("nan")  # raised here, Hydra would print a line of its own before ours

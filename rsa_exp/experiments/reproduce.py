@@ -16,9 +16,10 @@ from rsa_exp.errors import InputError, listing
 from rsa_exp.experiments import rerun as checks
 from rsa_exp.experiments.lookup import find, finished_runs
 from rsa_exp.experiments.membership import Membership
+from rsa_exp.experiments.recording import open_store
 from rsa_exp.experiments.report import write_summary
 from rsa_exp.experiments.rerun import IMAGES_FILE, ReproduceOptions, Rerun
-from rsa_exp.experiments.run import RunSpec, execute, open_store
+from rsa_exp.experiments.run import RunSpec, execute
 from rsa_exp.runs import locks, manifest
 from rsa_exp.runs.comparison import Comparison, Verdict
 from rsa_exp.runs.manifest import SweepManifest

@@ -7,9 +7,8 @@ import logging
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 from rsa_exp import files as output
@@ -18,6 +17,7 @@ from rsa_exp.config.compose import to_yaml
 from rsa_exp.config.schema import Config
 from rsa_exp.errors import InputError
 from rsa_exp.experiments.membership import Membership
+from rsa_exp.experiments.recording import Recording, RecordingBeside
 from rsa_exp.experiments.resume import free_run_folder
 from rsa_exp.experiments.run_output import (
     log_file,
@@ -28,16 +28,10 @@ from rsa_exp.experiments.run_output import (
 )
 from rsa_exp.runs import locks, manifest
 from rsa_exp.runs.digests import code_id, config_id
-from rsa_exp.runs.folders import read_run_folder
 from rsa_exp.tracking.addresses import store_uri
 from rsa_exp.tracking.outage import TrackingOutage, not_uploaded
-from rsa_exp.tracking.upload import open_run, upload_run
 
-if TYPE_CHECKING:
-    from rsa_exp.tracking.store import Store
-    from rsa_exp.tracking.tracked import TrackedRun
-
-__all__ = ["FinishedRun", "RunSpec", "execute", "objective", "open_store", "record_failure"]
+__all__ = ["FinishedRun", "RunSpec", "execute", "objective", "record_failure"]
 
 log = logging.getLogger("rsa_exp")
 
@@ -83,12 +77,18 @@ class FinishedRun:
     objective: float
 
 
-def execute(config: Config, spec: RunSpec) -> FinishedRun:
+def execute(config: Config, spec: RunSpec, *, alone: bool = False) -> FinishedRun:
     """Score, write, plot and track one run.
 
     Results are on disk before they are uploaded. A tracked run never stays RUNNING: it ends as
     FINISHED, as FAILED with the reason, or as KILLED when it was interrupted. A run of a sweep
     whose store went away is kept on disk, for `rsa_exp.experiments.sync`.
+
+    Parameters
+    ----------
+    alone : bool
+        Whether no other run follows in this process. If it has no inference either, the store is
+        opened while it is scored, by a process of its own.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def execute(config: Config, spec: RunSpec) -> FinishedRun:
     """
     output.prepare_folder(spec.folder)
     with locks.locked(spec.folder, "run"), log_file(spec.folder / "run.log"):
-        run = _RunInProgress(config, spec)
+        run = _RunInProgress(config, spec, beside=alone and _is_short(config))
         output.claim_folder(spec.folder, "run")
         return run.execute()
 
@@ -127,12 +127,10 @@ def objective(folder: Path, config: Config) -> float:
     return float(merit.groupby(scores["roi"]).max().mean())
 
 
-@lru_cache(maxsize=4)
-def open_store(uri: str, experiment: str) -> Store:
-    """Open a store once in this process."""
-    from rsa_exp.tracking.store import Store
-
-    return Store(uri, experiment)
+def _is_short(config: Config) -> bool:
+    """Whether a run has no inference: nobody waits long to hear that its store cannot be used."""
+    inference = config.inference
+    return inference.bootstrap == "none" and not inference.n_perm and not inference.n_splits
 
 
 def _new_manifest(spec: RunSpec) -> manifest.RunManifest:
@@ -152,10 +150,11 @@ def _new_manifest(spec: RunSpec) -> manifest.RunManifest:
 class _RunInProgress:
     """A run in progress."""
 
-    def __init__(self, config: Config, spec: RunSpec) -> None:
+    def __init__(self, config: Config, spec: RunSpec, *, beside: bool) -> None:
         self._config, self._spec, self._folder = config, spec, spec.folder
         self._outage = TrackingOutage(spec.sweep.folder) if spec.sweep.folder is not None else None
-        self._tracked: TrackedRun | None = None
+        self._beside = beside
+        self._recording: Recording | None = None
         tracking = config.tracking
         self._run = dataclasses.replace(
             _new_manifest(spec), config_id=config_id(config), code_id=code_id()
@@ -195,9 +194,8 @@ class _RunInProgress:
                 self._fail(error)
             raise
         with interrupts.shield():
-            self._upload()
+            address = self._upload()
         run_id = self._run.run_id if self._run.uploaded else None
-        address = self._tracked.address if self._tracked and run_id else None
         return FinishedRun(self._folder, run_id, address, objective(self._folder, self._config))
 
     def _compute(self) -> list[Path]:
@@ -227,29 +225,32 @@ class _RunInProgress:
         """Open the run in the store; a sweep whose store went away continues without it."""
         if self._without_store():
             return
+        recording = self._new_recording()
         try:
-            store = open_store(self._run.store, self._run.experiment)
-            known = store.find(self._run.uid) if self._requeued else None
-            self._tracked = (known and store.resume(known.run_id, {})) or open_run(
-                store, read_run_folder(self._folder)
-            )
+            recording.open(again=self._requeued)
+            self._recording = recording
         except InputError as error:
             if self._outage is None:
                 self._write_manifest(store="")  # nothing to be uploaded later
                 raise
             self._outage.report(error)
 
-    def _upload(self) -> None:
-        """Upload the run, which has ended."""
+    def _new_recording(self) -> Recording:
+        kind = RecordingBeside if self._beside else Recording
+        return kind(self._folder, self._run.store, self._run.experiment)
+
+    def _upload(self) -> str | None:
+        """Upload the run, which has ended; return its address in the UI."""
         if self._without_store():
-            return
+            return None
         try:
-            store = open_store(self._run.store, self._run.experiment)
-            self._run = upload_run(store, read_run_folder(self._folder), self._tracked)
+            self._run, address = (self._recording or self._new_recording()).upload()
         except InputError as error:
             if self._outage is None:
                 raise not_uploaded(self._folder, error) from error
             self._outage.report(f"a run could not be uploaded to {error}")
+            return None
+        return address
 
     def _fail(self, error: BaseException) -> None:
         """Record that the run failed; a failure to do so must not hide the first one."""
@@ -262,10 +263,9 @@ class _RunInProgress:
                 error="interrupted" if killed else reason,
                 ended=manifest.now(),
             )
-            if self._tracked is None:
+            if self._recording is None:
                 return
             try:
                 self._upload()
             except Exception as second:
-                run_id = self._tracked.run_id
-                log.warning("run %s could not be marked as failed: %s", run_id, second)
+                log.warning("the run could not be marked as failed: %s", second)

@@ -15,8 +15,8 @@ from rsa_exp import files as output
 from rsa_exp import interrupts
 from rsa_exp.errors import InputError
 from rsa_exp.experiments.membership import SUMS, Membership
+from rsa_exp.experiments.recording import open_store
 from rsa_exp.experiments.resume import changed_keys, supersede_unfinished
-from rsa_exp.experiments.run import open_store
 from rsa_exp.runs import locks, manifest
 from rsa_exp.tracking import upload
 from rsa_exp.tracking.addresses import ui_command

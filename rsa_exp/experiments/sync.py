@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rsa_exp.errors import InputError
+from rsa_exp.experiments.recording import open_store
 from rsa_exp.experiments.report import read_sweep, write_summary
-from rsa_exp.experiments.run import open_store
 from rsa_exp.reports.summary import summarise
 from rsa_exp.runs import locks, manifest
 from rsa_exp.runs.folders import summary_files
