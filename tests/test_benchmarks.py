@@ -64,6 +64,12 @@ def test_sweep() -> None:
 
 
 @pytest.mark.slow
+def test_startup() -> None:
+    out = bench("startup.py", "--repeats", "1", "--against", str(FOLDER.parent), "figures=none")
+    assert len(re.findall(r"\| (?:new|existing) \|.*\d GB", out)) == 4
+
+
+@pytest.mark.slow
 def test_full_size(tmp_path: Path) -> None:
     folder = str(tmp_path)
     sweep = bench("full_study.py", "--folder", folder)
