@@ -1,17 +1,19 @@
 """A whole sweep at the published size: time, memory, and agreement with the planted scores.
 
-    python benchmarks/full_study.py [--folder FOLDER]
+    python benchmarks/full_study.py [--folder FOLDER] [--against CHECKOUT]
 
 Simulates the study with 4916 images (3.4 GB, kept in FOLDER for the next time), runs
 ``subject=1,2,3 --multirun align=exact inference=none`` on it from the command line, and prints the
 time of each stage and the differences of the scores from the planted ones and from rsatoolbox's on
-the same files.
+the same files. Then runs the main job with default inference on all 4916 images, also with the code
+of another checkout of this repository if one is given.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -25,6 +27,7 @@ from rsa_exp.datasets.simulation import LAYERS, ROIS, SUBJECTS, published_scores
 from rsa_exp.files import read_scores
 
 N_IMAGES = 4916
+CHECKOUT = Path(__file__).resolve().parent.parent
 
 RSATOOLBOX = """
 import sys
@@ -89,6 +92,51 @@ def report_truth(scores: pd.DataFrame) -> None:
         print(f"  subject {subject}: RMSE {rmse:.5f}, r {r:.4f}, layer3 best in {best} of 10 ROIs")
 
 
+def run_default(given: argparse.Namespace, checkout: Path, *settings: str) -> tuple[float, float]:
+    """Seconds and peak memory of a command with default inference and a checkout's code."""
+    os.environ["PYTHONPATH"] = str(checkout)
+    command = [sys.executable, "-m", "rsa_exp", f"data.n_images={N_IMAGES}"]
+    command += [f"data.seed={given.seed}", f"data.root={given.folder}", *settings]
+    with tempfile.TemporaryDirectory() as work:
+        _, seconds, memory = run(command, Path(work))
+    del os.environ["PYTHONPATH"]
+    return seconds, memory
+
+
+def report_inference(given: argparse.Namespace) -> None:
+    """Print a table of the main job with inference, of this checkout and of another."""
+    checkouts = [CHECKOUT, *([given.against.resolve()] if given.against else [])]
+    print("\n| 4916 images, default inference, whole commands | this | other | ratio |")
+    print("|---|---|---|---|")
+    quiet = ["figures=none", "tracking=none"]
+    alone = [*quiet, "inference.bootstrap=none", "inference.ceiling=none", "inference.n_splits=0"]
+    for settings in (
+        ["subject=1,2,3", "--multirun"],
+        ["subject=group", "figures=none"],
+        ["subject=group", "figures=none", "metric=corr_cov"],
+        ["subject=group", "figures=none", "metric=spearman"],
+    ):
+        slow = "metric=spearman" in settings and given.fast
+        found = [run_default(given, each, *settings) for each in checkouts[: 1 if slow else 2]]
+        print_row(f"`{' '.join(settings)}`", [each[0] for each in found], [e[1] for e in found])
+    times = [
+        [run_default(given, each, *alone, f"inference.n_perm={n}")[0] for n in (1, 1000)]
+        for each in checkouts
+    ]
+    each = [1000 * (many - one) / 1000 / 50 for one, many in times]
+    print_row("a permutation of one of 50 pairs of RDMs, ms", each)
+
+
+def print_row(name: str, values: list[float], memory: list[float] | None = None) -> None:
+    """Print a row of the table; memory in GB beside seconds."""
+    cells = [
+        f"{value:.1f} s, {memory[i]:.2f} GB" if memory else f"{value:.3f}"
+        for i, value in enumerate(values)
+    ]
+    ratio = f"{values[1] / values[0]:.1f}x" if len(values) > 1 else ""
+    print(f"| {name} | {' | '.join([*cells, *[''] * (2 - len(cells)), ratio])} |", flush=True)
+
+
 def main() -> None:
     """Run everything and print it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
@@ -96,7 +144,10 @@ def main() -> None:
         "--folder", type=Path, default=Path(tempfile.gettempdir()) / "rsa_exp_bench"
     )
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--against", type=Path, help="another checkout of this repository")
+    parser.add_argument("--fast", action="store_true", help="spare the other one its slowest row")
     given = parser.parse_args()
+    given.folder = given.folder.absolute()
     study = simulate_study(given.folder, N_IMAGES, given.seed)
     warm(study)
     with tempfile.TemporaryDirectory() as work:
@@ -115,6 +166,7 @@ def main() -> None:
     rows = [line.split() for line in text.splitlines()]
     largest = max(abs(found[s, roi, layer] - float(score)) for s, roi, layer, score in rows)
     print(f"  largest difference of {len(rows)} scores: {largest:.2g}")
+    report_inference(given)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,19 @@
 """The engine's cost as a function of the number of images, and of ROIs x layers.
 
     python benchmarks/scaling.py [--images 1000 2000 5000 10000] [--metrics corr spearman ...]
+                                 [--inference]
 
 Writes RDM files of random patterns (200 voxels, so that the rank is 199, as in measured RDMs), with
 images in a different order in the model file, and runs the analysis on them, from files to scores.
-Each cell has a process of its own, for its peak memory; compilation is excluded.
+Each cell has a process of its own, for its peak memory; compilation is excluded. With
+``--inference`` each analysis makes what is made by default: 1000 draws and 1000 permutations where
+the metric allows it.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
 import tempfile
@@ -47,10 +51,10 @@ def write(path: Path, key: str, n_rdm: int, n_images: int, seed: int) -> None:
             values[row] = condensed
 
 
-def measure(folder: Path, metric: str) -> dict[str, Any]:
-    """Seconds from files to scores."""
+def measure(folder: Path, metric: str, inference: bool) -> dict[str, Any]:
+    """Seconds from files to scores, or to the end of default inference."""
     import rsa_exp.analysis.analyse  # noqa: F401  # not while time is taken
-    from rsa_exp.config.schema import FilesData
+    from rsa_exp.config.schema import FilesData, InferenceConfig
     from rsa_exp.rdms.pair_gather import PairGather
     from rsa_exp.runs.inputs import analyse_config
     from rsa_exp.stats.metrics.similarity import similarity
@@ -61,15 +65,17 @@ def measure(folder: Path, metric: str) -> dict[str, Any]:
     data = FilesData(
         brain=str(folder / "{subject}.h5"), model=str(folder / "model.h5"), subjects=["brain"]
     )
-    config = config_of(data, subject="brain", metric=metric)
+    settings = dataclasses.asdict(InferenceConfig()) if inference else None
+    config = config_of(data, settings, subject="brain", metric=metric)
     start = time.perf_counter()
     result = analyse_config(config)
     return {"all": time.perf_counter() - start, "read": result.seconds["read"]}
 
 
-def child(folder: Path, metric: str) -> str:
+def child(folder: Path, metric: str, inference: bool) -> str:
     """Measure in a process of its own; one cell of the table."""
     command = [sys.executable, __file__, "--child", str(folder), "--metrics", metric]
+    command += ["--inference"] if inference else []
     text, _, memory = run(command)
     result = json.loads(text.splitlines()[-1])
     return f"{result['all']:.2f} s, {memory:.2f} GB"
@@ -81,10 +87,11 @@ def main() -> None:
     parser.add_argument("--images", nargs="+", type=int, default=[1000, 2000, 5000, 10000])
     metrics = ["corr", "spearman", "corr_cov", "tau-a", "bures"]
     parser.add_argument("--metrics", nargs="+", default=metrics)
+    parser.add_argument("--inference", action="store_true", help="with default inference")
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
-        print(json.dumps(measure(given.child, given.metrics[0])))
+        print(json.dumps(measure(given.child, given.metrics[0], given.inference)))
         return
     tables = {
         "2 ROIs x 2 layers": [(f"{n:,} images", n, 2, 2) for n in given.images],
@@ -98,7 +105,7 @@ def main() -> None:
                 folder = Path(work)
                 write(folder / "brain.h5", "roi", n_roi, n_images, 0)
                 write(folder / "model.h5", "layer", n_layer, n_images, 1)
-                row = [child(folder, metric) for metric in given.metrics]
+                row = [child(folder, metric, given.inference) for metric in given.metrics]
             print(f"| {name} | {' | '.join(row)} |", flush=True)
 
 

@@ -7,9 +7,9 @@ a second to import mlflow and open a store: as long as a run without inference t
 from __future__ import annotations
 
 import gc
+import json
 import logging
 import os
-import pickle
 import subprocess
 import sys
 import traceback
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from rsa_exp import interrupts
 from rsa_exp.errors import InputError
+from rsa_exp.runs import manifest
 from rsa_exp.runs.folders import read_run_folder
 from rsa_exp.tracking.upload import open_run, upload_run
 
@@ -93,11 +94,13 @@ class RecordingBeside(Recording):
         if not answer:
             status = self._process.returncode
             raise InputError(f"{self.uri}: the process that tracks the run ended ({status})")
-        result = pickle.loads(answer)  # noqa: S301 - from `serve`
-        if isinstance(result, Exception):
-            raise result
-        state, address = result
-        return state, address
+        found = json.loads(answer)
+        if "address" not in found:
+            raise InputError(found["refused"]) if "refused" in found else RuntimeError(found["bug"])
+        state = manifest.read_run(self.folder)
+        if state is None:
+            raise InputError(f"{self.folder} has lost its manifest")
+        return state, str(found["address"])
 
 
 def serve(folder: str, uri: str, experiment: str, again: bool) -> None:
@@ -107,19 +110,19 @@ def serve(folder: str, uri: str, experiment: str, again: bool) -> None:
     interrupts.install()
     answer = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no answer
-    result: object
+    found = {}
     with interrupts.shield(closing=True):
         try:
             recording = Recording(Path(folder), uri, experiment)
             recording.open(again=again)
-            result = recording.upload() if sys.stdin.buffer.read() == _UPLOAD else None
-        except InputError as error:
-            result = error if str(error).startswith(uri) else InputError(f"{uri}: {error}")
-        except OSError as error:
-            result = error
+            if sys.stdin.buffer.read() == _UPLOAD:
+                found["address"] = recording.upload()[1]
+        except (InputError, OSError) as error:
+            text = str(error)
+            found["refused"] = text if text.startswith(uri) else f"{uri}: {text}"
         except Exception:
-            result = RuntimeError(traceback.format_exc())
+            found["bug"] = traceback.format_exc()
         with suppress(BrokenPipeError):
-            answer.write(pickle.dumps(result))
+            answer.write(json.dumps(found).encode())
             answer.flush()
     os._exit(0)  # taking mlflow apart takes a while
