@@ -14,6 +14,7 @@ from studies import Files
 from sweeps import Cli, edit, mark, sweep_of, uids
 
 from rsa_exp.runs import manifest
+from rsa_exp.stats.bootstrap import kept_sums
 
 
 def kill(run: Path, files: Files) -> None:
@@ -154,3 +155,23 @@ def test_relocated_files_are_compared_by_content(files: Files, cli: Cli, tmp_pat
     assert finished.status == 0, finished.err
     assert uids(sweep_of(tmp_path)) == before
     assert len(pd.read_csv(sweep_of(tmp_path) / "scores.csv")) == 6
+
+
+def test_runs_share_sums_until_all_are_finished(
+    files: Files, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_sums, "_WORTH_KEEPING", 0)
+    arguments = [*files.arguments, "roi=V1", "inference.n_boot=40", "inference.n_perm=20"]
+    good = files.brain("B").read_bytes()
+    with h5py.File(files.brain("B"), "a") as file:
+        file["dissimilarities"][:] = float("inf")
+    assert cli(*arguments, "subject=A,B", "-m", "inference.ceiling=none").status == 1
+    sweep = sweep_of(tmp_path)
+    assert list(sweep.glob(".sums/*/*.npy"))
+    files.brain("B").write_bytes(good)
+    assert cli("resume=last").status == 0
+    assert not (sweep / ".sums").exists()
+    shared = (sweep / "1" / "scores.csv").read_text()
+    assert cli(*arguments, "subject=B", "inference.ceiling=none", "output_dir=alone").status == 0
+    (alone,) = tmp_path.glob("alone/**/scores.csv")
+    assert alone.read_text() == shared

@@ -31,7 +31,7 @@ from rsa_exp.vocabulary import MIN_PAIRS
 __all__ = ["draw_study"]
 
 # Brain RDMs held at a time where several ROIs share work.
-_BRAIN_BYTES = 1 << 29
+_BRAIN_BYTES = 3 << 28
 
 
 # Noise ceilings of an ROI, lower and upper, of each of its subjects: from all data, (2, n_subject),

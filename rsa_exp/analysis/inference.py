@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
-from scipy.stats import t as student
+from scipy.special import ndtri, stdtrit
 
 from rsa_exp.analysis.bootstrap import draw_study
 from rsa_exp.analysis.cost import announce_inference
@@ -141,7 +140,7 @@ def _caveats(drawn: Drawn | None) -> list[str]:
     if sampling.kind == "images" or sampling.n_subjects >= FEW_SUBJECTS:
         return []
     n_subjects, tail = sampling.n_subjects, (1 + sampling.level) / 2
-    wider = student.ppf(tail, sampling.dof) / norm.ppf(tail)
+    wider = stdtrit(sampling.dof, tail) / ndtri(tail)
     return [
         f"{n_subjects} subjects are {n_subjects - 1} degrees of freedom: intervals are {wider:.1f} "
         "times as wide as with many subjects, and tests over subjects have little power. What few "

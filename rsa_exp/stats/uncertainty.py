@@ -14,8 +14,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import false_discovery_control
-from scipy.stats import t as student
+from scipy.special import stdtr, stdtrit
 
 from rsa_exp.stats.condensed import FloatArray
 from rsa_exp.vocabulary import MIN_DRAWS
@@ -119,7 +118,7 @@ class Sampling:
         se = np.sqrt(self.variance(draws))
         tails = (1 - self.level) / 2, (1 + self.level) / 2
         if self.kind != "images":
-            reach = student.ppf(tails[1], self.dof) * se
+            reach = stdtrit(self.dof, tails[1]) * se
             return Spread(se, estimate - reach, estimate + reach)
         low, high = _percentiles(draws[0], tails)
         defined = np.isfinite(se) & np.isfinite(estimate)
@@ -171,8 +170,8 @@ def t_test(
     ratio = value / np.sqrt(np.maximum(spread**2, _FLOOR))
     ratio = np.where((spread == 0) & (value != 0), np.nan, ratio)
     if tail == "greater":
-        return np.asarray(student.sf(ratio, dof))
-    return np.asarray(2 * student.sf(np.abs(ratio), dof))
+        return np.asarray(stdtr(dof, -ratio))
+    return np.asarray(2 * stdtr(dof, -np.abs(ratio)))
 
 
 def permutation_p_value(observed: ArrayLike, null: FloatArray) -> FloatArray:
@@ -214,6 +213,8 @@ def false_discovery_rate(p: ArrayLike) -> tuple[FloatArray, int]:
     n_tests : int
         Number of tests in the family.
     """
+    from scipy.stats import false_discovery_control  # as slow to import as a short run
+
     values = np.asarray(p, dtype=float)
     defined = np.isfinite(values)
     q = np.full(values.shape, np.nan)

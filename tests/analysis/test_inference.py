@@ -19,6 +19,8 @@ from rsa_exp.analysis.family import correct_over_runs
 from rsa_exp.analysis.result import Result
 from rsa_exp.analysis.settings import NO_INFERENCE, Inference
 from rsa_exp.runs.significance import count_significant
+from rsa_exp.stats.bootstrap import kept_sums
+from rsa_exp.stats.bootstrap.pair_sums import pair_sums
 from rsa_exp.stats.uncertainty import Sampling, t_test
 
 SUBJECTS = ["A", "B", "C", "D"]
@@ -284,3 +286,44 @@ def test_tables_come_back_from_disk_exactly(group: Files, tmp_path: Path) -> Non
     draws = {"scores": np.arange(3.0), "rois": np.array(["V1", "ä"])}
     with np.load(output.write_arrays(tmp_path / "draws.npz", draws), allow_pickle=False) as kept:
         np.testing.assert_array_equal(kept["rois"], draws["rois"])
+
+
+@pytest.mark.parametrize("metric", ["corr", "corr_cov"])
+def test_analyses_share_sums_by_content(
+    group: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, metric: str
+) -> None:
+    """Every sum is computed once, results have the same bits, and damage is repaired."""
+    monkeypatch.setattr(kept_sums, "_WORTH_KEEPING", 0)
+    computed: list[int] = []
+
+    def counting(factors, products, columns):
+        computed.append(len(products))
+        return pair_sums(factors, products, columns)
+
+    monkeypatch.setattr(kept_sums, "pair_sums", counting)
+    folder = tmp_path / "sums"
+
+    def both(subject: str, **settings: object) -> int:
+        """Return how many sums were computed, of an analysis that equals one by itself."""
+        inference = Inference(**{**SMALL, **settings})
+        arguments = {"subject": subject, "metric": metric, "inference": inference}
+        alone = analyse_files(group, SUBJECTS, **arguments)
+        computed.clear()
+        shared = analyse_files(group, SUBJECTS, **arguments, sums_folder=folder)
+        for table in ("scores", "comparisons", "ceilings", "best_layers"):
+            pd.testing.assert_frame_equal(
+                getattr(shared, table), getattr(alone, table), check_exact=True
+            )
+        return sum(computed)
+
+    # Layers: 3 sums and 3 squares; an ROI: 14 among 4 subjects, 3 layers with one of them.
+    assert both("A") == 6 + 2 * (14 + 3)
+    assert both("B") == 2 * 3
+    assert both("group") == 2 * 2 * 3
+    assert both("C") == both("group") == 0
+    files = sorted(folder.glob("*.npy"))
+    assert len(files) == 6 + 2 * (14 + 12)
+    files[0].write_bytes(files[0].read_bytes()[:200])
+    files[1].unlink()
+    assert both("group") == 2
+    assert both("A", n_boot=61) == 6 + 2 * (14 + 3)  # other draws

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import squareform
 
 from rsa_exp.errors import InputError
 from rsa_exp.rdms.readers.source import RdmSource
@@ -52,6 +51,8 @@ class _InMemory(RdmSource):
         """Nothing is held open."""
 
     def _fetch(self, row: int) -> FloatArray:
+        from scipy.spatial.distance import squareform  # not for files
+
         values = np.asarray(self._rows[row], dtype=np.float64, order="C")
         view: FloatArray = squareform(values, checks=False) if values.ndim == 2 else values.view()
         view.flags.writeable = False  # the caller's array stays as it is

@@ -14,13 +14,13 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from llvmlite import ir  # type: ignore[import-untyped]
-from numba.core import types
+from numba.core import cgutils, types
 from numba.core.datamodel.models import PrimitiveModel
 from numba.extending import intrinsic, overload, register_model
 
 __all__ = [
-    "LANES", "ask", "finish", "inside", "lanes", "leading_zeros", "shorts", "store", "store_past",
-    "sums_of", "trailing_zeros",
+    "LANES", "ask", "finish", "greatest", "inside", "lanes", "leading_zeros", "shorts", "store",
+    "store_past", "sums_of", "trailing_zeros",
 ]  # fmt: skip
 
 LANES = 32
@@ -97,6 +97,20 @@ def sums_of(_typing: Any, small: Any, _row: Any, large: Any, _other: Any) -> Any
         return builder.sitofp(builder.add(builder.zext(left, right.type), right), _LANES)
 
     return _lanes(small, types.intp, large, types.intp), generate
+
+
+@_intrinsic
+def greatest(_typing: Any, _row: Any) -> Any:
+    """Greatest of a row of unsigned 16-bit integers."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        kind = ir.FunctionType(_SHORTS.element, [_SHORTS])
+        name = f"llvm.vector.reduce.umax.v{LANES}i16"
+        declare: Any = cgutils.get_or_insert_function
+        reduce = declare(builder.module, kind, name)
+        return builder.zext(builder.call(reduce, args), _WORD)
+
+    return types.intp(_shorts), generate
 
 
 def _storing(past: bool) -> Any:

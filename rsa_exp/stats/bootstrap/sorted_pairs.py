@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rsa_exp.stats.bootstrap.lanes import (
     LANES,
     finish,
+    greatest,
     inside,
     leading_zeros,
     shorts,
@@ -98,6 +99,49 @@ def _sort(codes: Codes, n_cond: int, images: Shorts, tied: Words) -> None:
 
 
 @compiled
+def _rank_short(
+    images: Shorts, tied: Words, weights: Counts, first: int, last: int, start: int, most: int,
+    full: int, sums: Shorts, ranks: Shorts,
+) -> int:  # fmt: skip
+    """Rank pairs from `start` until the step is full or a group of ties too long for `sums` comes.
+
+    Return where that is. Nothing is called in the loop, so that vectors stay in registers.
+    """
+    lows, highs = images[0], images[1]
+    n_cond, n_pairs = weights.shape[0], len(lows) - WORD
+    origin = ((first * (2 * n_cond - first - 3)) >> 1) + first + 1
+    one, every = np.uint64(1), ~np.uint64(0)
+    total, label = shorts(sums, 0), shorts(sums, WORD + 1)
+    while start < n_pairs:
+        # As many pairs as are looked at together, without those of a group of ties that goes on.
+        shift = np.uint64(start & 63)
+        ties = tied[start >> 6] >> shift | tied[(start >> 6) + 1] << one << np.uint64(63) - shift
+        size = min(most, n_pairs - start)
+        size -= leading_zeros(~(ties << np.uint64(WORD - size)))
+        if size == 0 or greatest(total) > full:
+            break
+        store(sums, 0, total)
+        some_lows, some_highs = lows[start:], highs[start:]
+        for k in range(WORD):
+            total = total + shorts(weights, some_lows[k]) * shorts(weights, some_highs[k])
+            store(sums, k + 1, total)
+        total = shorts(sums, size)
+        chosen = inside(lows, start, first, last - first) & every >> np.uint64(WORD - size)
+        while chosen != 0:
+            bit = np.uint64(trailing_zeros(chosen))
+            chosen &= chosen - one
+            # Ranks are of all pairs that this one is tied with: they start at `low`.
+            low = np.int64(bit) - leading_zeros(~(ties << one << np.uint64(63) - bit))
+            high = np.int64(bit) + trailing_zeros(~(ties >> bit)) + 1
+            i, j = np.int64(some_lows[bit]), np.int64(some_highs[bit])
+            row = ((i * (2 * n_cond - i - 3)) >> 1) + j - origin
+            store_past(ranks, row, shorts(sums, low) + shorts(sums, high) + label)
+        start += size
+    store(sums, 0, total)
+    return start
+
+
+@compiled
 def write_ranks(
     images: Shorts, tied: Words, weights: Counts, totals: IntArray, first: int, last: int,
     sums: Shorts, ranks: Shorts, steps: Codes,
@@ -108,70 +152,46 @@ def write_ranks(
     names. The rows of `sums`: running sums in a step, and in the last row the number of the step.
     """
     n_cond, n_pairs = weights.shape[0], images.shape[1] - WORD
-    origin = ((first * (2 * n_cond - first - 3)) >> 1) + first
-    one, every = np.uint64(1), ~np.uint64(0)
-    largest: Any = np.int64(weights.max()) ** 2
-    most = min(max((_STEP >> 1) // max(largest, 1), 1), WORD)
+    origin = ((first * (2 * n_cond - first - 3)) >> 1) + first + 1
+    largest: Any = max(np.int64(weights.max()) ** 2, 1)
+    most = min(max((_STEP >> 1) // largest, 1), WORD)
+    full = max(_STEP - largest * most, 0)
     before, group = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
-    steps[0], sums[0], sums[-1] = -totals, 0, 0
-    start = step = 0
-    while start < n_pairs and step < STEPS - 2:
-        # As many pairs as are looked at together, without those of a group of ties that goes on.
-        shift = np.uint64(start & 63)
-        ties = tied[start >> 6] >> shift | tied[(start >> 6) + 1] << one << np.uint64(63) - shift
-        size = min(most, n_pairs - start)
-        size -= leading_zeros(~(ties << np.uint64(WORD - size)))
-        end = start + size
-        weight = largest * size
-        if size == 0:  # all are one group: weigh it to its end
+    sums[0], sums[-1] = 0, 0
+    start = 0
+    for step in range(STEPS):
+        steps[step], sums[-1, DRAWS] = 2 * before - totals, step
+        while True:
+            start = _rank_short(images, tied, weights, first, last, start, most, full, sums, ranks)
+            if start == n_pairs:
+                finish()
+                return True
             group[:] = 0
-            open_ended = True
-            while open_ended:
+            end, more = start, True
+            while more:
                 i, j = images[0, end], images[1, end]
                 for lane in range(LANES):
                     group[lane] += np.int64(weights[i, lane]) * np.int64(weights[j, lane])
-                open_ended = tied[end >> 6] >> np.uint64(end & 63) & one != 0
+                more = (tied[end >> 6] >> np.uint64(end & 63)) & np.uint64(1) != 0
                 end += 1
-            weight = group.max()
-        used = np.uint16(0)
-        for lane in range(LANES):
-            used = max(used, sums[0, lane])
-        if used > 0 and used + weight > _STEP:
-            before += sums[0]
-            sums[0] = 0
-            step += 1
-            steps[step], sums[-1, DRAWS] = 2 * before - totals, step
-        label = shorts(sums, WORD + 1)
-        if size > 0:
-            total = shorts(sums, 0)
-            for k in range(WORD):
-                i, j = images[0, start + k], images[1, start + k]
-                total = total + shorts(weights, i) * shorts(weights, j)
-                store(sums, k + 1, total)
-            chosen = inside(images, start, first, last - first) & every >> np.uint64(WORD - size)
-            while chosen != 0:
-                k = trailing_zeros(chosen)
-                chosen &= chosen - one
-                low = k - leading_zeros(~(ties << one << np.uint64(63 - k)))
-                high = k + trailing_zeros(~(ties >> np.uint64(k))) + 1
-                i, j = np.int64(images[0, start + k]), np.int64(images[1, start + k])
-                row = ((i * (2 * n_cond - i - 3)) >> 1) + j - 1 - origin
-                store_past(ranks, row, shorts(sums, low) + shorts(sums, high) + label)
-            store(sums, 0, shorts(sums, size))
-        else:
-            if weight > _STEP:  # a step of its own, of one rank
-                steps[step] += group
-                before += group
-                step += 1
-                steps[step], sums[1], sums[-1, DRAWS] = 2 * before - totals, 0, step
+            used, weight = np.int64(sums[0].max()), group.max()
+            if used > full or (used > 0 and used + weight > _STEP):
+                break
+            # A group that is too large for any step has one of its own, and there a single rank.
+            alone = weight > _STEP
+            if alone:
+                steps[step], sums[1] = steps[step] + group, 0
             else:
-                sums[1] = 2 * sums[0] + group
-                sums[0] = sums[0] + group
-            rank = shorts(sums, 1) + label
+                sums[1], sums[0] = 2 * sums[0] + group, sums[0] + group
+            rank = shorts(sums, 1) + shorts(sums, WORD + 1)
             for k in range(start, end):
                 i, j = np.int64(images[0, k]), np.int64(images[1, k])
                 if first <= i < last:
-                    store_past(ranks, ((i * (2 * n_cond - i - 3)) >> 1) + j - 1 - origin, rank)
-        start = end
-    finish()
-    return bool(start >= n_pairs)
+                    store_past(ranks, ((i * (2 * n_cond - i - 3)) >> 1) + j - origin, rank)
+            start = end
+            if alone:
+                before += group
+                break
+        before += sums[0]
+        sums[0] = 0
+    return False

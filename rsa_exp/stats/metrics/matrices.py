@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh, eigvalsh, svdvals
 from scipy.linalg.lapack import dpstrf
-from scipy.spatial.distance import squareform
 
 from rsa_exp.stats.condensed import FloatArray, Rdm, complete_images, kept_pairs
 from rsa_exp.stats.missing_pairs import group_by_missing, union
@@ -65,6 +64,8 @@ def prepare_bures(rdm: Rdm) -> Matrix:
     """Factor the second-moment matrix of an RDM."""
     if len(rdm.missing):
         return Matrix(rdm)
+    from scipy.spatial.distance import squareform  # not for other metrics
+
     moments: FloatArray = squareform(rdm.values / -2)
     means = moments.mean(axis=0)
     moments += means.mean() - means[:, None] - means[None, :]
