@@ -14,8 +14,7 @@ from rsatoolbox.rdm import RDMs, compare
 from rsa_exp import interrupts
 from rsa_exp.stats import parallel
 from rsa_exp.stats.bootstrap import ranks as weighted_ranks
-from rsa_exp.stats.bootstrap.ranks import weighted_rank_scores
-from rsa_exp.stats.bootstrap.sorted_pairs import SortedPairs, sort_pairs
+from rsa_exp.stats.bootstrap.ranks import SortedPairs, sort_pairs, weighted_rank_scores
 from rsa_exp.stats.condensed import FloatArray, Rdm, count_pairs
 from rsa_exp.stats.metrics.ranks import compare_rho_a, compare_spearman, prepare_ranks
 
@@ -111,20 +110,56 @@ def test_constant_in_the_sample_only() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_same_bits_whatever_the_threads_and_the_blocks(
+def test_same_bits_whatever_the_threads_and_the_tiles(
     method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(weighted_ranks, "_PART", 500)  # eight parts
+    monkeypatch.setattr(weighted_ranks, "_ROOM_PER_PAIR", 0)
     rng = np.random.default_rng(5)
     brains, models = _sorted(_rdms(90, "utuut", rng)), _sorted(_rdms(90, "utu", rng))
-    weights = _draw(90, 19, rng)
+    weights = _draw(90, 39, rng)
     results = []
-    for workers, room in ((1, 10**9), (2, 10**9), (3, 1), (2, 2 * 32 * count_pairs(90))):
+    for workers, room in ((1, 10**9), (2, 10**9), (3, 1), (2, 3 * 64 * count_pairs(90))):
         monkeypatch.setattr(parallel, "n_workers", lambda workers=workers: workers)
+        monkeypatch.setattr(weighted_ranks, "n_workers", lambda workers=workers: workers)
         monkeypatch.setattr(weighted_ranks, "_ROOM", room)
         results.append(weighted_rank_scores(brains, models, weights, method).tobytes())
-    one_draw = [weighted_rank_scores(brains, models, weights[:, [k]], method) for k in range(19)]
+    one_draw = [weighted_rank_scores(brains, models, weights[:, [k]], method) for k in range(39)]
     results.append(np.concatenate(one_draw, 2).tobytes())
+    one_brain = [weighted_rank_scores([brain], models, weights, method) for brain in brains]
+    results.append(np.concatenate(one_brain).tobytes())
     assert len(set(results)) == 1
+
+
+@pytest.mark.parametrize("most", [5, 40, 190, 255])
+def test_weights_that_fill_many_steps(most: int) -> None:
+    rng = np.random.default_rng(most)
+    n_cond = 40
+    few, some = (rng.integers(0, n, count_pairs(n_cond)) for n in (2, 200))
+    brain, model = _rdms(n_cond, "ut", rng), np.array([few, some], dtype=float)
+    weights = rng.integers(0, most + 1, (n_cond, 3)).astype(np.uint8)
+    scores = weighted_rank_scores(_sorted(brain), _sorted(model), weights, "spearman")
+    i, j = np.triu_indices(n_cond, 1)
+    for draw, w in enumerate(weights.astype(np.int64).T):
+        weight = w[i] * w[j]
+        ranks = []
+        for rdm in (*brain, *model):
+            _, group = np.unique(rdm, return_inverse=True)
+            sizes = np.bincount(group, weight)
+            ranks.append((2 * np.cumsum(sizes) - sizes - sizes.sum())[group])
+        cross = (np.array(ranks) * weight) @ np.array(ranks).T
+        norm = np.sqrt(np.diag(cross))
+        expected = (cross / norm / norm[:, None])[:2, 2:]
+        np.testing.assert_allclose(scores[:, :, draw], expected, rtol=0, atol=1e-12)
+
+
+def test_progress_adds_up_to_one() -> None:
+    rng = np.random.default_rng(9)
+    rdms, shares = _sorted(_rdms(30, "utuut", rng)), list[float]()
+    weights = _draw(30, 70, rng)
+    weighted_rank_scores(rdms, rdms[:2], weights, "rho-a", shares.append)
+    assert sum(shares) == pytest.approx(1)
+    assert len(shares) >= 3
 
 
 def test_a_signal_stops_it(monkeypatch: pytest.MonkeyPatch) -> None:

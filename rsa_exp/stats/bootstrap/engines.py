@@ -11,9 +11,8 @@ from typing import Protocol
 import numpy as np
 
 from rsa_exp.stats.bootstrap.inner_products import DrawScores, WeightedModels
-from rsa_exp.stats.bootstrap.ranks import weighted_rank_scores
+from rsa_exp.stats.bootstrap.ranks import SortedPairs, sort_pairs, weighted_rank_scores
 from rsa_exp.stats.bootstrap.resampling import resampled_scores
-from rsa_exp.stats.bootstrap.sorted_pairs import SortedPairs, sort_pairs
 from rsa_exp.stats.condensed import Counts, IntArray, Rdm
 from rsa_exp.stats.metrics.ranks import prepare_ranks
 from rsa_exp.stats.metrics.registry import Metric

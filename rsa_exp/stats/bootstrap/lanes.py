@@ -24,8 +24,12 @@ __all__ = [
 ]  # fmt: skip
 
 LANES = 32
-# Numba's type for it takes away an argument too few.
-_intrinsic: Callable[[Callable[..., Any]], Any] = intrinsic
+
+
+def _instruction(generate: Callable[..., Any]) -> Any:
+    return intrinsic(generate)
+
+
 _BIT, _WORD, _POINTER = ir.IntType(1), ir.IntType(64), ir.PointerType()
 
 
@@ -41,7 +45,7 @@ _lanes, _LANES = _vector("Lanes", ir.DoubleType())
 
 
 def _address(
-    context: Any, builder: Any, kind: Any, array: Any, index: Any, *, size: int = LANES
+    context: Any, builder: Any, kind: Any, array: Any, index: Any, size: int = LANES
 ) -> tuple[Any, Any]:
     """Pointer to entries of a contiguous array from an index on, and their type.
 
@@ -65,7 +69,7 @@ def _read(context: Any, builder: Any, kind: Any, array: Any, row: Any) -> Any:
     return builder.load(address, align=kind.dtype.bitwidth // 8, typ=entries)
 
 
-@_intrinsic
+@_instruction
 def shorts(_typing: Any, array: Any, _row: Any) -> Any:
     """Read a row of bytes or of 16-bit integers."""
 
@@ -76,7 +80,7 @@ def shorts(_typing: Any, array: Any, _row: Any) -> Any:
     return _shorts(array, types.intp), generate
 
 
-@_intrinsic
+@_instruction
 def lanes(_typing: Any, array: Any, _row: Any) -> Any:
     """Read a row of bytes or of doubles."""
 
@@ -87,7 +91,7 @@ def lanes(_typing: Any, array: Any, _row: Any) -> Any:
     return _lanes(array, types.intp), generate
 
 
-@_intrinsic
+@_instruction
 def sums_of(_typing: Any, small: Any, _row: Any, large: Any, _other: Any) -> Any:
     """Add a row of unsigned 16-bit integers and a row of 32-bit integers."""
 
@@ -99,15 +103,14 @@ def sums_of(_typing: Any, small: Any, _row: Any, large: Any, _other: Any) -> Any
     return _lanes(small, types.intp, large, types.intp), generate
 
 
-@_intrinsic
+@_instruction
 def greatest(_typing: Any, _row: Any) -> Any:
     """Greatest of a row of unsigned 16-bit integers."""
 
     def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         kind = ir.FunctionType(_SHORTS.element, [_SHORTS])
         name = f"llvm.vector.reduce.umax.v{LANES}i16"
-        declare: Any = cgutils.get_or_insert_function
-        reduce = declare(builder.module, kind, name)
+        reduce = cast(Any, cgutils).get_or_insert_function(builder.module, kind, name)
         return builder.zext(builder.call(reduce, args), _WORD)
 
     return types.intp(_shorts), generate
@@ -123,7 +126,7 @@ def _storing(past: bool) -> Any:
             stored.set_metadata("nontemporal", once)
         return context.get_dummy_value()
 
-    return _intrinsic(
+    return intrinsic(
         lambda _typing, array, _row, kind: (types.void(array, types.intp, kind), generate)
     )
 
@@ -132,7 +135,7 @@ def _storing(past: bool) -> Any:
 store, store_past = _storing(False), _storing(True)
 
 
-@_intrinsic
+@_instruction
 def finish(_typing: Any) -> Any:
     """Let other threads see what was written, with `store_past` too."""
 
@@ -143,7 +146,7 @@ def finish(_typing: Any) -> Any:
     return types.void(), generate
 
 
-@_intrinsic
+@_instruction
 def ask(_typing: Any, array: Any, _row: Any) -> Any:
     """Ask for a row that will be read soon; it need not exist."""
 
@@ -158,12 +161,12 @@ def ask(_typing: Any, array: Any, _row: Any) -> Any:
     return types.void(array, types.intp), generate
 
 
-@_intrinsic
+@_instruction
 def inside(_typing: Any, array: Any, _start: Any, _first: Any, _size: Any) -> Any:
     """Which of 64 entries lie in first, ..., first + size - 1: a bit for each."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        address, entries = _address(context, builder, signature.args[0], args[0], args[1], size=64)
+        address, entries = _address(context, builder, signature.args[0], args[0], args[1], 64)
         entry = builder.load(address, align=2, typ=entries)
         none = ir.Constant(entries, ir.Undefined)
         order = ir.Constant(ir.VectorType(ir.IntType(32), 64), [0] * 64)
@@ -183,7 +186,7 @@ def _counting(instruction: str) -> Any:
     def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         return getattr(builder, instruction)(args[0], _BIT(0))
 
-    return _intrinsic(lambda _typing, _word: (types.intp(types.uint64), generate))
+    return intrinsic(lambda _typing, _word: (types.intp(types.uint64), generate))
 
 
 # Zero bits at an end of a word; 64 if it has no others.
@@ -194,7 +197,7 @@ def _calculating(kind: Any, instruction: str, flags: tuple[str, ...]) -> Any:
     def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         return getattr(builder, instruction)(*args, flags=flags)
 
-    calculate: Any = _intrinsic(lambda _typing, _left, _right: (kind(kind, kind), generate))
+    calculate: Any = intrinsic(lambda _typing, _left, _right: (kind(kind, kind), generate))
 
     def choose(left: Any, right: Any) -> Any:
         return (lambda left, right: calculate(left, right)) if left is right is kind else None

@@ -5,16 +5,14 @@ copies of one image drop out. In the order of an RDM's dissimilarities, a runnin
 gives the weighted midranks. Ranks are twice the midrank less its mean: integers, so that only sums
 of products are rounded.
 
-Samples are taken 31 at a time. A pass over the pairs of an RDM in its order writes their ranks at
-the pairs' indices, for as many pairs of images (a tile) as there is memory for; then products of
-ranks are summed over the tile. Memory and its bandwidth are what limits this, so a rank takes 16
-bits: the RDM's order is cut into steps, each with less than 2^16 ranks in every sample, and ranks
-are kept relative to their step, whose number takes the place of a 32nd sample.
+A pass over the pairs of an RDM in its order writes their ranks in 31 samples at the pairs' indices,
+for a range of pairs, a tile, that fits into memory; a second pass over the tile sums products.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from threading import Semaphore
@@ -23,29 +21,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from rsa_exp.stats.bootstrap.lanes import LANES, ask, lanes, store, sums_of
-from rsa_exp.stats.bootstrap.sorted_pairs import (
+from rsa_exp.stats.bootstrap.lanes import LANES
+from rsa_exp.stats.bootstrap.rank_loops import (
+    CHUNK,
     DRAWS,
     STEPS,
     WORD,
     Codes,
     Shorts,
-    SortedPairs,
-    write_ranks,
-)
+    Words,
+    multiply_ranks,
+    rank_pairs,
+)  # fmt: skip
 from rsa_exp.stats.compiled import compiled
 from rsa_exp.stats.condensed import Counts, FloatArray, IntArray, count_pairs
+from rsa_exp.stats.metrics.ranks import Ranks
 from rsa_exp.stats.parallel import Progress, ignore, in_order, n_workers
 from rsa_exp.vocabulary import MIN_PAIRS
 
-__all__ = ["weighted_rank_scores"]
+__all__ = ["SortedPairs", "sort_pairs", "weighted_rank_scores"]
 
 Task = Callable[[], object]
 
 # Most brain RDMs at a time, for as many threads.
 _MOST_BRAINS = 8
-# Pairs of an image at a time whose products are summed, and how far ahead they are asked for.
-_CHUNK, _AHEAD = 16, 64
 # Bytes for the tiles of all RDMs at work: in all, and a pair of images where those are so many that
 # tiles would otherwise shrink, and the passes over all pairs would multiply.
 _ROOM, _ROOM_PER_PAIR = 1 << 30, 48
@@ -53,49 +52,55 @@ _ROOM, _ROOM_PER_PAIR = 1 << 30, 48
 _PART, _PARTS = 1 << 16, 48
 
 
-@compiled
-def _multiply(
-    weights: Counts, ranks: Shorts, steps: Codes, brains: tuple[int, int], n_fresh: int,
-    origin: int, first: int, last: int, room: FloatArray, products: FloatArray, squares: FloatArray,
-) -> None:  # fmt: skip
-    """Sum products of two brain RDMs' ranks and all models', and squares of the first of all ranks.
+@dataclass(frozen=True)
+class SortedPairs:
+    """The pairs of an RDM in the order of their dissimilarities, in four bytes a pair.
 
-    Over the pairs whose first image is in a range. In `ranks` and `steps` models come before
-    brains, in `squares` after them; `products` has the shape (n_model, 2, 32).
+    Attributes
+    ----------
+    images : ndarray of uint16, shape (2, n_pairs + 64)
+        The two images i < j of each pair, smallest dissimilarity first; then zeros.
+    tied : ndarray of uint64
+        A bit for each pair: whether it is tied with the next.
+    n_cond : int
+        Images.
     """
-    n_cond, n_model, size = weights.shape[0], products.shape[0], ranks.shape[1]
-    weighing = 3 * _CHUNK  # rows of room: weighted ranks of each brain, those of models, weights
-    products[:], squares[:] = 0, 0
-    for i in range(first, last):
-        mine = lanes(weights, i)
-        for start in range(i + 1, n_cond, _CHUNK):
-            count = min(_CHUNK, n_cond - start)
-            index = ((i * (2 * n_cond - i - 3)) >> 1) + start - 1 - origin
-            for k in range(count):
-                store(room, weighing + k, mine * lanes(weights, start + k))
-            for r in range(n_fresh):
-                rdm = brains[r] if r < 2 else r - 2
-                row, scratch = rdm * size + index, min(r, 2) * _CHUNK
-                square = lanes(squares, r)
-                for k in range(count):
-                    ask(ranks, row + k + _AHEAD)
-                    step = rdm * STEPS + ranks[rdm, index + k, DRAWS]
-                    rank = sums_of(ranks, row + k, steps, step)
-                    weighted = lanes(room, weighing + k) * rank
-                    square = square + weighted * rank
-                    store(room, scratch + k, weighted)
-                store(squares, r, square)
-            for rdm in range(n_model):
-                row = rdm * size + index
-                left, right = lanes(products, 2 * rdm), lanes(products, 2 * rdm + 1)
-                for k in range(count):
-                    ask(ranks, row + k + _AHEAD)
-                    step = rdm * STEPS + ranks[rdm, index + k, DRAWS]
-                    rank = sums_of(ranks, row + k, steps, step)
-                    left = left + lanes(room, k) * rank
-                    right = right + lanes(room, _CHUNK + k) * rank
-                store(products, 2 * rdm, left)
-                store(products, 2 * rdm + 1, right)
+
+    images: Shorts
+    tied: Words
+    n_cond: int
+
+
+def sort_pairs(ranks: Ranks) -> SortedPairs:
+    """Sort the pairs of an RDM by dissimilarity; ValueError if any are missing."""
+    if len(ranks.missing):
+        raise ValueError(f"{len(ranks.missing)} pairs are missing: weights need complete RDMs")
+    n_pairs = len(ranks.codes)
+    images = np.zeros((2, n_pairs + WORD), dtype=np.uint16)
+    tied = np.zeros(n_pairs // WORD + 2, dtype=np.uint64)
+    _sort(ranks.codes, ranks.n_cond, images, tied)
+    return SortedPairs(images, tied, ranks.n_cond)
+
+
+@compiled
+def _sort(codes: Codes, n_cond: int, images: Shorts, tied: Words) -> None:
+    """Sort pairs by counting."""
+    starts = np.zeros(codes.max() + 2, dtype=np.uint32)
+    for code in codes:
+        starts[code + 1] += 1
+    for code in range(1, starts.shape[0]):
+        starts[code] += starts[code - 1]
+    index = 0
+    for i in range(n_cond - 1):
+        for j in range(i + 1, n_cond):
+            slot = starts[codes[index]]
+            images[0, slot], images[1, slot] = i, j
+            starts[codes[index]] += 1
+            index += 1
+    # Where a code's pairs started is now where they end.
+    for code in range(starts.shape[0]):
+        for k in range(0 if code == 0 else starts[code - 1], np.int64(starts[code]) - 1):
+            tied[k >> 6] |= np.uint64(1) << np.uint64(k & 63)
 
 
 def _aligned(shape: tuple[int, ...], kind: DTypeLike) -> NDArray[Any]:
@@ -131,17 +136,17 @@ def _phases(
     def rank(rdm: SortedPairs, slot: int, pack: int, tile: tuple[int, int]) -> None:
         sums = _aligned((WORD + 2, LANES), np.uint16)
         part = packs[pack], totals[pack], images[tile[0]], images[tile[1]]
-        if not write_ranks(rdm.images, rdm.tied, *part, sums, ranks[slot], steps[slot]):
+        if not rank_pairs(rdm.images, rdm.tied, *part, sums, ranks[slot], steps[slot]):
             raise ValueError("samples of so many images are too uneven to weight their ranks")
 
     def multiply(brain: int, first: int, part: int, pack: int, origin: int) -> None:
         slot = n_model + brain - first
         slots = slot, min(slot + 1, n_model + n_brain - 1 - first)
         fresh = 2 if brain else 2 + n_model
-        room = _aligned((4 * _CHUNK, LANES), np.float64)
-        product, square = multiplied[part, brain // 2], squared[part, brain // 2]
-        rows = images[part], images[part + 1]
-        _multiply(packs[pack], ranks, steps, slots, fresh, origin, *rows, room, product, square)
+        room = _aligned((4 * CHUNK, LANES), np.float64)
+        sums = multiplied[part, brain // 2], squared[part, brain // 2]
+        span = images[part], images[part + 1]
+        multiply_ranks(packs[pack], ranks, steps, slots, fresh, origin, *span, room, *sums)
 
     for pack in range(len(packs)):
         for tile in tiles:

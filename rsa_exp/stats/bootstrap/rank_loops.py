@@ -1,101 +1,48 @@
-"""The pairs of an RDM in order, and their ranks in 31 bootstrap samples of images at a time.
+"""The loops of weighted ranks, limited by memory: what they write is kept short and in order.
 
-See `rsa_exp.stats.bootstrap.ranks`.
+A rank takes 16 bits. The order of an RDM's dissimilarities is cut into steps, each so short that
+the ranks in it fit; they are kept relative to where the step starts. Ranks in 31 samples, with the
+number of the step in the place of a 32nd, are a cache line: it is written without being read.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsa_exp.stats.bootstrap.lanes import (
     LANES,
+    ask,
     finish,
     greatest,
     inside,
+    lanes,
     leading_zeros,
     shorts,
     store,
     store_past,
+    sums_of,
     trailing_zeros,
 )
 from rsa_exp.stats.compiled import compiled
-from rsa_exp.stats.condensed import Counts, IntArray
-from rsa_exp.stats.metrics.ranks import Ranks
+from rsa_exp.stats.condensed import Counts, FloatArray, IntArray
 
-__all__ = ["DRAWS", "STEPS", "WORD", "Codes", "Shorts", "SortedPairs", "sort_pairs", "write_ranks"]
+__all__ = [
+    "CHUNK", "DRAWS", "STEPS", "WORD", "Codes", "Shorts", "Words", "multiply_ranks", "rank_pairs",
+]  # fmt: skip
 
 Codes = NDArray[np.int32]
 Shorts = NDArray[np.uint16]
 Words = NDArray[np.uint64]
 
+# Samples at a time; the last of the lanes holds the step.
 DRAWS = LANES - 1
-"""Samples at a time; the last of the lanes holds the step."""
-
+# Pairs whose running sums are in the first-level cache: as many as there are bits in a word.
 WORD = 64
-"""Pairs whose running sums are in the first-level cache: as many as there are bits in a word."""
-
-STEPS = 1 << 16
-"""Most steps of an RDM: their numbers have 16 bits."""
-
-# Largest sum of weights in a step, so that ranks have 16 bits.
-_STEP = (1 << 15) - 1
-
-
-@dataclass(frozen=True)
-class SortedPairs:
-    """The pairs of an RDM in the order of their dissimilarities, in four bytes a pair.
-
-    Attributes
-    ----------
-    images : ndarray of uint16, shape (2, n_pairs + 64)
-        The two images i < j of each pair, smallest dissimilarity first; then zeros.
-    tied : ndarray of uint64
-        A bit for each pair: whether it is tied with the next.
-    n_cond : int
-        Images.
-    """
-
-    images: Shorts
-    tied: Words
-    n_cond: int
-
-
-def sort_pairs(ranks: Ranks) -> SortedPairs:
-    """Sort the pairs of an RDM by dissimilarity; ValueError if any are missing."""
-    if len(ranks.missing):
-        raise ValueError(f"{len(ranks.missing)} pairs are missing: weights need complete RDMs")
-    n_pairs = len(ranks.codes)
-    images = np.zeros((2, n_pairs + WORD), dtype=np.uint16)
-    tied = np.zeros(n_pairs // WORD + 2, dtype=np.uint64)
-    _sort(ranks.codes, ranks.n_cond, images, tied)
-    return SortedPairs(images, tied, ranks.n_cond)
-
-
-@compiled
-def _sort(codes: Codes, n_cond: int, images: Shorts, tied: Words) -> None:
-    """Sort pairs by counting."""
-    starts = np.zeros(codes.max() + 2, dtype=np.uint32)
-    for code in codes:
-        starts[code + 1] += 1
-    for code in range(1, starts.shape[0]):
-        starts[code] += starts[code - 1]
-    index = 0
-    for i in range(n_cond - 1):
-        for j in range(i + 1, n_cond):
-            slot = starts[codes[index]]
-            images[0, slot], images[1, slot] = i, j
-            starts[codes[index]] += 1
-            index += 1
-    # Where a code's pairs started is now where they end.
-    start = np.int64(0)
-    for end in starts:
-        for k in range(start, np.int64(end) - 1):
-            tied[k >> 6] |= np.uint64(1) << np.uint64(k & 63)
-        start = np.int64(end)
+# Largest sum of weights in a step, and most steps of an RDM: ranks and steps have 16 bits.
+_FULL, STEPS = (1 << 15) - 1, 1 << 16
+# Pairs of an image at a time whose products are summed, and how far ahead they are asked for.
+CHUNK, _AHEAD = 16, 64
 
 
 @compiled
@@ -128,12 +75,12 @@ def _rank_short(
         total = shorts(sums, size)
         chosen = inside(lows, start, first, last - first) & every >> np.uint64(WORD - size)
         while chosen != 0:
-            bit = np.uint64(trailing_zeros(chosen))
+            place = np.uint64(trailing_zeros(chosen))
             chosen &= chosen - one
             # Ranks are of all pairs that this one is tied with: they start at `low`.
-            low = np.int64(bit) - leading_zeros(~(ties << one << np.uint64(63) - bit))
-            high = np.int64(bit) + trailing_zeros(~(ties >> bit)) + 1
-            i, j = np.int64(some_lows[bit]), np.int64(some_highs[bit])
+            low = np.int64(place) - leading_zeros(~(ties << one << np.uint64(63) - place))
+            high = np.int64(place) + trailing_zeros(~(ties >> place)) + 1
+            i, j = np.int64(some_lows[place]), np.int64(some_highs[place])
             row = ((i * (2 * n_cond - i - 3)) >> 1) + j - origin
             store_past(ranks, row, shorts(sums, low) + shorts(sums, high) + label)
         start += size
@@ -142,7 +89,7 @@ def _rank_short(
 
 
 @compiled
-def write_ranks(
+def rank_pairs(
     images: Shorts, tied: Words, weights: Counts, totals: IntArray, first: int, last: int,
     sums: Shorts, ranks: Shorts, steps: Codes,
 ) -> bool:  # fmt: skip
@@ -153,9 +100,9 @@ def write_ranks(
     """
     n_cond, n_pairs = weights.shape[0], images.shape[1] - WORD
     origin = ((first * (2 * n_cond - first - 3)) >> 1) + first + 1
-    largest: Any = max(np.int64(weights.max()) ** 2, 1)
-    most = min(max((_STEP >> 1) // largest, 1), WORD)
-    full = max(_STEP - largest * most, 0)
+    largest = max(int(weights.max()) ** 2, 1)
+    most = min(max((_FULL >> 1) // largest, 1), WORD)
+    full = max(_FULL - largest * most, 0)
     before, group = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
     sums[0], sums[-1] = 0, 0
     start = 0
@@ -175,10 +122,10 @@ def write_ranks(
                 more = (tied[end >> 6] >> np.uint64(end & 63)) & np.uint64(1) != 0
                 end += 1
             used, weight = np.int64(sums[0].max()), group.max()
-            if used > full or (used > 0 and used + weight > _STEP):
+            if used > full or (used > 0 and used + weight > _FULL):
                 break
             # A group that is too large for any step has one of its own, and there a single rank.
-            alone = weight > _STEP
+            alone = weight > _FULL
             if alone:
                 steps[step], sums[1] = steps[step] + group, 0
             else:
@@ -195,3 +142,48 @@ def write_ranks(
         before += sums[0]
         sums[0] = 0
     return False
+
+
+@compiled
+def multiply_ranks(
+    weights: Counts, ranks: Shorts, steps: Codes, brains: tuple[int, int], n_fresh: int,
+    origin: int, first: int, last: int, room: FloatArray, products: FloatArray, squares: FloatArray,
+) -> None:  # fmt: skip
+    """Sum products of two brain RDMs' ranks and all models', and squares of the first of all ranks.
+
+    Over the pairs whose first image is in a range. In `ranks` and `steps` models come before
+    brains, in `squares` after them; `products` has the shape (n_model, 2, 32).
+    """
+    n_cond, n_model, size = weights.shape[0], products.shape[0], ranks.shape[1]
+    weighing = 3 * CHUNK  # rows of room: weighted ranks of each brain, those of models, weights
+    products[:], squares[:] = 0, 0
+    for i in range(first, last):
+        mine = lanes(weights, i)
+        for start in range(i + 1, n_cond, CHUNK):
+            count = min(CHUNK, n_cond - start)
+            index = ((i * (2 * n_cond - i - 3)) >> 1) + start - 1 - origin
+            for k in range(count):
+                store(room, weighing + k, mine * lanes(weights, start + k))
+            for r in range(n_fresh):
+                rdm = brains[r] if r < 2 else r - 2
+                row, scratch = rdm * size + index, min(r, 2) * CHUNK
+                square = lanes(squares, r)
+                for k in range(count):
+                    ask(ranks, row + k + _AHEAD)
+                    step = rdm * STEPS + ranks[rdm, index + k, DRAWS]
+                    rank = sums_of(ranks, row + k, steps, step)
+                    weighted = lanes(room, weighing + k) * rank
+                    square = square + weighted * rank
+                    store(room, scratch + k, weighted)
+                store(squares, r, square)
+            for rdm in range(n_model):
+                row = rdm * size + index
+                left, right = lanes(products, 2 * rdm), lanes(products, 2 * rdm + 1)
+                for k in range(count):
+                    ask(ranks, row + k + _AHEAD)
+                    step = rdm * STEPS + ranks[rdm, index + k, DRAWS]
+                    rank = sums_of(ranks, row + k, steps, step)
+                    left = left + lanes(room, k) * rank
+                    right = right + lanes(room, CHUNK + k) * rank
+                store(products, 2 * rdm, left)
+                store(products, 2 * rdm + 1, right)
