@@ -627,11 +627,10 @@ def _less(left: tuple[Array, Array, Array], right: tuple[Array, Array, Array]) -
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
     """Set BLAS to one thread once, not for each loop: that takes half the time of a small study."""
-    name = "rsa_exp.stats.{}.one_blas_thread"
     with (
         threadpool_limits(limits=1, user_api="blas"),
-        patch(name.format("parallel"), nullcontext),
-        patch(name.format("bootstrap.pair_sums"), nullcontext),
+        patch("rsa_exp.stats.parallel.one_blas_thread", nullcontext),
+        patch("rsa_exp.analysis.bootstrap.one_blas_thread", nullcontext),
     ):
         yield
 
