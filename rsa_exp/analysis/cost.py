@@ -25,7 +25,7 @@ log = logging.getLogger("rsa_exp")
 _LONG = 60.0
 # Work besides multiplying, as so many multiplications: forming a product for a pair of images,
 # putting a pair of a permuted RDM beside others, and ranking a pair in a draw.
-_FORM, _PERMUTE, _RANK = 80, 120, 220
+_FORM, _PERMUTE, _RANK = 80, 120, 110
 
 
 def announce_cost(what: str, once: Callable[[], object], times: float) -> None:
