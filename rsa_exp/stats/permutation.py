@@ -163,7 +163,7 @@ class _Permuted:
             largest = max(float(values.max()), -float(values.min()))
             scale = 1.0 if largest > 0 else np.nan
             if dtype == np.int16:
-                scale *= _LARGEST / largest
+                scale = _LARGEST / largest if largest > 0 else np.nan
                 values *= scale
                 np.nan_to_num(np.rint(values, out=values), copy=False)
             _fill_square(values, squares[index])

@@ -15,12 +15,15 @@ from rsatoolbox.util import inference_util
 from studies import Files, analyse_files, write_rdms
 
 from rsa_exp import files as output
+from rsa_exp.analysis import cost
 from rsa_exp.analysis.family import correct_over_runs
+from rsa_exp.analysis.question import Question
 from rsa_exp.analysis.result import Result
 from rsa_exp.analysis.settings import NO_INFERENCE, Inference
 from rsa_exp.runs.significance import count_significant
 from rsa_exp.stats.bootstrap import kept_sums
 from rsa_exp.stats.bootstrap.pair_sums import pair_sums
+from rsa_exp.stats.metrics.registry import METRICS
 from rsa_exp.stats.uncertainty import Sampling, t_test
 
 SUBJECTS = ["A", "B", "C", "D"]
@@ -327,3 +330,24 @@ def test_analyses_share_sums_by_content(
     files[1].unlink()
     assert both("group") == 2
     assert both("A", n_boot=61) == 6 + 2 * (14 + 3)  # other draws
+
+
+@pytest.mark.parametrize("metric", ["corr", "corr_cov", "spearman"])
+def test_more_than_a_minute_of_inference_is_announced(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, metric: str
+) -> None:
+    question = Question("1", ["1", "2", "3"], ["V1"] * 10, ["a"] * 5, METRICS[metric], 0)
+    plan = Inference(bootstrap="images")
+    at_work = cost.inference_seconds(question, plan, 4916, 2e11)
+    assert 10 < at_work < 200  # as measured on two cores that multiply so fast
+    assert cost.inference_seconds(question, plan, 9832, 2e11) == pytest.approx(4 * at_work, 1e-3)
+    monkeypatch.setattr(cost, "n_workers", lambda: 2)
+    for speed, announced in ((1e12, False), (1e9, True)):
+        monkeypatch.setattr(cost, "multiplications_per_second", lambda _, speed=speed: speed)
+        caplog.clear()
+        cost.announce_inference(question, plan, 4916)
+        assert bool(caplog.messages) == announced
+    assert caplog.messages[0].startswith(
+        "inference (1000 bootstrap draws and 1000 permutations of 4916 images, 10 ROIs x 5 layers"
+    )
+    assert caplog.messages[0].endswith((" min", " h"))
