@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri, stdtrit
+import scipy  # its parts are imported at first use: scores alone need none
 
 from rsa_exp.analysis.bootstrap import draw_study
 from rsa_exp.analysis.cost import announce_inference
@@ -140,7 +140,7 @@ def _caveats(drawn: Drawn | None) -> list[str]:
     if sampling.kind == "images" or sampling.n_subjects >= FEW_SUBJECTS:
         return []
     n_subjects, tail = sampling.n_subjects, (1 + sampling.level) / 2
-    wider = stdtrit(sampling.dof, tail) / ndtri(tail)
+    wider = scipy.special.stdtrit(sampling.dof, tail) / scipy.special.ndtri(tail)
     return [
         f"{n_subjects} subjects are {n_subjects - 1} degrees of freedom: intervals are {wider:.1f} "
         "times as wide as with many subjects, and tests over subjects have little power. What few "

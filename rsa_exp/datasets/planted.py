@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import nnls
+import scipy  # its parts are imported at first use
 
 from rsa_exp.stats.condensed import FloatArray
 
@@ -93,7 +93,9 @@ def mixture(subject: str, roi: str) -> Mixture:
     table, d, v = _layer_correlations(), N_FEATURES - 1, N_VOXELS - 1
     variance, layers, shared = 1 / v, np.zeros(len(LAYERS)), 0.0
     for _ in range(30):
-        layers = np.asarray(nnls(table, scores[subject, roi] * np.sqrt(d * variance))[0])
+        layers = np.asarray(
+            scipy.optimize.nnls(table, scores[subject, roi] * np.sqrt(d * variance))[0]
+        )
         signal = float(layers @ table @ layers) / d
         shared = float(np.sqrt(max(rho * variance - signal, 0.0) * d))
         variance = 1 / v + signal + shared**2 / d

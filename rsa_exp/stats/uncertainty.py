@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
+import scipy  # its parts are imported at first use: scores alone need none
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtr, stdtrit
 
 from rsa_exp.stats.condensed import FloatArray
 from rsa_exp.vocabulary import MIN_DRAWS
@@ -118,7 +118,7 @@ class Sampling:
         se = np.sqrt(self.variance(draws))
         tails = (1 - self.level) / 2, (1 + self.level) / 2
         if self.kind != "images":
-            reach = stdtrit(self.dof, tails[1]) * se
+            reach = scipy.special.stdtrit(self.dof, tails[1]) * se
             return Spread(se, estimate - reach, estimate + reach)
         low, high = _percentiles(draws[0], tails)
         defined = np.isfinite(se) & np.isfinite(estimate)
@@ -170,8 +170,8 @@ def t_test(
     ratio = value / np.sqrt(np.maximum(spread**2, _FLOOR))
     ratio = np.where((spread == 0) & (value != 0), np.nan, ratio)
     if tail == "greater":
-        return np.asarray(stdtr(dof, -ratio))
-    return np.asarray(2 * stdtr(dof, -np.abs(ratio)))
+        return np.asarray(scipy.special.stdtr(dof, -ratio))
+    return np.asarray(2 * scipy.special.stdtr(dof, -np.abs(ratio)))
 
 
 def permutation_p_value(observed: ArrayLike, null: FloatArray) -> FloatArray:
@@ -213,13 +213,11 @@ def false_discovery_rate(p: ArrayLike) -> tuple[FloatArray, int]:
     n_tests : int
         Number of tests in the family.
     """
-    from scipy.stats import false_discovery_control  # as slow to import as a short run
-
     values = np.asarray(p, dtype=float)
     defined = np.isfinite(values)
     q = np.full(values.shape, np.nan)
     if defined.any():
-        q[defined] = false_discovery_control(np.clip(values[defined], 0.0, 1.0))
+        q[defined] = scipy.stats.false_discovery_control(np.clip(values[defined], 0.0, 1.0))
     return q, int(defined.sum())
 
 

@@ -13,9 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # its parts are imported at first use: other metrics need none
 from numpy.typing import NDArray
-from scipy.linalg import eigh, eigvalsh, svdvals
-from scipy.linalg.lapack import dpstrf
 
 from rsa_exp.stats.condensed import FloatArray, Rdm, complete_images, kept_pairs
 from rsa_exp.stats.missing_pairs import group_by_missing, union
@@ -64,9 +63,7 @@ def prepare_bures(rdm: Rdm) -> Matrix:
     """Factor the second-moment matrix of an RDM."""
     if len(rdm.missing):
         return Matrix(rdm)
-    from scipy.spatial.distance import squareform  # not for other metrics
-
-    moments: FloatArray = squareform(rdm.values / -2)
+    moments: FloatArray = scipy.spatial.distance.squareform(rdm.values / -2)
     means = moments.mean(axis=0)
     moments += means.mean() - means[:, None] - means[None, :]
     factor, signs = _factor(moments)
@@ -77,13 +74,13 @@ def _factor(moments: FloatArray) -> tuple[FloatArray, NDArray[np.float64]]:
     """Return F and signs with ``F diag(signs) F' = moments``."""
     size = float(np.linalg.norm(moments))
     if moments.diagonal().min() >= 0 and size > 0:
-        lower, pivots, rank, _ = dpstrf(moments, lower=1)
+        lower, pivots, rank, _ = scipy.linalg.lapack.dpstrf(moments, lower=1)
         triangle = np.tril(lower)[:, :rank]
         factor = np.empty_like(triangle)
         factor[pivots - 1] = triangle
         if np.linalg.norm(moments - factor @ factor.T) <= _RESIDUAL * size:
             return factor, np.ones(rank)
-    values, axes = eigh(moments, check_finite=False)
+    values, axes = scipy.linalg.eigh(moments, check_finite=False)
     used = np.abs(values) > len(values) * np.finfo(float).eps * np.abs(values).max(initial=0.0)
     return axes[:, used] * np.sqrt(np.abs(values[used])), np.sign(values[used])
 
@@ -100,11 +97,13 @@ def _fidelity(brain: Matrix, model: Matrix) -> float:
         return 0.0
     if (model.signs > 0).all():
         if min(cross.shape) <= _SMALL:
-            return float(svdvals(cross, overwrite_a=True, check_finite=False).sum())
+            return float(scipy.linalg.svdvals(cross, overwrite_a=True, check_finite=False).sum())
         cross = cross if cross.shape[0] <= cross.shape[1] else cross.T
-        squares = eigvalsh(cross @ cross.T, overwrite_a=True, check_finite=False)
+        squares = scipy.linalg.eigvalsh(cross @ cross.T, overwrite_a=True, check_finite=False)
     else:
-        squares = eigvalsh((cross * model.signs) @ cross.T, overwrite_a=True, check_finite=False)
+        squares = scipy.linalg.eigvalsh(
+            (cross * model.signs) @ cross.T, overwrite_a=True, check_finite=False
+        )
     return float(np.sqrt(np.maximum(squares, 0.0)).sum())
 
 
