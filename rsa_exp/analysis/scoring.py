@@ -20,8 +20,8 @@ from rsa_exp.stats.parallel import in_order
 
 __all__ = ["Scored", "mean_similarity", "score_study"]
 
-# Prepared model RDMs held at a time: five layers of 4916 images.
-MODEL_BYTES = 1 << 29
+# Prepared model RDMs held at a time: eleven layers of 4916 images, two of 10,000.
+MODEL_BYTES = 1 << 30
 # Images shown in the figure of RDMs: more cannot be told apart in print.
 _SHOWN_IMAGES = 200
 
@@ -47,7 +47,7 @@ class Scored:
 def score_study(rdms: RdmCache, question: Question, precision: str, watch: Stopwatch) -> Scored:
     """Score every layer against every ROI of each of the question's members.
 
-    Held in memory at a time, in rows of 8 bytes a pair: the model's RDMs, up to half a gigabyte
+    Held in memory at a time, in rows of 8 bytes a pair: the model's RDMs, up to a gigabyte
     (with more layers than that the brain's are read again for the next ones), and for each core
     the row of the file and up to three of the common images (one read, one in work, one sum). Plus
     4 bytes a pair for each order of images among the files.
