@@ -51,8 +51,9 @@ def draw_study(
     """Make the draws of an analysis.
 
     Held in memory at a time: the model's RDMs and those of one ROI's subjects in the working type
-    (8 bytes a pair, 4 from 2000 images on) and, for each core, products of 32 rows of images. For
-    metrics of ranks, brain RDMs of half a gigabyte and the memory of `weighted_rank_scores`.
+    (8 bytes a pair, 4 from 2000 images on) and, for each core, the memory of `pair_sums`. For
+    metrics of ranks, brain RDMs of three quarters of a gigabyte and the memory of
+    `weighted_rank_scores`.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """A run in the tracking store: opened there when it starts, uploaded when it has ended.
 
-Both need no more than the files in the run's folder, so another process can do them. It takes over
-a second to import mlflow and open a store: as long as a run without inference takes for its work.
+Both need no more than the files in the run's folder, so another process can do them. Loading MLflow
+and opening a store takes over a second: as long as a run without inference takes for its work.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ from rsa_exp.stats.condensed import FloatArray
 __all__ = [
     "DEPTH",
     "ROWS",
+    "add_products",
     "columns_of",
     "inner_products",
     "multiplications_per_second",
@@ -148,13 +149,19 @@ def pack(rows: NDArray[Any], width: int) -> NDArray[Any]:
 
 
 @compiled
-def _multiply_all(left: NDArray[Any], right: NDArray[Any], out: FloatArray) -> None:
-    length, width = right.shape[1], right.shape[2]
+def add_products(
+    left: NDArray[Any], right: NDArray[Any], length: int, depth: int, out: FloatArray
+) -> None:
+    """Add to `out` the inner products of all panels, over their first `length` numbers.
+
+    Running sums are of `depth` numbers; `out` may have fewer rows than the left panels.
+    """
+    width = right.shape[2]
     part = np.empty((ROWS, width), dtype=left.dtype)
     for q in range(right.shape[0]):
         panel = right[q]
-        for start in range(0, length, DEPTH):
-            stop = min(start + DEPTH, length)
+        for start in range(0, length, depth):
+            stop = min(start + depth, length)
             for p in range(left.shape[0]):
                 rows = left[p]
                 multiply(rows[start:stop], panel[start:stop], part)
@@ -172,7 +179,7 @@ def inner_products(rows: NDArray[Any], panels: NDArray[Any]) -> FloatArray:
         In double precision; the bits of each depend on its two rows alone.
     """
     out = np.zeros((len(rows), panels.shape[0] * panels.shape[2]))
-    _multiply_all(pack(rows, ROWS), panels, out)
+    add_products(pack(rows, ROWS), panels, panels.shape[1], DEPTH, out)
     return out
 
 

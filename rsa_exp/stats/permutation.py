@@ -24,7 +24,7 @@ from rsa_exp.stats.metrics.inner_products import Vector
 from rsa_exp.stats.metrics.ranks import Ranks
 from rsa_exp.stats.metrics.registry import Metric
 from rsa_exp.stats.missing_pairs import PresentPairs
-from rsa_exp.stats.panels import ROWS, columns_of, inner_products, multiply, pack
+from rsa_exp.stats.panels import ROWS, add_products, columns_of, inner_products, pack
 from rsa_exp.stats.parallel import Progress, ignore, in_order
 
 __all__ = ["PermutedModels", "square_bytes"]
@@ -161,9 +161,9 @@ class _Permuted:
         def lay_out(index: int) -> tuple[float, FloatArray]:
             values, terms = units[index]()
             largest = max(float(values.max()), -float(values.min()))
-            scale = 1.0 if largest > 0 else np.nan
+            whole = _LARGEST if dtype == np.int16 else largest
+            scale = whole / largest if largest > 0 else np.nan
             if dtype == np.int16:
-                scale = _LARGEST / largest if largest > 0 else np.nan
                 values *= scale
                 np.nan_to_num(np.rint(values, out=values), copy=False)
             _fill_square(values, squares[index])
@@ -209,26 +209,24 @@ def _permute(
 
 
 @compiled
-def _add_products(
+def _add_permuted(
     brains: NDArray[Any],
     brain_orders: NDArray[Any],
     models: NDArray[Any],
     model_orders: NDArray[Any],
     first: int,
     last: int,
-    part: NDArray[Any],
+    left: NDArray[Any],
+    right: NDArray[Any],
     totals: FloatArray,
 ) -> None:
     """Add the products of all permuted RDMs, over the pairs of some images, to padded totals.
 
-    `part` is room for the product of two panels.
+    `left` and `right` are room for panels; their lanes without an RDM are 0.
     """
     n_cond = brains.shape[1]
     half = n_cond // 2
-    step = max(1, _PAIRS // half)
-    columns = part.shape[1]
-    left = np.zeros((totals.shape[0] // ROWS, step * half, ROWS), dtype=part.dtype)
-    right = np.zeros((totals.shape[1] // columns, step * half, columns), dtype=part.dtype)
+    step = left.shape[1] // half
     for start in range(first, last, step):
         stop = min(start + step, last)
         length = (stop - start) * half
@@ -237,14 +235,7 @@ def _add_products(
         if n_cond % 2 == 0:  # opposite images meet twice
             for i in range(max(start, half), stop):
                 left[:, (i - start + 1) * half - 1] = 0
-        for q in range(right.shape[0]):
-            model_panel = right[q]
-            for p in range(left.shape[0]):
-                brain_panel = left[p]
-                multiply(brain_panel[:length], model_panel[:length], part)
-                for r in range(ROWS):
-                    for c in range(columns):
-                        totals[p * ROWS + r, q * columns + c] += part[r, c]
+        add_products(left, right, length, length, totals)
 
 
 class PermutedModels:
@@ -298,22 +289,22 @@ class PermutedModels:
         n_brain, n_cond, _ = brains.squares.shape
         n_model = len(self._models.squares)
         dtype = working_type(n_cond)
-        width = columns_of(dtype)
-        shape = (
-            -(-len(rows) * n_brain // ROWS) * ROWS, -(-len(columns) * n_model // width) * width
-        )  # fmt: skip
+        width, half = columns_of(dtype), n_cond // 2
+        depth = max(1, _PAIRS // half) * half
+        n_left, n_right = -(-len(rows) * n_brain // ROWS), -(-len(columns) * n_model // width)
+        shape = n_left * ROWS, n_right * width
 
         def work(first: int) -> FloatArray:
             found = np.zeros(shape)
-            last = min(first + _TASK, n_cond)
-            _add_products(
+            _add_permuted(
                 brains.squares,
                 brains.orders,
                 self._models.squares,
                 self._models.orders,
                 first,
-                last,
-                np.empty((ROWS, width), dtype=dtype),
+                min(first + _TASK, n_cond),
+                np.zeros((n_left, depth, ROWS), dtype=dtype),
+                np.zeros((n_right, depth, width), dtype=dtype),
                 found,
             )
             return found

@@ -45,7 +45,6 @@ class KeptSums:
         self._columns, self._folder = columns, folder if is_worth_it else None
         self._digest = b""
         if self._folder is not None:
-            self._folder.mkdir(parents=True, exist_ok=True)
             state = xxhash.xxh3_128(columns.deviation.data)
             state.update(columns.centre.data)
             self._digest = state.digest()
@@ -87,6 +86,7 @@ class KeptSums:
         if self._folder is None:
             return
         try:
+            self._folder.mkdir(parents=True, exist_ok=True)
             with whole_file(self._folder / f"{name}.npy") as part, part.open("wb") as stream:
                 np.save(stream, np.concatenate([values.ravel() for values in vars(sums).values()]))
         except (OSError, InputError):
