@@ -15,15 +15,14 @@ SECONDS = 10
 _CHILD = """
 import json, resource, sys
 from pathlib import Path
-from rsa_exp.rdms.readers import open_rdms
+from rsa_exp.rdms.readers import Naming, open_rdms
 from rsa_exp.errors import InputError
 status = Path("/proc/self/status")
 unit = 1 if sys.platform == "darwin" else 1024
 print(json.dumps(0), flush=True)
 for line in sys.stdin:
     try:
-        with open_rdms(Path(line.rstrip("\\n")), image_key="image", row_key="roi",
-                       row_kind="ROI") as file:
+        with open_rdms(Path(line.rstrip("\\n")), Naming("ROI")) as file:
             for row in range(len(file.row_names)):
                 file.read_row(row)
             file.digest()

@@ -28,7 +28,7 @@ from rsa_exp.config.schema import TrackingConfig
 from rsa_exp.errors import InputError
 from rsa_exp.figures.saving import save
 from rsa_exp.rdms.images import choose_images
-from rsa_exp.rdms.readers import open_rdms
+from rsa_exp.rdms.readers import Naming, open_rdms
 from rsa_exp.tracking.addresses import metric_name
 
 Change = Callable[[Path], object]
@@ -264,7 +264,7 @@ def test_a_file_that_is_being_written_is_not_called_damaged(tmp_path: Path) -> N
     with path.open("rb") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)  # as HDF5 does it
         with pytest.raises(InputError, match="close it in the program that writes to it"):
-            open_rdms(path, image_key="image", row_key="roi", row_kind="ROI")
+            open_rdms(path, Naming("ROI"))
 
 
 @pytest.mark.slow  # it takes the seconds that such reading is allowed
@@ -307,7 +307,7 @@ def test_large_chunks_are_read(tmp_path: Path, options: dict[str, Any]) -> None:
             **options,
         )  # fmt: skip
         out[:2] = values[:2]
-    with open_rdms(path, image_key="image", row_key="roi", row_kind="ROI") as opened:
+    with open_rdms(path, Naming("ROI")) as opened:
         rows = [opened.read_row(row).copy() for row in range(3)]
     np.testing.assert_array_equal(rows[:2], values[:2])
     assert np.isnan(rows[2]).all()
@@ -320,7 +320,7 @@ def test_names_are_read_in_every_layout(tmp_path: Path, dtype: Any) -> None:
     for options in ({}, {"chunks": (4,)}, {"chunks": (4,), "compression": "gzip"}, large):
         path = write_rdms(tmp_path / "file.h5", random_rdms(1), ["V1"])
         labels(NAMES, [name.encode() for name in names], dtype=dtype, **options)(path)
-        with open_rdms(path, image_key="image", row_key="roi", row_kind="ROI") as file:
+        with open_rdms(path, Naming("ROI")) as file:
             assert file.images == names
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
 from rsa_exp.errors import InputError, listing
-from rsa_exp.rdms.readers import RdmInput, RdmSource, open_rdms
+from rsa_exp.rdms.readers import Naming, RdmInput, RdmSource, open_rdms
 from rsa_exp.rdms.study import Study
 from rsa_exp.vocabulary import ROI_FIELDS
 
@@ -84,8 +84,8 @@ def open_study(
             )
 
     def opened(source: RdmInput, key: str, kind: str, name: str) -> RdmSource:
-        keys = {"image_key": image_key, "row_key": key, "row_kind": kind}
-        return stack.enter_context(open_rdms(source, **keys, hint=hint, name=name))
+        naming = Naming(kind, image_key, key)
+        return stack.enter_context(open_rdms(source, naming, hint=hint, name=name))
 
     with ExitStack() as stack:
         brains = {

@@ -57,9 +57,8 @@ every_source = pytest.mark.parametrize("kind", SOURCES)
 
 
 def opened(source: Any, **settings: str) -> RdmSource:
-    return readers.open_rdms(
-        source, **{"image_key": "image", "row_key": "roi", "row_kind": "ROI"} | settings
-    )
+    words = {key: settings.pop(key) for key in ("name", "hint") if key in settings}
+    return readers.open_rdms(source, readers.Naming(**{"row_kind": "ROI"} | settings), **words)
 
 
 def digests(source: RdmSource, rows: Sequence[int]) -> tuple[str, dict[str, str]]:
@@ -207,11 +206,11 @@ def test_a_further_format_is_a_further_module(
         def can_read(self, path: Path, head: bytes) -> bool:
             return head.startswith(b"RDM") and path.is_file()
 
-        def open_file(self, path: Path, **keys: str) -> RdmSource:
+        def open_file(self, path: Path, naming: readers.Naming) -> RdmSource:
             arrays = Arrays({"V1": np.loadtxt(path.read_text().split()[1:])}, ["a", "b", "c"])
-            return opened(arrays, row_kind=keys["row_kind"])
+            return opened(arrays, row_kind=naming.row_kind)
 
-    monkeypatch.setattr(readers, "FORMATS", (*readers.FORMATS, Text()))
+    monkeypatch.setattr(readers, "RDM_FORMATS", (*readers.RDM_FORMATS, Text()))
     path = tmp_path / "x.txt"
     path.write_text("RDM 1 2 3")
     with opened(path) as source:

@@ -13,12 +13,11 @@ from rsatoolbox.rdm import RDMs
 from studies import IMAGES, random_rdms, write_rdms
 
 from rsa_exp.errors import InputError
-from rsa_exp.rdms.readers import RdmSource, open_rdms
+from rsa_exp.rdms.readers import Naming, RdmSource, open_rdms
 
 
 def open_file(path: Path, **keys: str) -> RdmSource:
-    settings = {"image_key": "image", "row_key": "roi", "row_kind": "ROI"} | keys
-    return open_rdms(path, **settings)
+    return open_rdms(path, Naming(**{"row_kind": "ROI"} | keys))
 
 
 @pytest.mark.parametrize("as_array", [True, False])

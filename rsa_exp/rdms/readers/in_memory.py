@@ -1,23 +1,26 @@
-"""RDMs that are in memory already: rsatoolbox's objects, and plain arrays."""
+"""RDMs and patterns that are in memory already: rsatoolbox's objects, and plain arrays."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsa_exp.errors import InputError
-from rsa_exp.rdms.readers.source import RdmSource
+from rsa_exp.rdms.readers.pattern_source import PatternSource
+from rsa_exp.rdms.readers.rdm_source import RdmSource
+from rsa_exp.rdms.readers.source import Naming
 from rsa_exp.rdms.squares import square_problem
-from rsa_exp.stats.condensed import FloatArray, count_pairs
+from rsa_exp.stats.condensed import FloatArray, IntArray, count_pairs
 
 if TYPE_CHECKING:
     from rsatoolbox.rdm import RDMs
 
-__all__ = ["ArrayRdms", "Arrays", "RsatoolboxRdms"]
+__all__ = ["ArrayPatterns", "ArrayRdms", "Arrays", "Patterns", "RsatoolboxRdms"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,31 @@ class Arrays:
     images: Sequence[str]
 
 
+@dataclass(frozen=True)
+class Patterns:
+    """Response patterns as plain arrays, with the names of their images.
+
+    Attributes
+    ----------
+    values : mapping of str to ndarray of shape (n_row, n_channel)
+        Name of a matrix (an ROI, a layer) to its patterns: a row for each measurement, a channel
+        for each voxel or unit. NaN marks what was not measured. Layers in order of depth.
+    images : sequence of str
+        Name of the image of each row, length n_row; images that were measured repeatedly repeat.
+    runs, sessions : sequence of str or int, optional
+        In which run and session each row was measured.
+
+    Examples
+    --------
+    >>> Patterns({"V1": betas}, images=names, runs=run_numbers)  # doctest: +SKIP
+    """
+
+    values: Mapping[str, NDArray[Any]]
+    images: Sequence[str]
+    runs: Sequence[object] | None = None
+    sessions: Sequence[object] | None = None
+
+
 class _InMemory(RdmSource):
     """Rows that are arrays, read without a copy where they are condensed float64."""
 
@@ -62,8 +90,10 @@ class _InMemory(RdmSource):
 class ArrayRdms(_InMemory):
     """Plain arrays as a source; an `InputError` if they are no RDMs of that many images."""
 
-    def __init__(self, arrays: Arrays, *, row_kind: str, name: str) -> None:
-        super().__init__(name, None, row_kind)
+    def __init__(
+        self, arrays: Arrays, *, row_kind: str, name: str, path: Path | None = None
+    ) -> None:
+        super().__init__(name, path, row_kind)
         if not arrays.rdms:
             raise InputError(f"{name}: there are no RDMs")
         self._set_labels(arrays.images, arrays.rdms)
@@ -85,12 +115,12 @@ class ArrayRdms(_InMemory):
 class RsatoolboxRdms(_InMemory):
     """An ``rsatoolbox.rdm.RDMs`` object as a source; its descriptors are chosen as a file's are."""
 
-    def __init__(
-        self, rdms: RDMs, *, image_key: str, row_key: str, row_kind: str, name: str
-    ) -> None:
-        super().__init__(name, None, row_kind)
-        images = self._labels_of(rdms.pattern_descriptors, image_key, "image")
-        rows = self._labels_of(rdms.rdm_descriptors, row_key, row_kind)
+    def __init__(self, rdms: RDMs, naming: Naming, *, name: str) -> None:
+        super().__init__(name, None, naming.row_kind)
+        images: Sequence[Any] | NDArray[Any] | None = naming.images
+        if images is None:
+            images = self._labels_of(rdms.pattern_descriptors, naming.image_key, "image")
+        rows = self._labels_of(rdms.rdm_descriptors, naming.row_key, naming.row_kind)
         values = np.asarray(rdms.dissimilarities)
         self._check_counts(values.shape, len(images), len(rows))
         self._set_labels(images, rows)
@@ -101,6 +131,40 @@ class RsatoolboxRdms(_InMemory):
         arrays = {name: values for name in given if (values := _labels(given[name])) is not None}
         is_text = {name: values.dtype.kind not in "biuf" for name, values in arrays.items()}
         return arrays[self._choose(is_text, key, kind)]
+
+
+class ArrayPatterns(PatternSource):
+    """Plain arrays of patterns as a source; `path` and `files` of readers that load them whole."""
+
+    def __init__(
+        self, patterns: Patterns, *, row_kind: str, name: str, path: Path | None = None
+    ) -> None:
+        super().__init__(name, path, row_kind)
+        if not patterns.values:
+            raise InputError(f"{name}: there are no patterns")
+        self._set_labels(patterns.images, patterns.values)
+        self._set_folds(patterns.runs, patterns.sessions)
+        self._values = [np.asarray(values) for values in patterns.values.values()]
+        for row_name, values in zip(self.row_names, self._values, strict=True):
+            what = f"{name}: {row_kind} '{row_name}'"
+            self._check_shape(values.shape, what)
+            if values.dtype.kind not in "fiub":
+                raise InputError(f"{what} has values of type {values.dtype}; expected numbers")
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def shape(self, index: int) -> tuple[int, int]:
+        """Return (n_row, n_channel) of a matrix."""
+        n_row, n_channel = self._values[index].shape
+        return n_row, n_channel
+
+    def read_rows(self, index: int, rows: IntArray) -> NDArray[Any]:
+        """Return some rows of a matrix."""
+        return np.asarray(self._values[index][rows])
+
+    def _fetch(self, index: int) -> NDArray[Any]:
+        return self._values[index]
 
 
 def _labels(descriptor: Any) -> NDArray[Any] | None:

@@ -24,7 +24,8 @@ from rsa_exp.rdms.readers.hdf5 import (
     find_table,
     read_descriptors,
 )
-from rsa_exp.rdms.readers.source import RdmSource
+from rsa_exp.rdms.readers.rdm_source import RdmSource
+from rsa_exp.rdms.readers.source import Naming
 from rsa_exp.stats.condensed import FloatArray
 
 __all__ = ["DESCRIPTION", "RsatoolboxHdf5", "can_read", "open_file"]
@@ -45,12 +46,12 @@ class RsatoolboxHdf5(RdmSource):
 
     path: Path
 
-    def __init__(self, path: Path, *, image_key: str, row_key: str, row_kind: str) -> None:
-        super().__init__(path.name, path, row_kind)
+    def __init__(self, path: Path, naming: Naming) -> None:
+        super().__init__(path.name, path, naming.row_kind)
         with damage_reported(path):
             self._file = h5py.File(path, "r")
             try:
-                self._read_layout(image_key, row_key)
+                self._read_layout(naming)
                 self._descriptor = os.open(path, os.O_RDONLY)
             except BaseException:
                 self._file.close()
@@ -61,13 +62,17 @@ class RsatoolboxHdf5(RdmSource):
         self._file.close()
         os.close(self._descriptor)
 
-    def _read_layout(self, image_key: str, row_key: str) -> None:
+    def _read_layout(self, naming: Naming) -> None:
         """Find the rows and read the names of images and rows."""
         values = self._dissimilarities = find_table(self._file, "dissimilarities", self.path)
-        images = self._find("pattern_descriptors", image_key, "image")
-        rows = self._find("rdm_descriptors", row_key, self.row_kind)
-        self._check_counts(values.shape, images.length, rows.length)
-        self._set_labels(*read_descriptors(self.path, [images, rows]))
+        given, images = naming.images, None
+        if given is None:
+            images = self._find("pattern_descriptors", naming.image_key, "image")
+        rows = self._find("rdm_descriptors", naming.row_key, self.row_kind)
+        n_images = images.length if images else len(given or ())
+        self._check_counts(values.shape, n_images, rows.length)
+        *labels, names = read_descriptors(self.path, [d for d in (images, rows) if d])
+        self._set_labels(labels[0] if labels else given or (), names)
         self._offset = _contiguous_offset(values)
 
     def _find(self, group_name: str, key: str, kind: str) -> StoredDescriptor:

@@ -1,57 +1,77 @@
-"""A source of RDMs, whatever its format: labels of images and rows, rows, and digests of them."""
+"""What sources have in common, whatever their format: labels, digests, and how things are named."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-import xxhash
-
 from rsa_exp.errors import UNPRINTABLE, InputError, listing, suggestion
 from rsa_exp.rdms.inputs import content_digest
-from rsa_exp.stats.condensed import FloatArray, count_pairs
 
-__all__ = ["RdmSource"]
+__all__ = ["LabelledSource", "Naming"]
 
 _MAX_LABEL = 1024  # characters
 
 
-class RdmSource(ABC):
-    """RDMs (rows) with names, over labelled images; a context manager.
+@dataclass(frozen=True)
+class Naming:
+    """What a source's images and rows are called, and where that is found.
 
-    A reader of a format finds the labels, calls `_set_labels`, and returns rows by `_fetch`.
+    Attributes
+    ----------
+    row_kind : str
+        What has a name besides images, for messages: ``ROI`` or ``layer``.
+    image_key, row_key : str
+        Descriptors (arrays of names in a file) that name images, and ROIs or layers; where there is
+        none of that name, the only descriptor of strings is used.
+    run_key, session_key : str
+        Descriptors of patterns that say in which run and session a row was measured.
+    images : sequence of str, optional
+        Names of the images in the source's order, for files that have none; they take precedence.
+    """
+
+    row_kind: str
+    image_key: str = "image"
+    row_key: str = "roi"
+    run_key: str = "run"
+    session_key: str = "session"
+    images: Sequence[str] | None = None
+
+
+class LabelledSource(ABC):
+    """Something for each of several names (an ROI, a layer), over labelled images.
+
+    A context manager. A reader of a format finds the labels and calls `_set_labels`.
 
     Attributes
     ----------
     name : str
         What messages and records call the source: the file's name, or ``brain of subject 1``.
     path : Path or None
-        The file; None for RDMs in memory.
+        The file or folder; None for what is in memory.
+    files : list of Path
+        All files that are read; `path` alone unless the reader says otherwise.
     row_kind : str
         What a row is, for messages: ``ROI`` or ``layer``.
     images : list of str
-        Labels of the images in the source's order, length n_cond.
+        Labels of the images in the source's order.
     row_names : list of str
-        Name of each row, length n_rdm; names may repeat.
+        Name of each row; names may repeat.
     names : list of str
         The distinct row names in order of appearance.
     guessed : list of str
         Notices about descriptors that are not called as configured.
-    n_cond : int
-        Number of images.
     """
 
     def __init__(self, name: str, path: Path | None, row_kind: str) -> None:
         self.name, self.path, self.row_kind = name, path, row_kind
+        self.files = [] if path is None else [path]
         self.guessed: list[str] = []
         self._digests: dict[int, str] = {}
-
-    @abstractmethod
-    def _fetch(self, row: int) -> FloatArray:
-        """Return a row, shape (n_pairs,), contiguous."""
 
     @abstractmethod
     def close(self) -> None:
@@ -72,31 +92,6 @@ class RdmSource(ABC):
                 f"{suggestion(name, self.names)}"
             )
         return rows
-
-    def read_row(self, row: int) -> FloatArray:
-        """Read one RDM in the source's order of images.
-
-        May be called from several threads.
-
-        Parameters
-        ----------
-        row : int
-            Row number.
-
-        Returns
-        -------
-        ndarray of shape (n_pairs,)
-            Dissimilarities in float64; NaN marks a missing pair. Not to be written to, and perhaps
-            this thread's buffer, whose values last until the thread reads its next row.
-
-        Raises
-        ------
-        InputError
-            If the row cannot be read (a truncated file).
-        """
-        values = self._fetch(row)
-        self._digests[row] = xxhash.xxh3_128_hexdigest(values.data)
-        return values
 
     def row_digests(self, names: Collection[str] | None = None) -> dict[str, str]:
         """Content digests (xxh3_128) of the rows read so far, keyed ``name`` or ``name#row``.
@@ -145,22 +140,10 @@ class RdmSource(ABC):
             f"(data.{setting}=NAME)"
         )
 
-    def _check_counts(self, shape: tuple[int, int], n_images: int, n_names: int) -> None:
-        """Compare the shape (n_rdm, n_pairs) of the RDMs with the numbers of labels."""
-        n_rdm, n_pairs = shape
-        if n_pairs != count_pairs(n_images):
-            raise InputError(
-                f"{self.name}: rows have {n_pairs} dissimilarities but there are names of "
-                f"{n_images} images, which make {count_pairs(n_images)} pairs"
-            )
-        if n_names != n_rdm:
-            raise InputError(f"{self.name}: {n_rdm} RDMs but {n_names} {self.row_kind} names")
-
     def _set_labels(self, images: Iterable[object], row_names: Iterable[object]) -> None:
         self.images = self._labels(images, "image")
         self.row_names = self._labels(row_names, self.row_kind)
         self.names = list(dict.fromkeys(self.row_names))
-        self.n_cond = len(self.images)
         self._counts = Counter(self.row_names)
 
     def _labels(self, values: Iterable[object], kind: str) -> list[str]:
