@@ -6,9 +6,10 @@ them with the registries that they name.
 
 __all__ = [
     "ALIGNMENTS", "ALPHA", "ATLASES", "BOOTSTRAPS", "CEILINGS", "CELL_KEYS", "COUNT_COLUMNS",
-    "FACT_COLUMNS", "FAMILIES", "FEW_IMAGES", "FEW_SUBJECTS", "FIGURE_NAMES", "GROUP",
-    "INFERENCE_COLUMNS", "JOINT", "METRIC_NAMES", "MIN_DRAWS", "MIN_IMAGES", "MIN_PAIRS",
-    "NUMBER_COLUMNS", "POOLED", "PRECISIONS", "ROI_FIELDS", "SINGLE_PRECISION",
+    "CROSS_VALIDATED", "DISTANCES", "FACT_COLUMNS", "FAMILIES", "FEW_IMAGES", "FEW_SUBJECTS",
+    "FIGURE_NAMES", "FOLDS", "GROUP", "INFERENCE_COLUMNS", "JACKKNIFE", "JOINT", "MATCHES",
+    "METRIC_NAMES", "MIN_DRAWS", "MIN_IMAGES", "MIN_PAIRS", "NOISES", "NUMBER_COLUMNS", "POOLED",
+    "PRECISIONS", "ROI_FIELDS", "SINGLE_PRECISION", "WHITENED", "ZSCORES",
 ]  # fmt: skip
 
 # Choices of settings.
@@ -23,11 +24,29 @@ FIGURE_NAMES = (
     "comparisons", "best_layers", "permutation",
 )  # fmt: skip
 ALIGNMENTS = ("stem", "exact")
+MATCHES = ("study", "subject")
+"""Whose common images are used: of all subjects, or of each subject and the model."""
 ATLASES = ("BOLD5000", "vcAtlas", "visfAtlas")
 PRECISIONS = ("float64", "float32")
-BOOTSTRAPS = ("auto", "images", "subjects", "dual", "none")
+BOOTSTRAPS = ("auto", "images", "subjects", "dual", "jackknife", "none")
+JACKKNIFE = "jackknife"
+"""Leaving out each image once, in place of drawing images."""
 CEILINGS = ("auto", "draws", "none")
 FAMILIES = ("run", "sweep")
+DISTANCES = (
+    "correlation", "cosine", "euclidean", "mahalanobis", "crossnobis", "poisson", "poisson_cv",
+)  # fmt: skip
+"""Dissimilarities of response patterns, by rsatoolbox's names."""
+WHITENED = ("mahalanobis", "crossnobis")
+"""Distances that take the covariance of the noise into account."""
+CROSS_VALIDATED = ("crossnobis", "poisson_cv")
+"""Distances that are made of products of independent measurements."""
+NOISES = ("none", "diag", "full", "shrinkage_eye", "shrinkage_diag")
+"""Estimates of the covariance of the noise, by rsatoolbox's names."""
+FOLDS = ("run", "session")
+"""What measurements share that are not independent."""
+ZSCORES = ("none", "run", "session", "all")
+"""Over which rows each channel gets mean 0 and standard deviation 1."""
 
 # Subjects that are made of others: never replications of them.
 GROUP = "group"

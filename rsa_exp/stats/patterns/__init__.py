@@ -1,0 +1,1 @@
+"""From response patterns (measurements x channels) to RDMs: arrays in, arrays out."""
