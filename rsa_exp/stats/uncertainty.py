@@ -24,7 +24,7 @@ __all__ = [
     "t_test",
 ]  # fmt: skip
 
-Kind = Literal["images", "subjects", "dual"]
+Kind = Literal["images", "subjects", "dual", "jackknife"]
 
 # rsatoolbox's floor of a variance in its t tests.
 _FLOOR = float(np.finfo(float).eps)
@@ -44,8 +44,9 @@ class Sampling:
 
     Attributes
     ----------
-    kind : {'images', 'subjects', 'dual'}
-        New images for these subjects, new subjects for these images, or new of both.
+    kind : {'images', 'subjects', 'dual', 'jackknife'}
+        New images for these subjects, new subjects for these images, or new of both; by the
+        jackknife new images too, whose draws leave out each image once.
     n_images, n_subjects : int
         How many were resampled.
     level : float
@@ -65,12 +66,14 @@ class Sampling:
     @property
     def dof(self) -> int:
         """Degrees of freedom of t tests, as in rsatoolbox."""
-        sizes = {"images": self.n_images, "subjects": self.n_subjects}
-        return sizes.get(self.kind, min(sizes.values())) - 1
+        sizes = {"subjects": self.n_subjects, "dual": min(self.n_images, self.n_subjects)}
+        return sizes.get(self.kind, self.n_images) - 1
 
     @property
     def method(self) -> str:
         """Name of the intervals in tables (column ``ci_method``)."""
+        if self.kind == "jackknife":
+            return f"jackknife over images, t({self.dof})"
         how = "percentile" if self.kind == "images" else f"t({self.dof})"
         return f"{self.kind} bootstrap, {how}"
 
@@ -86,8 +89,12 @@ class Sampling:
         -------
         ndarray of shape (...)
             NaN where fewer than 20 draws are defined. For the dual bootstrap rsatoolbox's corrected
-            sum, not less than either single variance and not more than that of both.
+            sum, not less than either single variance and not more than that of both. For the
+            jackknife ``(n - 1) / n`` times the sum of squares (Efron & Stein 1981, Ann. Stat.
+            9:586), NaN where any is undefined.
         """
+        if self.kind == "jackknife":
+            return jackknife_error(draws[0]) ** 2
         each = _variances(draws)
         image = self.n_images / (self.n_images - 1)
         if self.kind == "images":

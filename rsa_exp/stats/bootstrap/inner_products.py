@@ -92,15 +92,16 @@ class DrawScores:
         In each draw; NaN where undefined.
     without_image : ndarray of shape (n_member, n_layer, n_cond), or None
         With each image left out in turn, for the jackknife; None where that is not cheap.
-    pool, full_pool : Pool or None
-        The subjects' inner products in each draw, and with every image once (one column); None for
-        metrics that are no inner products.
+    pool, full_pool, pool_without_image : Pool or None
+        The subjects' inner products in each draw, with every image once (one column), and with each
+        image left out in turn; None for metrics that are no inner products.
     """
 
     scores: FloatArray
     without_image: FloatArray | None = None
     pool: Pool | None = None
     full_pool: Pool | None = None
+    pool_without_image: Pool | None = None
 
 
 class WeightedModels:
@@ -180,10 +181,13 @@ class WeightedModels:
         given = None if self._metric.centred else np.array(offsets)
         scored = _Cells.of(cells, members, range(n_layer), given)
         pooled = _Cells.of(pairs, pool, pool, given)
+        pools = _pool(drawn, inner, pooled)
         return DrawScores(
             _scores(drawn, inner, scored)[:, :, :-1],
             _scores(left_out, inner_left_out, scored),
-            *_pools(drawn, inner, pooled),
+            Pool(pools.products[:, :, :-1], pools.norms[:, :-1]),
+            Pool(pools.products[:, :, -1:], pools.norms[:, -1:]),
+            _pool(left_out, inner_left_out, pooled),
         )
 
 
@@ -258,8 +262,8 @@ def _scores(plain: FloatArray, inner: FloatArray, cells: _Cells) -> FloatArray:
         return np.asarray(np.clip(xy / np.sqrt(xx * yy), -1.0, 1.0))
 
 
-def _pools(plain: FloatArray, inner: FloatArray, cells: _Cells) -> tuple[Pool, Pool]:
-    """Pools of subjects in each column but the last, and in the last.
+def _pool(plain: FloatArray, inner: FloatArray, cells: _Cells) -> Pool:
+    """Pool subjects in each column.
 
     As in rsatoolbox, RDMs are pooled after scaling to unit mean square (for correlations,
     standard deviation) also where the metric is whitened.
@@ -269,4 +273,4 @@ def _pools(plain: FloatArray, inner: FloatArray, cells: _Cells) -> tuple[Pool, P
         _, plain_xx, plain_yy = _inner(plain, plain, cells)
         products = xy / np.sqrt(plain_xx * plain_yy)
         norms = np.sqrt(np.einsum("ssk->sk", xx / plain_xx))
-    return Pool(products[:, :, :-1], norms[:, :-1]), Pool(products[:, :, -1:], norms[:, -1:])
+    return Pool(products, norms)

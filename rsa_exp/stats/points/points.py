@@ -8,6 +8,8 @@ scaling; crossnobis is a difference of squared distances, so that some dimension
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 
 from rsa_exp.stats.condensed import FloatArray, count_pairs
 
-__all__ = ["ArrayPoints", "Points", "condensed_rdm"]
+__all__ = ["ArrayPoints", "JoinedPoints", "Points", "condensed_rdm"]
 
 # Images whose distances to all others are formed at a time: always as many, so that the same points
 # give the same bits.
@@ -69,6 +71,28 @@ class ArrayPoints(Points):
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Return a view."""
         return self._values[start:stop]
+
+
+class JoinedPoints(Points):
+    """Points whose squared distances are the mean of those of several ones.
+
+    Parameters
+    ----------
+    parts : sequence of Points
+        Of the same images.
+    """
+
+    def __init__(self, parts: Sequence[Points]) -> None:
+        self.n_cond, self.n_dim = parts[0].n_cond, sum(part.n_dim for part in parts)
+        signed = any(part.signs is not None for part in parts)
+        signs = [np.ones(part.n_dim) if part.signs is None else part.signs for part in parts]
+        self.signs = np.concatenate(signs) if signed else None
+        self._parts = parts
+
+    def read(self, start: int, stop: int) -> NDArray[Any]:
+        """Return the parts' points side by side, scaled by the root of their number."""
+        parts = [part.read(start, stop) for part in self._parts]
+        return np.concatenate(parts, axis=1) / sqrt(len(parts))
 
 
 def condensed_rdm(points: Points) -> FloatArray:
