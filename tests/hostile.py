@@ -15,16 +15,24 @@ SECONDS = 10
 _CHILD = """
 import json, resource, sys
 from pathlib import Path
-from rsa_exp.rdms.readers import Naming, open_rdms
+import numpy as np
+from rsa_exp.rdms.readers import Naming, open_patterns, open_rdms
 from rsa_exp.errors import InputError
 status = Path("/proc/self/status")
 unit = 1 if sys.platform == "darwin" else 1024
 print(json.dumps(0), flush=True)
 for line in sys.stdin:
     try:
-        with open_rdms(Path(line.rstrip("\\n")), Naming("ROI")) as file:
+        kind, n_images, path = line.rstrip("\\n").split("\\t")
+        images = [str(i) for i in range(int(n_images))] or None
+        naming = Naming("ROI", images=images)
+        with (open_rdms if kind == "rdms" else open_patterns)(Path(path), naming) as file:
             for row in range(len(file.row_names)):
-                file.read_row(row)
+                if kind == "rdms":
+                    file.read_row(row)
+                else:
+                    assert file.read(row).shape == file.shape(row)
+                    file.read_rows(row, np.arange(file.n_row)[::-2])
             file.digest()
         said = ""
     except InputError as error:
@@ -86,10 +94,10 @@ class Reader:
             selector.register(self._process.stdout, selectors.EVENT_READ)
             return self._process.stdout.readline() if selector.select(seconds) else None
 
-    def read(self, path: Path) -> Outcome:
-        """Read a file, all rows of it."""
+    def read(self, path: Path, kind: str = "rdms", n_images: int = 0) -> Outcome:
+        """Read a file of ``rdms`` or ``patterns``, all of it; perhaps with names for its images."""
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{path}\n")
+        self._process.stdin.write(f"{kind}\t{n_images}\t{path}\n")
         self._process.stdin.flush()
         line = self._answer(SECONDS)
         if not line:

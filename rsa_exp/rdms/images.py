@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 
 from rsa_exp.errors import InputError, listing, suggestion
 from rsa_exp.rdms.alignment import stem
+from rsa_exp.rdms.readers.name_lists import read_names
 from rsa_exp.vocabulary import MIN_IMAGES
 
 __all__ = ["choose_images", "in_source"]
-
-_MAX_BYTES = 2**26
 
 
 def in_source(label: str, source: str, sources: Mapping[str, str]) -> bool:
@@ -92,12 +91,4 @@ def _read_names(images: str, sources: Mapping[str, str]) -> set[str]:
             f"images={images:.200} is neither {' nor '.join(choices)} nor a file with one image "
             f"name a line{suggestion(images[:200], choices)}"
         )
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise InputError(
-                f"images={images} is larger than {_MAX_BYTES} bytes, which no list of names is"
-            )
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"images={images} cannot be read as a text file: {error}") from error
-    return {line.strip() for line in lines if line.strip()}
+    return set(filter(None, read_names(path)))

@@ -13,7 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 from rsa_exp.errors import InputError
-from rsa_exp.rdms.readers import rsatoolbox_hdf5
+from rsa_exp.rdms.readers import (
+    brain_score,
+    hdf5_patterns,
+    matlab,
+    matlab_rdms,
+    npy_patterns,
+    npz_patterns,
+    nsd,
+    numpy_rdms,
+    rsatoolbox_hdf5,
+    table_patterns,
+    table_rdms,
+)
 from rsa_exp.rdms.readers.in_memory import (
     ArrayPatterns,
     ArrayRdms,
@@ -24,6 +36,7 @@ from rsa_exp.rdms.readers.in_memory import (
 from rsa_exp.rdms.readers.pattern_source import PatternSource
 from rsa_exp.rdms.readers.rdm_source import RdmSource
 from rsa_exp.rdms.readers.source import Naming
+from rsa_exp.rdms.readers.thingsvision import ThingsvisionFormat
 
 if TYPE_CHECKING:
     from rsatoolbox.rdm import RDMs
@@ -72,8 +85,23 @@ class PatternFormat(_Format, Protocol):
 
 _Kind = TypeVar("_Kind", bound=_Format)
 
-RDM_FORMATS: tuple[RdmFormat, ...] = (rsatoolbox_hdf5,)
-PATTERN_FORMATS: tuple[PatternFormat, ...] = ()
+RDM_FORMATS: tuple[RdmFormat, ...] = (
+    rsatoolbox_hdf5,
+    matlab_rdms,
+    numpy_rdms,
+    table_rdms,
+)
+PATTERN_FORMATS: tuple[PatternFormat, ...] = (
+    brain_score,
+    hdf5_patterns,
+    matlab,
+    npz_patterns,
+    # Before npy_patterns, which reads folders too.
+    ThingsvisionFormat(lambda path, naming: open_patterns(path, naming)),
+    npy_patterns,
+    table_patterns,
+    nsd,
+)
 
 
 def open_rdms(source: RdmInput, naming: Naming, *, hint: str = "", name: str = "") -> RdmSource:

@@ -21,8 +21,8 @@ from rsa_exp.rdms.readers.chunks import check_chunks, check_filters
 from rsa_exp.rdms.readers.variable_strings import read_variable_strings
 
 __all__ = [
-    "MAGIC", "StoredDescriptor", "damage_reported", "find_descriptors", "find_table",
-    "read_descriptors",
+    "MAGIC", "StoredDescriptor", "damage_reported", "descriptors_of", "find_descriptors",
+    "find_table", "own_item", "read_descriptors",
 ]  # fmt: skip
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -68,7 +68,8 @@ def find_table(file: h5py.File, name: str, path: Path) -> h5py.Dataset:
     """
     if name not in file:
         raise InputError(
-            f"{path.name} has no '{name}' (it has {listing(file)}); write it with rsatoolbox"
+            f"{path.name} has no '{name}' (it has {listing(file)}); write it with rsatoolbox; if "
+            "it holds patterns, use data=patterns (for a model, model=features)"
         )
     values = _dataset(file, name)
     if values is None:
@@ -87,12 +88,19 @@ def find_table(file: h5py.File, name: str, path: Path) -> h5py.Dataset:
     return values
 
 
+def own_item(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | None:
+    """Return a group, or a data set whose values lie in the file itself; no link is followed."""
+    item = group[name] if isinstance(group.get(name, getlink=True), h5py.HardLink) else None
+    if isinstance(item, h5py.Dataset):
+        elsewhere = item.is_virtual or item.id.get_create_plist().get_external_count()
+        return None if elsewhere else item
+    return item if isinstance(item, h5py.Group) else None
+
+
 def _dataset(group: h5py.Group, name: str) -> h5py.Dataset | None:
     """Return a data set whose values lie in the file itself, without following a link."""
-    values = group[name] if isinstance(group.get(name, getlink=True), h5py.HardLink) else None
-    if not isinstance(values, h5py.Dataset) or values.is_virtual:
-        return None
-    return None if values.id.get_create_plist().get_external_count() else values
+    values = own_item(group, name)
+    return values if isinstance(values, h5py.Dataset) else None
 
 
 def _check_extent(values: h5py.Dataset, path: Path) -> None:
@@ -140,15 +148,16 @@ def find_descriptors(
     Links are not followed; what has neither numbers nor strings is left out. An `InputError` if
     there are more than descriptors can be.
     """
-    is_own = isinstance(file.get(group_name, getlink=True), h5py.HardLink)
-    group = file[group_name] if is_own else None
-    if not isinstance(group, h5py.Group):
-        return None
-    count = max(len(group), len(group.attrs))
+    group = own_item(file, group_name)
+    return descriptors_of(group, path) if isinstance(group, h5py.Group) else None
+
+
+def descriptors_of(group: h5py.Group, path: Path) -> dict[str, StoredDescriptor]:
+    """Return the descriptors in a group by name, as `find_descriptors` does."""
+    count, name = max(len(group), len(group.attrs)), group.name.lstrip("/") or "/"
     if count > _MAX_DESCRIPTORS:
         raise InputError(
-            f"{path.name}: '{group_name}' has {count} descriptors; at most {_MAX_DESCRIPTORS} "
-            "can be"
+            f"{path.name}: '{name}' has {count} descriptors; at most {_MAX_DESCRIPTORS} can be"
         )
     stored = {name: values for name in group if (values := _dataset(group, name)) is not None}
     everything = stored | {name: group.attrs.get_id(name) for name in group.attrs}

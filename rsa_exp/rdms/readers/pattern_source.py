@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -76,6 +76,21 @@ class PatternSource(LabelledSource):
         values = np.ascontiguousarray(self._fetch(index))
         self._digests[index] = xxhash.xxh3_128_hexdigest(values.data.cast("B"))
         return values
+
+    def blocks(self, index: int, n_row: int) -> Iterator[NDArray[Any]]:
+        """Read a matrix that `read_rows` reads, so many rows at a time, in order.
+
+        A complete pass gives the matrix its digest.
+        """
+        state = xxhash.xxh3_128()
+        for start in range(0, self.n_row, n_row):
+            rows = np.arange(start, min(start + n_row, self.n_row))
+            values = self.read_rows(index, rows)
+            if values is None:
+                raise ValueError(f"{self.name}: rows cannot be read by themselves")
+            state.update(np.ascontiguousarray(values).data.cast("B"))
+            yield values
+        self._digests[index] = state.hexdigest()
 
     def _set_folds(self, runs: Iterable[object] | None, sessions: Iterable[object] | None) -> None:
         """Set the runs and sessions of the rows."""

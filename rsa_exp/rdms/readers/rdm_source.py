@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import xxhash
@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from rsa_exp.rdms.pair_gather import PairGather
     from rsa_exp.stats.points.points import Points
 
-__all__ = ["RdmSource"]
+__all__ = ["RdmSource", "Said"]
+
+
+class Said(NamedTuple):
+    """Something to be told of the patterns of an ROI or a layer: where, and what."""
+
+    where: str
+    text: str
 
 
 class RdmSource(LabelledSource):
@@ -26,6 +33,11 @@ class RdmSource(LabelledSource):
 
     A reader of a format finds the labels, calls `_set_labels`, and returns rows by `_fetch`.
     """
+
+    is_made = False
+    """Whether RDMs are made of patterns, and not read as such."""
+    measure = ""
+    """The dissimilarity of RDMs that are made of patterns."""
 
     @property
     def n_cond(self) -> int:
@@ -61,6 +73,15 @@ class RdmSource(LabelledSource):
         self._digests[row] = xxhash.xxh3_128_hexdigest(values.data)
         return values
 
+    def read_for_digests(self, keys: Iterable[str]) -> None:
+        """Read rows for their digests alone; keys as of `row_digests`, others are left out."""
+        for row in map(self.row_of_key, keys):
+            if row is not None:
+                self._read_for_digest(row)
+
+    def _read_for_digest(self, row: int) -> None:
+        self.read_row(row)
+
     def rdm(
         self,
         row: int,
@@ -80,12 +101,24 @@ class RdmSource(LabelledSource):
         """
         return gather()(self.read_row(row))
 
+    def whole_rdm(self, row: int, images: NDArray[np.intp]) -> FloatArray:  # noqa: ARG002
+        """Return one RDM of all images, numbered by `images`, in memory of its own."""
+        return self.read_row(row).copy()
+
     def points(self, row: int, positions: NDArray[np.intp]) -> Points | None:  # noqa: ARG002
         """Return the points whose squared distances are the RDM of chosen images, if it has them.
 
         None for RDMs that were read as such.
         """
         return None
+
+    def facts(self, names: Collection[str]) -> list[dict[str, Any]]:  # noqa: ARG002
+        """Return what is known of the patterns of some names; nothing of what is read as RDMs."""
+        return []
+
+    def said(self, names: Collection[str]) -> tuple[list[Said], list[Said]]:  # noqa: ARG002
+        """Return notices and warnings about the patterns of some names."""
+        return [], []
 
     def _check_counts(self, shape: tuple[int, int], n_images: int, n_names: int) -> None:
         """Compare the shape (n_rdm, n_pairs) of the RDMs with the numbers of labels."""

@@ -32,6 +32,9 @@ class Naming:
         Descriptors of patterns that say in which run and session a row was measured.
     images : sequence of str, optional
         Names of the images in the source's order, for files that have none; they take precedence.
+    subject : str
+        The subject whose rows are taken, used only by formats whose files hold several; empty for
+        all of them.
     """
 
     row_kind: str
@@ -40,6 +43,7 @@ class Naming:
     run_key: str = "run"
     session_key: str = "session"
     images: Sequence[str] | None = None
+    subject: str = ""
 
 
 class LabelledSource(ABC):
@@ -83,6 +87,11 @@ class LabelledSource(ABC):
     def __exit__(self, *raised: object) -> None:
         self.close()
 
+    @property
+    def labels(self) -> list[str]:
+        """What a digest is of, besides rows: the names of the images."""
+        return self.images
+
     def rows_of(self, name: str) -> list[int]:
         """Return the numbers of the rows called `name`; an `InputError` if there is none."""
         rows = [i for i, row_name in enumerate(self.row_names) if row_name == name]
@@ -117,7 +126,7 @@ class LabelledSource(ABC):
 
         Equal for equal images and rows, whatever the format.
         """
-        return content_digest(self.images, self.row_digests())
+        return content_digest(self.labels, self.row_digests())
 
     def _choose(self, is_text: Mapping[str, bool], key: str, kind: str) -> str:
         """Return the descriptor that has the labels: `key`, else the only one of strings."""
