@@ -18,21 +18,24 @@ if TYPE_CHECKING:
     from rsa_exp.analysis.similarity import similarity
     from rsa_exp.errors import InputError
     from rsa_exp.rdms.opening import open_study
-    from rsa_exp.rdms.readers.in_memory import Arrays
+    from rsa_exp.rdms.readers.in_memory import Arrays, Patterns
     from rsa_exp.rdms.study import Study
     from rsa_exp.stats.metrics.custom import register_metric
+    from rsa_exp.stats.patterns.measurements import PatternOptions
 
     __version__: str
 
 __all__ = [
-    "Arrays", "Inference", "InputError", "Result", "Study", "__version__", "analyse", "datasets",
-    "figures", "open_study", "register_metric", "similarity",
+    "Arrays", "Inference", "InputError", "PatternOptions", "Patterns", "Result", "Study",
+    "__version__", "analyse", "datasets", "figures", "open_study", "register_metric", "similarity",
 ]  # fmt: skip
 
 _MODULES = {
     "Arrays": "rdms.readers.in_memory",
     "Inference": "analysis.settings",
     "InputError": "errors",
+    "PatternOptions": "stats.patterns.measurements",
+    "Patterns": "rdms.readers.in_memory",
     "Result": "analysis.result",
     "Study": "rdms.study",
     "analyse": "analysis.analyse",

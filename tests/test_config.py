@@ -12,7 +12,7 @@ from rsa_exp import vocabulary
 from rsa_exp.cli.arguments import normalise
 from rsa_exp.cli.help import help_text
 from rsa_exp.config import compose as settings
-from rsa_exp.config import schema
+from rsa_exp.config import keys, schema
 from rsa_exp.config.groups import conf_dir
 from rsa_exp.errors import InputError
 from rsa_exp.figures import FIGURES
@@ -66,7 +66,7 @@ def test_rois_and_sources_can_be_added() -> None:
 
 def test_help_explains_every_key() -> None:
     text = help_text()
-    for key in schema.known_keys():
+    for key in keys.known_keys():
         if key not in {"data.kind", "data", "experiment", "resume", *schema.SECTIONS}:
             assert f"  {key} " in text, key
 

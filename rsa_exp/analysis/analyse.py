@@ -9,12 +9,14 @@ from pathlib import Path
 import pandas as pd
 
 from rsa_exp.analysis.figure_data import best_pair, figure_text
-from rsa_exp.analysis.inference import infer
+from rsa_exp.analysis.inference import infer, settled
+from rsa_exp.analysis.point_scoring import score_points
 from rsa_exp.analysis.question import Question
 from rsa_exp.analysis.result import Result
 from rsa_exp.analysis.scoring import mean_similarity, score_study
 from rsa_exp.analysis.settings import NO_INFERENCE, Inference
 from rsa_exp.analysis.stopwatch import Stopwatch
+from rsa_exp.analysis.ways import choose_ways
 from rsa_exp.errors import InputError, check_choice, listing
 from rsa_exp.rdms import cache
 from rsa_exp.rdms.study import Study
@@ -24,6 +26,11 @@ from rsa_exp.stats.metrics.similarity import Similarity
 from rsa_exp.vocabulary import GROUP, MIN_PAIRS, POOLED, ROI_FIELDS
 
 __all__ = ["analyse"]
+
+_OWN_IMAGES = (
+    "match=subject: all images that this subject and the model have; there is no noise ceiling, "
+    "which needs images that all subjects saw",
+)
 
 
 def analyse(
@@ -82,6 +89,8 @@ def analyse(
     """
     watch = Stopwatch()
     subject = study.subjects[0] if subject is None else str(subject)
+    apart = study.match == "subject" and subject in study.subjects
+    study = study.own(subject) if apart else study
     chosen = find_metric(metric, precision)
     settings = NO_INFERENCE if inference is None else inference
     _check(study, subject, chosen, settings, seed)
@@ -94,10 +103,17 @@ def analyse(
         chosen,
         seed,
     )
+    settings = settled(question, settings)
     # Scores alone need every RDM once.
     rdms = cache.RdmCache(study, 0 if settings.is_none else cache.KEPT_BYTES)
-    with watch.shared(("read", "score")):
-        scored = score_study(rdms, question, precision, watch)
+    with watch("read"):
+        ways = choose_ways(rdms, question, settings, precision)
+    if ways.scores == "rdms":
+        with watch.shared(("read", "score")):
+            scored = score_study(rdms, question, precision, watch)
+    else:
+        with watch("score"):
+            scored = score_points(question, ways)
     similarities = scored.similarities
     if subject == GROUP:
         similarities = {**similarities, GROUP: mean_similarity([*similarities.values()])}
@@ -107,11 +123,16 @@ def analyse(
     scores = tables.pop(subject)
     score_warnings = _score_warnings(scores, tables, study.n_images, chosen)
     folder = None if sums_folder is None else Path(sums_folder)
-    found = infer(rdms, question, settings, scored.similarities, scores, tables, watch, folder)
+    found = infer(
+        rdms, question, settings, scored.similarities, scores, tables, watch, ways, folder
+    )
     averaged = study.averaged_rois(scored_subjects, question.rois)
-    lost = [*study.warnings, *study.partial_rois(scored_subjects, roi), *score_warnings]
+    said, doubts = rdms.said()
+    computed = ways.described(question, settings)
+    notices = [*study.notices, *(_OWN_IMAGES if apart else ()), *averaged, *said]
+    lost = [*study.warnings, *study.partial_rois(scored_subjects, roi), *doubts, *score_warnings]
     findings = vars(found) | {
-        "notices": [*study.notices, *averaged, *found.notices],
+        "notices": [*notices, *computed.notices, *found.notices],
         "warnings": [*lost, *found.warnings],
     }
     return Result(
@@ -120,6 +141,8 @@ def analyse(
         alignment=study.alignment.report | {"images": study.image_choice},
         images=study.images,
         inputs=rdms.inputs(),
+        patterns=pd.DataFrame(facts) if (facts := rdms.pattern_facts()) else None,
+        computed_from=computed.parts,
         files=list(study.states),
         rdms=best_pair(scores, scored, chosen, study.n_images),
         text=figure_text(study, subject, chosen, scores),

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from rsa_exp.analysis.cost import BAR, announce_cost
 from rsa_exp.analysis.draws import Drawn
+from rsa_exp.analysis.point_scoring import draw_points
 from rsa_exp.analysis.question import Question
 from rsa_exp.analysis.settings import HOW_TO_RESAMPLE, Inference
 from rsa_exp.errors import listing
@@ -25,8 +26,9 @@ from rsa_exp.stats.condensed import FloatArray, IntArray, Rdm, count_pairs
 from rsa_exp.stats.draws import bootstrap_counts, halves
 from rsa_exp.stats.noise_ceiling import bootstrap_rank_ceilings, pooled_ceilings, rank_ceilings
 from rsa_exp.stats.parallel import Progress, in_order, one_blas_thread
+from rsa_exp.stats.points.comparison import PointComparison
 from rsa_exp.stats.uncertainty import Kind, Sampling, jackknife_error
-from rsa_exp.vocabulary import MIN_PAIRS
+from rsa_exp.vocabulary import JACKKNIFE, MIN_PAIRS, SINGLE_PRECISION
 
 __all__ = ["draw_study"]
 
@@ -35,7 +37,7 @@ _BRAIN_BYTES = 3 << 28
 
 
 # Noise ceilings of an ROI, lower and upper, of each of its subjects: from all data, (2, n_subject),
-# and for each way of drawing (2, n_subject, n_boot); an empty list where they were not drawn.
+# and for each way of drawing (2, n_subject, n_boot); an empty list where none were drawn.
 _Ceilings = tuple[FloatArray, list[FloatArray]]
 
 
@@ -47,6 +49,7 @@ def draw_study(
     *,
     complete: bool,
     folder: Path | None = None,
+    comparison: PointComparison | None = None,
 ) -> Drawn:
     """Make the draws of an analysis.
 
@@ -65,6 +68,8 @@ def draw_study(
         Whether it is known that no pair of the model and the members is missing.
     folder : Path, optional
         Where sums over pairs are kept for other analyses; numbers do not depend on it.
+    comparison : PointComparison, optional
+        Of the study's layers and ROIs, from which draws come without RDMs.
 
     Returns
     -------
@@ -72,7 +77,7 @@ def draw_study(
         The same bits for any number of threads.
     """
     with one_blas_thread():  # also around what is done between loops over threads
-        return _Drawing(rdms, question, inference, scores, complete, folder).run()
+        return _Drawing(rdms, question, inference, scores, complete, folder).run(comparison)
 
 
 class _Drawing:
@@ -106,7 +111,8 @@ class _Drawing:
         n_way = len(sampling.ways) if sampling else 0
         of_images = plan.n_boot if kind in {"images", "dual"} else 0
         of_subjects = plan.n_boot if kind in {"subjects", "dual"} else 0
-        n_boot = max(of_images, of_subjects)
+        n_left_out = n_images if kind == JACKKNIFE else 0
+        n_boot = max(of_images, of_subjects, n_left_out)
 
         def empty(*shape: int) -> FloatArray:
             return np.full(shape, np.nan)
@@ -114,7 +120,7 @@ class _Drawing:
         return Drawn(
             sampling,
             scores=empty(n_way, n_roi, n_layer, n_boot),
-            member_scores=empty(n_member, n_roi, n_layer, of_images),
+            member_scores=empty(n_member, n_roi, n_layer, max(of_images, n_left_out)),
             ceilings=empty(n_way, n_roi, 2, n_boot),
             full_ceilings=empty(n_roi, 2),
             member_ceilings=empty(n_member, n_roi, 2),
@@ -134,6 +140,12 @@ class _Drawing:
     def _kind(self, notices: list[str]) -> Kind | None:
         """Return what can be drawn, and note why that is less than was asked for."""
         kind, why = self.plan.bootstrap, ""
+        if kind == JACKKNIFE and (self.metric.bootstrap != "weights" or not self.can_weight):
+            notices.append(
+                f"no jackknife: it is for {listing(SINGLE_PRECISION)}, and where these are "
+                "whitened for RDMs without missing pairs"
+            )
+            return None
         if self.metric.bootstrap == "none":
             why = f"{self.metric.name} has no value where an image is drawn twice"
         elif not self._affordable:
@@ -146,7 +158,12 @@ class _Drawing:
         notices.append("intervals and tests speak about new subjects for these images only")
         return "subjects"
 
-    def run(self) -> Drawn:
+    def run(self, comparison: PointComparison | None) -> Drawn:
+        if comparison is not None:
+            drawn = draw_points(comparison, self.drawn.image_counts, self.splits)
+            for index, scores in enumerate(drawn):
+                self._take(index, scores, None)
+            return self.drawn
         engine = None
         if self.can_weight:
             engine = make_scorer(
@@ -274,12 +291,13 @@ class _Drawing:
             self.announced.add(what)
             announce_cost(what, once, times)
 
-    def _pool_ceilings(self, pool: Pool, full: Pool) -> _Ceilings:
+    def _pool_ceilings(self, pool: Pool, full: Pool, left_out: Pool) -> _Ceilings:
         """Noise ceilings of an inner product, from the subjects' Gram matrices."""
         n_draw = self.drawn.image_counts.shape[1]
         images = Pool(pool.products[:, :, :n_draw], pool.norms[:, :n_draw])
         times = self.drawn.subject_counts
         sources = {"both": (images, times), "subjects": (full, times), "images": (images, None)}
+        sources[JACKKNIFE] = left_out, None
         drawn = [pool.ceilings(counts) for pool, counts in (sources[way] for way in self._ways)]
         return full.ceilings()[:, :, 0], drawn
 
@@ -295,6 +313,8 @@ class _Drawing:
         scores[:, :, (counts > 0).sum(axis=0) < MIN_PAIRS] = np.nan
         n_draw, n_split = drawn.image_counts.shape[1], drawn.halves.shape[3]
         images = scores[:, :, :n_draw]
+        if self._ways == (JACKKNIFE,) and weighted.without_image is not None:
+            images = weighted.without_image
         drawn.member_scores[:, index] = images
         drawn.halves[0, index] = scores[:, :, n_draw : n_draw + n_split].mean(axis=0)
         drawn.halves[1, index] = scores[:, :, n_draw + n_split :].mean(axis=0)
@@ -303,15 +323,14 @@ class _Drawing:
             drawn.jackknife[index] = jackknife_error(left_out)
         shares = drawn.subject_counts / n_member
         for way, name in enumerate(self._ways):
-            if name == "images":
+            if name in {"images", JACKKNIFE}:
                 drawn.scores[way, index] = images.mean(axis=0)
             else:  # one column serves all draws where images stay
                 each = images if name == "both" else self.full[:, index, :, None]
                 drawn.scores[way, index] = (each * shares[:, None]).sum(axis=0)
-        pool, full_pool = weighted.pool, weighted.full_pool
-        drawn_too = ceilings is None and self.plan.ceiling != "none"
-        if drawn_too and pool is not None and full_pool is not None:
-            ceilings = self._pool_ceilings(pool, full_pool)
+        pools = weighted.pool, weighted.full_pool, weighted.pool_without_image
+        if ceilings is None and self.plan.ceiling != "none" and None not in pools:
+            ceilings = self._pool_ceilings(*cast(tuple[Pool, Pool, Pool], pools))
         if ceilings is not None:
             full, drawn_ceilings = ceilings
             drawn.full_ceilings[index] = self._over_members(full)

@@ -13,8 +13,9 @@ from rsa_exp.stats.bootstrap.pair_sums import working_type
 from rsa_exp.stats.condensed import count_pairs
 from rsa_exp.stats.panels import multiplications_per_second
 from rsa_exp.stats.parallel import n_workers
+from rsa_exp.vocabulary import JACKKNIFE
 
-__all__ = ["BAR", "announce_cost", "announce_inference", "inference_seconds"]
+__all__ = ["BAR", "announce_cost", "announce_inference", "announce_seconds", "inference_seconds"]
 
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
 """Format of a progress bar over shares of work."""
@@ -35,7 +36,7 @@ def announce_cost(what: str, once: Callable[[], object], times: float) -> None:
     """
     start = time.perf_counter()
     once()
-    _warn(what, (time.perf_counter() - start) * times / n_workers())
+    announce_seconds(what, (time.perf_counter() - start) * times / n_workers())
 
 
 def announce_inference(question: Question, inference: Inference, n_images: int) -> None:
@@ -50,7 +51,7 @@ def announce_inference(question: Question, inference: Inference, n_images: int) 
         f"inference ({' and '.join(work)} of {n_images} images, {len(question.rois)} ROIs x "
         f"{len(question.layers)} layers; inference=none gives scores alone)"
     )
-    _warn(what, inference_seconds(question, inference, n_images, speed))
+    announce_seconds(what, inference_seconds(question, inference, n_images, speed))
 
 
 def inference_seconds(
@@ -73,7 +74,8 @@ def inference_seconds(
     of_images = inference.bootstrap in {"images", "dual"}
     n_column = 1 + 2 * inference.n_splits + (inference.n_boot if of_images else 0)
     total = 0.0
-    if n_column > 1 and metric.bootstrap == "weights":
+    left_out = inference.bootstrap == JACKKNIFE
+    if (n_column > 1 or left_out) and metric.bootstrap == "weights":
         sums = 2 * n_layer + n_roi * (n_pool * (n_pool + 3) / 2 + n_member * n_layer)
         if metric.whitened:
             sums += 2 * n_roi * (n_pool + n_layer)
@@ -86,7 +88,8 @@ def inference_seconds(
     return total * count_pairs(n_images) / speed
 
 
-def _warn(what: str, seconds: float) -> None:
+def announce_seconds(what: str, seconds: float) -> None:
+    """Warn if work will take more than a minute."""
     if seconds > _LONG:
         duration = f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
         log.warning("%s: about %s", what, duration)

@@ -20,7 +20,8 @@ class Drawn:
         What the bootstrap resampled.
     scores : ndarray of shape (n_way, n_roi, n_layer, n_boot)
         The mean score of the members in each bootstrap draw. The dual bootstrap has three ways:
-        draws of both, of subjects alone, of images alone; others have one.
+        draws of both, of subjects alone, of images alone; others have one. The jackknife has a
+        "draw" for each image, which is left out.
     member_scores : ndarray of shape (n_member, n_roi, n_layer, n_boot)
         Each member's score in draws of images; no draws where images are not resampled.
     ceilings : ndarray of shape (n_way, n_roi, 2, n_boot)

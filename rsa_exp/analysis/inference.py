@@ -11,7 +11,6 @@ import pandas as pd
 import scipy  # its parts are imported at first use: scores alone need none
 
 from rsa_exp.analysis.bootstrap import draw_study
-from rsa_exp.analysis.cost import announce_inference
 from rsa_exp.analysis.draws import Drawn
 from rsa_exp.analysis.permutation import Permuted, permute_study
 from rsa_exp.analysis.question import Question
@@ -25,12 +24,13 @@ from rsa_exp.analysis.tables import (
     member_table,
     score_table,
 )
+from rsa_exp.analysis.ways import Ways
 from rsa_exp.rdms.cache import RdmCache
 from rsa_exp.stats.condensed import FloatArray, count_pairs
 from rsa_exp.stats.metrics.similarity import Similarity
 from rsa_exp.vocabulary import FEW_IMAGES, FEW_SUBJECTS, JOINT
 
-__all__ = ["Findings", "infer"]
+__all__ = ["Findings", "infer", "settled"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ def infer(
     scores: pd.DataFrame,
     subjects: Mapping[str, pd.DataFrame],
     watch: Stopwatch,
+    ways: Ways,
     folder: Path | None = None,
 ) -> Findings:
     """Find out how far scores can be trusted.
@@ -64,7 +65,7 @@ def infer(
     Parameters
     ----------
     rdms, question, inference
-        The study's RDMs, what was scored, and what is to be inferred.
+        The study's RDMs, what was scored, and what is to be inferred, as `settled`.
     similarities : mapping of str to Similarity
         Scores of each of the question's members.
     scores : DataFrame
@@ -73,29 +74,44 @@ def infer(
         Tables of the members, if `scores` is of their mean.
     watch : Stopwatch
         Counts ``bootstrap`` and ``permute``.
+    ways : Ways
+        How draws and permutations are computed.
     folder : Path, optional
         As in `draw_study`.
     """
-    metric, inference = question.metric, _settled(question, inference)
+    metric = question.metric
     pairs = count_pairs(rdms.n_images)
     complete = all((similarities[name].n_pairs == pairs).all() for name in question.members)
-    announce_inference(question, inference, rdms.n_images)
+    ways.announce(question, inference, rdms.n_images)
     drawn: Drawn | None = None
     permuted: Permuted | None = None
-    if inference.bootstrap != "none" or inference.n_splits or inference.ceiling != "none":
+    wanted = inference.bootstrap != "none" or inference.n_splits or inference.ceiling != "none"
+    if wanted and ways.draws != "none":
         full = np.stack([similarities[name].scores for name in question.members])
         with watch("bootstrap"):
-            drawn = draw_study(rdms, question, inference, full, complete=complete, folder=folder)
+            drawn = draw_study(
+                rdms,
+                question,
+                inference,
+                full,
+                complete=complete,
+                folder=folder,
+                comparison=ways.comparison if ways.draws == "patterns" else None,
+            )
     notices = drawn.notices if drawn else []
-    if inference.n_perm and (metric.has_unit or inference.resampling):
+    n_perm = inference.n_perm if ways.permutations != "none" else 0
+    if n_perm and (metric.has_unit or inference.resampling):
         with watch("permute"):
-            permuted = permute_study(rdms, question, inference.n_perm, complete=complete)
+            comparison = ways.comparison if ways.permutations == "patterns" else None
+            permuted = permute_study(
+                rdms, question, n_perm, complete=complete, comparison=comparison
+            )
         if permuted.n_images < rdms.n_images:
             notices.append(
                 f"permutation tests rest on the {permuted.n_images} of {rdms.n_images} images "
                 "without missing pairs"
             )
-    elif inference.n_perm:
+    elif n_perm:
         notices.append(
             f"no permutation test: {metric.name} has to be computed anew after each permutation "
             f"({HOW_TO_RESAMPLE})"
@@ -116,7 +132,7 @@ def infer(
     )
 
 
-def _settled(question: Question, inference: Inference) -> Inference:
+def settled(question: Question, inference: Inference) -> Inference:
     """Decide what ``auto`` draws, and whether there can be a noise ceiling."""
     bootstrap, ceiling = inference.bootstrap, inference.ceiling
     if bootstrap == "auto":
@@ -137,7 +153,7 @@ def _caveats(drawn: Drawn | None) -> list[str]:
             f"{sampling.n_images} images are too few for intervals and t tests over images; "
             "permutation tests stay valid"
         ]
-    if sampling.kind == "images" or sampling.n_subjects >= FEW_SUBJECTS:
+    if sampling.kind in {"images", "jackknife"} or sampling.n_subjects >= FEW_SUBJECTS:
         return []
     n_subjects, tail = sampling.n_subjects, (1 + sampling.level) / 2
     wider = scipy.special.stdtrit(sampling.dof, tail) / scipy.special.ndtri(tail)

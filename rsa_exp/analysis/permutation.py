@@ -20,6 +20,7 @@ from rsa_exp.stats.metrics.registry import Metric
 from rsa_exp.stats.missing_pairs import union
 from rsa_exp.stats.parallel import Progress, in_order
 from rsa_exp.stats.permutation import PermutedModels, square_bytes
+from rsa_exp.stats.points.comparison import PointComparison
 from rsa_exp.vocabulary import MIN_PAIRS
 
 __all__ = ["Permuted", "permute_study"]
@@ -50,7 +51,14 @@ class Permuted:
     n_images: int
 
 
-def permute_study(rdms: RdmCache, question: Question, n_perm: int, *, complete: bool) -> Permuted:
+def permute_study(
+    rdms: RdmCache,
+    question: Question,
+    n_perm: int,
+    *,
+    complete: bool,
+    comparison: PointComparison | None = None,
+) -> Permuted:
     """Score every layer against every ROI after permuting its images.
 
     One permutation serves all layers, ROIs and members, so that their maximum is one of a family
@@ -66,7 +74,14 @@ def permute_study(rdms: RdmCache, question: Question, n_perm: int, *, complete: 
         How many permutations to make.
     complete : bool
         Whether it is known that no pair is missing.
+    comparison : PointComparison, optional
+        Of the study's layers and ROIs, which are then permuted without RDMs.
     """
+    if comparison is not None:
+        permutations = Permutations.draw(question.seed, rdms.n_images, n_perm)
+        with tqdm(total=1.0, desc="permuting", bar_format=BAR, disable=None, leave=False) as bar:
+            found = comparison.permuted(permutations, bar.update)
+        return Permuted(found[:, :, 1:], found[:, :, 0], rdms.n_images)
     metric, members = question.metric, list(question.members.values())
     rois, layers = question.rois, question.layers
 

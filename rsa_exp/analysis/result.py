@@ -57,6 +57,12 @@ class Result:
         What was read, with content digests.
     files : list of FileState
         Files opened, as they were.
+    patterns : DataFrame or None
+        What is known of the patterns that RDMs were made of, one row per subject (empty: the model)
+        and ROI or layer: see `rsa_exp.stats.patterns.prepare.Prepared.facts`.
+    computed_from : dict of str to str
+        For patterns: what ``scores``, ``draws`` and ``permutations`` were computed from
+        (``patterns``: sums over them without RDMs; ``tiles`` of RDMs; ``rdms``).
     notices : list of str
         What was done that the user may not expect.
     warnings : list of str
@@ -82,6 +88,8 @@ class Result:
     images: list[str]
     inputs: list[InputRecord]
     files: list[FileState]
+    patterns: pd.DataFrame | None
+    computed_from: dict[str, str]
     notices: list[str]
     warnings: list[str]
     rdms: RdmPair | None

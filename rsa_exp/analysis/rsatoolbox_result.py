@@ -9,7 +9,7 @@ import pandas as pd
 
 from rsa_exp.errors import InputError, check_choice
 from rsa_exp.stats.condensed import FloatArray
-from rsa_exp.vocabulary import MIN_DRAWS
+from rsa_exp.vocabulary import JACKKNIFE, MIN_DRAWS
 
 if TYPE_CHECKING:
     from rsatoolbox.inference import Result as RsatoolboxResult
@@ -44,7 +44,7 @@ def rsatoolbox_result(result: Result, roi: str) -> RsatoolboxResult:
     if covariances is not None and draws is not None:
         ways = set(draws["ways"].tolist())
         n_rdm = len(draws["subject_counts"]) if ways & {"both", "subjects"} else None
-        n_pattern = len(draws["image_counts"]) if ways & {"both", "images"} else None
+        n_pattern = len(draws["image_counts"]) if ways & {"both", "images", JACKKNIFE} else None
         dof = min(n for n in (n_rdm, n_pattern) if n is not None) - 1
     return RsatoolboxResult(
         [Model(layer) for layer in layers],
@@ -75,4 +75,7 @@ def _covariances(result: Result, roi: str) -> FloatArray | None:
     drawn = np.concatenate([scores, ceilings], axis=1) if np.isfinite(ceilings).any() else scores
     # Draws without a ceiling (of one distinct subject) still have scores.
     each = [pd.DataFrame(way.T).cov(min_periods=MIN_DRAWS).to_numpy() for way in drawn]
+    if draws["ways"].tolist() == [JACKKNIFE]:
+        n_images = drawn.shape[-1]
+        each = [(n_images - 1) ** 2 / n_images * covariance for covariance in each]
     return np.stack(each) if len(each) > 1 else each[0]

@@ -18,7 +18,7 @@ from rsa_exp.stats.condensed import FloatArray, count_pairs
 from rsa_exp.stats.metrics.similarity import ModelRDMs, Similarity
 from rsa_exp.stats.parallel import in_order
 
-__all__ = ["Scored", "mean_similarity", "score_study"]
+__all__ = ["Scored", "mean_similarity", "score_study", "shown_images"]
 
 # Prepared model RDMs held at a time: eleven layers of 4916 images, two of 10,000.
 MODEL_BYTES = 1 << 30
@@ -66,7 +66,7 @@ def score_study(rdms: RdmCache, question: Question, precision: str, watch: Stopw
     """
     scored, groups = Scored(), question.members
     rois, layers = question.rois, question.layers
-    thin = PairGather(_shown(rdms.n_images), rdms.n_images)
+    thin = PairGather(shown_images(rdms.n_images), rdms.n_images)
     tasks = [(roi, name) for roi in rois for name in groups]
     thumbnails: dict[tuple[str, str], FloatArray] = {}
 
@@ -114,7 +114,7 @@ def mean_similarity(parts: Sequence[Similarity]) -> Similarity:
     )
 
 
-def _shown(n_images: int) -> NDArray[np.intp]:
+def shown_images(n_images: int) -> NDArray[np.intp]:
     """Return evenly spaced images to show."""
     count = min(n_images, _SHOWN_IMAGES)
     return np.linspace(0, n_images - 1, count).round().astype(np.intp)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rsa_exp.errors import InputError, check_choice
-from rsa_exp.vocabulary import BOOTSTRAPS, CEILINGS, MIN_DRAWS
+from rsa_exp.vocabulary import BOOTSTRAPS, CEILINGS, JACKKNIFE, MIN_DRAWS
 
 __all__ = ["HOW_TO_RESAMPLE", "NO_INFERENCE", "Inference"]
 
@@ -19,10 +19,12 @@ class Inference:
 
     Attributes
     ----------
-    bootstrap : {'auto', 'images', 'subjects', 'dual', 'none'}
+    bootstrap : {'auto', 'images', 'subjects', 'dual', 'jackknife', 'none'}
         What is drawn: images (for statements about new images), subjects, or both (Schuett et al.
         2023, eLife 12:e82566); ``auto`` is ``dual`` for ``subject="group"`` of two or more, else
-        ``images``.
+        ``images``. ``jackknife`` leaves out each image once instead of drawing them: standard
+        errors and t intervals over images at the cost of the scores, at any number of images, for
+        ``corr``, ``cosine``, ``corr_cov`` and ``cosine_cov``.
     n_boot : int
         Bootstrap draws, at least 20.
     n_perm : int
@@ -59,7 +61,7 @@ class Inference:
     def __post_init__(self) -> None:
         check_choice("bootstrap", self.bootstrap, BOOTSTRAPS)
         check_choice("ceiling", self.ceiling, CEILINGS)
-        if self.bootstrap != "none" and self.n_boot < MIN_DRAWS:
+        if self.bootstrap not in {"none", JACKKNIFE} and self.n_boot < MIN_DRAWS:
             raise InputError(
                 f"n_boot={self.n_boot} draws make no interval; use {MIN_DRAWS} or more, or "
                 "bootstrap='none'"

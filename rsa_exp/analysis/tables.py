@@ -73,7 +73,8 @@ def member_table(scores: pd.DataFrame, drawn: Drawn | None, member: int) -> pd.D
         draws = drawn.member_scores[member][None]
         if draws.shape[-1] and drawn.sampling is not None:
             sampling = drawn.sampling
-            images = Sampling("images", sampling.n_images, 1, sampling.level)
+            kind = sampling.kind if sampling.kind == "jackknife" else "images"
+            images = Sampling(kind, sampling.n_images, 1, sampling.level)
             _enter_spread(table, _grid(scores), draws, images)
         _enter_ceilings(table, drawn.member_ceilings[member])
     return table
@@ -176,9 +177,9 @@ def best_layer_table(scores: pd.DataFrame, drawn: Drawn, metric: Metric) -> pd.D
     """
     if len(_names(scores, "layer")) < 2:
         return None
-    draws = (
-        drawn.scores[0] if len(drawn.scores) else drawn.scores.reshape(*drawn.jackknife.shape, 0)
-    )
+    # Leaving out one image changes too little to tell how often a layer would be the best.
+    drawn_anew = drawn.sampling is not None and drawn.sampling.kind != "jackknife"
+    draws = drawn.scores[0] if drawn_anew else np.empty((*drawn.jackknife.shape, 0))
     if not (np.isfinite(draws).any() or np.isfinite(drawn.halves).any()):
         return None
     facts = ["study", "subject", "roi", "model", "layer", "depth", "metric", "score"]

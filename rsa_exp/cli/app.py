@@ -22,7 +22,7 @@ from rsa_exp.cli.resumption import resume_arguments
 from rsa_exp.cli.session import Session, current_session, session
 from rsa_exp.config.compose import from_hydra, register
 from rsa_exp.config.groups import conf_dir
-from rsa_exp.config.schema import DEFAULTS, Config, FilesData
+from rsa_exp.config.schema import DEFAULTS, Config
 from rsa_exp.errors import InputError
 from rsa_exp.experiments.membership import Membership
 from rsa_exp.experiments.resume import find_valid_run, free_run_folder
@@ -151,5 +151,8 @@ def _report_failure(error: InputError, spec: RunSpec, *, multirun: bool) -> None
 
 def _refuse_model_group(config: Config, overrides: list[str]) -> None:
     given = any(text.startswith(("model=", "model.")) for text in overrides)
-    if given and isinstance(config.data, FilesData):
-        raise InputError("data=files does not use the model group; set data.model=/path/to/RDMs.h5")
+    if given and config.has_data_model:
+        raise InputError(
+            "data=files does not use the model group, except model=features; set "
+            "data.model=/path/to/RDMs.h5"
+        )

@@ -68,6 +68,14 @@ def _sync(given: argparse.Namespace) -> int:
     return sync(given.outputs, given.store)
 
 
+def _rdms(given: argparse.Namespace) -> int:
+    from rsa_exp.cli.arguments import normalise
+    from rsa_exp.config.from_overrides import data_config
+    from rsa_exp.experiments.write_rdms import write_study_rdms
+
+    return write_study_rdms(data_config(normalise(given.settings)), given.folder)
+
+
 def _ui(given: argparse.Namespace) -> int:
     from rsa_exp.cli.ui import serve
 
@@ -122,6 +130,18 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str, *tuple[_Argu
             "--output-dir",
             "folder under which the summary of a sweep from the store is written",
             "outputs",
+        ),
+    ),
+    "rdms": (
+        _rdms,
+        "Write the RDMs that a run with these settings would make of patterns and features, as "
+        "HDF5 files that rsatoolbox and data=files read, with provenance: of each subject and of "
+        "the model, each over all of its own images.",
+        _folder("folder", "folder to write, which must be new or empty"),
+        _argument(
+            "settings",
+            "settings as of a run: data=patterns data.brain=... data.distance=...",
+            nargs="*",
         ),
     ),
     "sync": (

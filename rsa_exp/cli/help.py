@@ -7,6 +7,7 @@ from typing import Any
 
 from rsa_exp.config import schema
 from rsa_exp.config.groups import options
+from rsa_exp.config.keys import keys_of
 
 __all__ = ["help_text"]
 
@@ -53,7 +54,7 @@ def help_text() -> str:
     sections += map(_options, schema.DEFAULTS)
     sections.append("Groups without a default:")
     sections += map(_options, _OPTIONAL)
-    common = {name for name, _, _ in schema.keys_of(schema.DataConfig)}
+    common = {name for name, _, _ in keys_of(schema.DataConfig)}
     sections.append("Settings of every data=...:")
     sections.append(_keys(schema.DataConfig, "data.", skip={"kind"}))
     for kind, section in schema.DATA_KINDS.items():
@@ -71,7 +72,7 @@ def help_text() -> str:
 def _keys(section: type, prefix: str, skip: set[str] | frozenset[str] = frozenset()) -> str:
     return "\n".join(
         _entry(f"{prefix}{name}", explanation + _default(default))
-        for name, explanation, default in schema.keys_of(section)
+        for name, explanation, default in keys_of(section)
         if name not in skip
     )
 

@@ -41,7 +41,7 @@ def main() -> None:
         status = 130
     except BrokenPipeError:  # the reader, for example `head`, has ended
         status = 128 + getattr(signal, "SIGPIPE", 13)
-    except OSError as error:
+    except Exception as error:
         from rsa_exp.cli.messages import explain
 
         line = explain(error)

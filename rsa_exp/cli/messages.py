@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rsa_exp.cli.commands import COMMANDS
 from rsa_exp.config.compose import first_line
-from rsa_exp.config.schema import known_keys
+from rsa_exp.config.keys import known_keys
 from rsa_exp.errors import InputError, listing, suggestion
 
 __all__ = ["explain"]

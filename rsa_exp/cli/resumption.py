@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from rsa_exp.config.schema import known_keys
+from rsa_exp.config.keys import known_keys
 from rsa_exp.errors import InputError
 from rsa_exp.runs import manifest
 from rsa_exp.runs.manifest import SweepManifest

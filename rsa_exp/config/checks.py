@@ -6,22 +6,36 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from rsa_exp.config.schema import Bold5000Data, Config, DataConfig, FilesData, SimulatedData
+from rsa_exp.config.schema import (
+    FEATURES,
+    Bold5000Data,
+    Config,
+    DataConfig,
+    FilesData,
+    PatternsData,
+    SimulatedData,
+)
 from rsa_exp.errors import InputError, check_choice, listing
 from rsa_exp.vocabulary import (
     ALIGNMENTS,
     ATLASES,
     BOOTSTRAPS,
     CEILINGS,
+    DISTANCES,
     FAMILIES,
     FIGURE_NAMES,
+    FOLDS,
     GROUP,
+    JACKKNIFE,
+    MATCHES,
     METRIC_NAMES,
     MIN_DRAWS,
+    NOISES,
     POOLED,
     PRECISIONS,
     ROI_FIELDS,
     SINGLE_PRECISION,
+    ZSCORES,
 )
 
 __all__ = ["checked"]
@@ -31,6 +45,10 @@ _MAX_DRAWS = 1_000_000
 _MAX_SIMULATED_IMAGES = 20_000
 _MAX_NAMES = 1000
 _MAX_SEED = 2**64 - 1
+_MAX_RUNS = 100
+
+# Distances that need neither repetitions nor folds, which features have not.
+_OF_FEATURES = ("correlation", "cosine", "euclidean")
 
 
 def checked(config: Config) -> Config:
@@ -43,6 +61,7 @@ def checked(config: Config) -> Config:
     """
     check_choice("metric", config.metric, METRIC_NAMES)
     check_choice("align", config.align, ALIGNMENTS)
+    check_choice("match", config.match, MATCHES)
     check_choice("precision", config.precision, PRECISIONS)
     if config.precision == "float32" and config.metric not in SINGLE_PRECISION:
         raise InputError(
@@ -53,6 +72,7 @@ def checked(config: Config) -> Config:
         check_choice("figures.names", name, FIGURE_NAMES)
     _check_seed("seed", config.seed)
     _check_data(config.data)
+    _check_model(config)
     check_choice("subject", config.subject, (*config.data.subjects, *POOLED))
     _check_inference(config)
     config.roi = _names("roi", config.roi)
@@ -80,6 +100,13 @@ def _check_data(data: DataConfig) -> None:
                 f"data.n_images={data.n_images} is more than {_MAX_SIMULATED_IMAGES}, the most "
                 "that can be simulated"
             )
+        if not 0 <= data.n_runs <= _MAX_RUNS:
+            raise InputError(f"data.n_runs={data.n_runs} is not a number of runs, 0 to {_MAX_RUNS}")
+    if isinstance(data, SimulatedData | PatternsData):
+        check_choice("data.distance", data.distance, DISTANCES)
+        check_choice("data.noise", data.noise, NOISES)
+        check_choice("data.folds", data.folds, FOLDS)
+        check_choice("data.zscore", data.zscore, ZSCORES)
     if not data.subjects:
         raise InputError("data.subjects is empty; name the study's subjects: data.subjects=[1,2,3]")
     if len(set(data.subjects)) < len(data.subjects):
@@ -101,12 +128,19 @@ def _check_data(data: DataConfig) -> None:
         )
 
 
+def _check_model(config: Config) -> None:
+    if config.model.kind == FEATURES:
+        check_choice("model.distance", config.model.distance, _OF_FEATURES)
+    elif config.has_data_model and not config.model_file:
+        raise InputError("data.model is not set: data.model=/path/to/RDMs.h5, or model=features")
+
+
 def _check_inference(config: Config) -> None:
     inference = config.inference
     check_choice("inference.bootstrap", inference.bootstrap, BOOTSTRAPS)
     check_choice("inference.ceiling", inference.ceiling, CEILINGS)
     check_choice("inference.family", inference.family, FAMILIES)
-    if inference.bootstrap != "none" and inference.n_boot < MIN_DRAWS:
+    if inference.bootstrap not in {"none", JACKKNIFE} and inference.n_boot < MIN_DRAWS:
         raise InputError(
             f"inference.n_boot={inference.n_boot} draws make no interval; use {MIN_DRAWS} or more, "
             "1000 for a paper, or inference.bootstrap=none"
@@ -156,10 +190,20 @@ def _make_paths_absolute(config: Config) -> None:
     config.output_dir = str(_expanded("output_dir", config.output_dir).absolute())
     config.tracking.folder = str(_expanded("tracking.folder", config.tracking.folder).absolute())
     config.data.root = str(_expanded("data.root", config.data.root).absolute())
-    if isinstance(config.data, FilesData):
-        root = Path(config.data.root)
-        config.data.brain = str(root / _expanded("data.brain", config.data.brain))
-        config.data.model = str(root / _expanded("data.model", config.data.model))
+    data, root = config.data, Path(config.data.root)
+    if isinstance(data, FilesData | PatternsData):
+        data.brain = str(root / _expanded("data.brain", data.brain))
+    if isinstance(data, FilesData) and data.model:
+        data.model = str(root / _expanded("data.model", data.model))
+    if isinstance(data, PatternsData) and data.residuals:
+        data.residuals = str(root / _expanded("data.residuals", data.residuals))
+    if data.image_names:
+        data.image_names = str(root / _expanded("data.image_names", data.image_names))
+    model = config.model
+    if model.kind == FEATURES and model.file:
+        model.file = str(root / _expanded("model.file", model.file))
+    if model.image_names:
+        model.image_names = str(root / _expanded("model.image_names", model.image_names))
     if config.images != "all" and config.images not in config.data.sources:
         path = _expanded("images", config.images)
         with suppress(OSError, ValueError):  # not a possible path: reported when images are chosen

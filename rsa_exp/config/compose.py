@@ -11,9 +11,10 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, GrammarParseError, OmegaConfBaseException
 
 from rsa_exp.config.checks import checked
+from rsa_exp.config.keys import affects, known_keys, new_settings
 from rsa_exp.config.plain_yaml import check_plain_yaml
 from rsa_exp.config.quoting import quoted
-from rsa_exp.config.schema import DATA_KINDS, MISSING, SECTIONS, Config, affects, known_keys
+from rsa_exp.config.schema import DATA_KINDS, MISSING, SECTIONS, Config
 from rsa_exp.errors import UNPRINTABLE, InputError, listing, suggestion
 from rsa_exp.vocabulary import FIGURE_NAMES
 
@@ -149,13 +150,17 @@ def _known(values: Any, schema: type) -> dict[str, Any]:
 
 def _missing_keys(plain: dict[Any, Any], kind: str) -> list[str]:
     """List keys that a complete config has and this one lacks, or has without a value."""
+    added = new_settings()
     sections: dict[str, type] = {"": Config, "data": DATA_KINDS[kind], **SECTIONS}
     missing = []
     for section, schema in sections.items():
         values = plain.get(section, {}) if section else plain
         for item in fields(schema):
             value = values.get(item.name, MISSING) if isinstance(values, dict) else MISSING
-            if value == MISSING and not (section == "model" and kind == "files"):
+            optional = (section == "model" and kind == "files") or f"{section}.{item.name}".strip(
+                "."
+            ) in added
+            if value == MISSING and not optional:
                 missing.append(f"{section}.{item.name}" if section else item.name)
     return [key for key in missing if affects(key) != "nothing"]
 

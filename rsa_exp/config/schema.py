@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
-from functools import cache
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-from rsa_exp.vocabulary import ATLASES, FIGURE_NAMES, METRIC_NAMES, POOLED, PRECISIONS
+from rsa_exp.vocabulary import (
+    ATLASES,
+    DISTANCES,
+    FIGURE_NAMES,
+    METRIC_NAMES,
+    NOISES,
+    POOLED,
+    PRECISIONS,
+)
 
 __all__ = [
-    "DATA_KINDS", "DEFAULTS", "MISSING", "SECTIONS", "Affects", "Bold5000Data", "Config",
-    "DataConfig", "FiguresConfig", "FilesData", "InferenceConfig", "ModelConfig", "SimulatedData",
-    "TrackingConfig", "affects", "keys_of", "known_keys",
+    "DATA_KINDS", "DEFAULTS", "FEATURES", "MISSING", "SECTIONS", "Affects", "Bold5000Data",
+    "Config", "DataConfig", "FiguresConfig", "FilesData", "InferenceConfig", "ModelConfig",
+    "PatternsData", "SimulatedData", "TrackingConfig",
 ]  # fmt: skip
 
 MISSING: Any = "???"
@@ -24,9 +30,16 @@ Affects = Literal["numbers", "inputs", "nothing"]
 content and not by path; or none of its numbers."""
 
 
-def _key(default: Any, explanation: str, affects: Affects = "numbers") -> Any:
-    """Define a setting, with the line that ``--help`` prints for it and what depends on it."""
-    metadata = {"help": explanation, "affects": affects}
+FEATURES = "features"
+"""Kind of a model that is given by features, of which RDMs are made."""
+
+
+def _key(default: Any, explanation: str, affects: Affects = "numbers", *, new: bool = False) -> Any:
+    """Define a setting, with the line that ``--help`` prints for it and what depends on it.
+
+    Records of older versions lack a `new` one: they did what its default does.
+    """
+    metadata = {"help": explanation, "affects": affects, "new": new}
     if isinstance(default, list | dict):
         return field(default_factory=default.copy, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -42,6 +55,13 @@ class DataConfig:
     brain: str = _key(MISSING, "brain RDM file; {subject} stands for the subject's id", "inputs")
     subjects: list[str] = _key([], "ids of the study's subjects; they decide the common images")
     image_key: str = _key("image", "pattern descriptor that names images")
+    image_names: str | None = _key(
+        None,
+        "text file with the brain file's image names, one a line, if it has none; may hold "
+        "{subject}",
+        "inputs",
+        new=True,
+    )
     roi_key: str = _key("roi", "descriptor that names ROIs in the brain file")
     layer_key: str = _key("layer", "descriptor that names layers in the model file")
     sources: dict[str, str] = _key(
@@ -52,12 +72,33 @@ class DataConfig:
 
 
 @dataclass
-class SimulatedData(DataConfig):
+class _OfPatterns:
+    """How RDMs are made of response patterns."""
+
+    distance: str = _key("correlation", f"dissimilarity: {', '.join(DISTANCES)}", new=True)
+    noise: str = _key("none", f"covariance of the noise: {', '.join(NOISES)}", new=True)
+    folds: str = _key("run", "what crossnobis is cross-validated over: run, session", new=True)
+    zscore: str = _key(
+        "none", "z-score each voxel over the rows of each run, of each session, or all", new=True
+    )
+    min_reliability: float | None = _key(
+        None, "leave voxels out whose split-half reliability is lower", new=True
+    )
+
+
+@dataclass
+class SimulatedData(_OfPatterns, DataConfig):
     """The built-in study, simulated with the published result planted."""
 
     kind: str = "simulated"
     n_images: int = _key(1000, "images to simulate (BOLD5000 has 4916)")
     seed: int = _key(0, "seed of the simulation; the run's seed unless set")
+    n_runs: int = _key(
+        0,
+        "runs in which voxel patterns are measured, of which RDMs are then made; 0 simulates RDM "
+        "files",
+        new=True,
+    )
 
 
 @dataclass
@@ -70,27 +111,56 @@ class Bold5000Data(DataConfig):
 
 @dataclass
 class FilesData(DataConfig):
-    """Any rsatoolbox HDF5 RDM files."""
+    """RDM files of one's own."""
 
     kind: str = "files"
-    model: str = _key(MISSING, "model RDM file", "inputs")
+    model: str | None = _key(None, "model RDM file, unless model=features", "inputs")
     layers: list[str] | None = _key(None, "layers in depth order; unset takes the file's rows")
+
+
+@dataclass
+class PatternsData(_OfPatterns, DataConfig):
+    """Response patterns: images x voxels for each ROI, repeated in runs or not."""
+
+    kind: str = "patterns"
+    run_key: str = _key("run", "array that says in which run a row was measured")
+    session_key: str = _key("session", "array that says in which session a row was measured")
+    residuals: str | None = _key(
+        None,
+        "file of residuals for the covariance of the noise, laid out as the brain file; without "
+        "it, that comes from repetitions",
+        "inputs",
+    )
 
 
 DATA_KINDS: dict[str, type[DataConfig]] = {
     "simulated": SimulatedData,
     "bold5000": Bold5000Data,
     "files": FilesData,
+    "patterns": PatternsData,
 }
 
 
 @dataclass
 class ModelConfig:
-    """A model's RDM file; data=files names its own with data.model."""
+    """A model's RDM file, or its features; data=files names an RDM file with data.model."""
 
-    name: str = _key(MISSING, "the model's name in figures and logs")
-    file: str = _key(MISSING, "its RDM file, in the folder of the brain files", "inputs")
+    kind: str = _key("rdms", "which kind of model config this is; not to be set", new=True)
+    name: str | None = _key(None, "the model's name in figures and logs; unset, that of its file")
+    file: str = _key(MISSING, "its file, in the folder of the brain files", "inputs")
     layers: list[str] | None = _key(None, "layers in depth order; unset takes the file's rows")
+    distance: str = _key(
+        "correlation",
+        "dissimilarity of features (model=features): correlation, cosine, euclidean",
+        new=True,
+    )
+    zscore: bool = _key(False, "whether to z-score each feature over the images", new=True)
+    image_names: str | None = _key(
+        None,
+        "text file with the model file's image names, one a line, if it has none",
+        "inputs",
+        new=True,
+    )
 
 
 @dataclass
@@ -100,7 +170,7 @@ class InferenceConfig:
     bootstrap: str = _key(
         "auto",
         "what is resampled: images (to generalise to new images), subjects, dual (both), none; "
-        "auto is dual for subject=group, else images",
+        "auto is dual for subject=group, else images; jackknife leaves out each image once instead",
     )
     n_boot: int = _key(1000, "bootstrap draws")
     n_perm: int = _key(1000, "permutations of the images, for permutation tests; 0 skips the tests")
@@ -156,6 +226,11 @@ class Config:
     images: str = _key("all", "all, a source of data.sources, or a file with one name a line")
     metric: str = _key("corr", f"how RDMs are compared: {', '.join(METRIC_NAMES)}")
     align: str = _key("stem", "match image names without their extension (stem) or whole (exact)")
+    match: str = _key(
+        "study",
+        "images to use: common to all subjects (study), or each subject's own (subject)",
+        new=True,
+    )
     precision: str = _key("float64", f"precision of RDM vectors: {', '.join(PRECISIONS)}")
     seed: int = _key(0, "the one source of randomness")
     output_dir: str = _key("outputs", "folder under which runs are written", "nothing")
@@ -176,9 +251,22 @@ class Config:
         return self.data.name or Path(self.data.brain).parent.name or "files"
 
     @property
+    def has_data_model(self) -> bool:
+        """Whether ``data.model`` names the model's RDM file, and not the model group."""
+        return isinstance(self.data, FilesData) and self.model.kind != FEATURES
+
+    @property
+    def model_file(self) -> str:
+        """The model's file, relative to ``data.root`` unless absolute; empty if none is set."""
+        if isinstance(self.data, FilesData) and self.has_data_model:
+            return self.data.model or ""
+        return self.model.file
+
+    @property
     def model_name(self) -> str:
         """Name of the model for figures and logs."""
-        return Path(self.data.model).stem if isinstance(self.data, FilesData) else self.model.name
+        named = None if self.has_data_model else self.model.name
+        return named or Path(self.model_file).stem
 
     def scored_subjects(self) -> list[str]:
         """Subjects whose RDMs are scored: one, or all of them for ``joint`` and ``group``."""
@@ -201,54 +289,3 @@ DEFAULTS = {
     "tracking": "local",
 }
 """Default option of each config group."""
-
-
-def keys_of(schema: type, prefix: str = "") -> Iterator[tuple[str, str, Any]]:
-    """Every key of a schema with its explanation and default: (dotted name, help, default)."""
-    for item in fields(schema):
-        if "help" in item.metadata:
-            default = item.default_factory() if callable(item.default_factory) else item.default
-            yield f"{prefix}{item.name}", item.metadata["help"], default
-
-
-def known_keys() -> list[str]:
-    """Every dotted key there is, and the config groups."""
-    names = [name for name, _, _ in keys_of(Config)] + ["data", *SECTIONS, "experiment", "resume"]
-    names += [name for prefix, schema in _sections() for name, _, _ in keys_of(schema, prefix)]
-    return list(dict.fromkeys(names))
-
-
-def affects(key: str) -> Affects:
-    """Return what depends on a setting (see `Affects`); "numbers" for what is no known setting.
-
-    Parameters
-    ----------
-    key : str
-        Dotted name of a setting, of an entry of one (``data.rois.V1``), or of a config group, which
-        affects what its settings affect.
-    """
-    known = _affected()
-    while key not in known and "." in key:
-        key = key.rpartition(".")[0]
-    return known.get(key, "numbers")
-
-
-@cache
-def _affected() -> dict[str, Affects]:
-    found: dict[str, Affects] = {}
-    for prefix, schema in [("", Config), *_sections()]:
-        kinds = {
-            f"{prefix}{item.name}": item.metadata["affects"]
-            for item in fields(schema)
-            if "affects" in item.metadata
-        }
-        found |= kinds
-        if prefix:
-            found[prefix.rstrip(".")] = min(kinds.values(), key=get_args(Affects).index)
-    return found
-
-
-def _sections() -> list[tuple[str, type]]:
-    """Prefixes and schemas of all sections."""
-    data: list[tuple[str, type]] = [("data.", schema) for schema in DATA_KINDS.values()]
-    return [*data, *((f"{section}.", schema) for section, schema in SECTIONS.items())]

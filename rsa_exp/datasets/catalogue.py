@@ -14,10 +14,12 @@ from typing import Any
 import yaml
 
 from rsa_exp.conf_folder import conf_dir
+from rsa_exp.datasets.files import FEATURE_FILE, PATTERN_FILE
 from rsa_exp.datasets.simulation import simulate_study
 from rsa_exp.errors import check_choice
 from rsa_exp.rdms.opening import open_study
 from rsa_exp.rdms.study import Study
+from rsa_exp.stats.patterns.measurements import PatternOptions
 from rsa_exp.vocabulary import ATLASES
 
 __all__ = ["bold5000", "simulated"]
@@ -28,6 +30,8 @@ def simulated(
     seed: int = 0,
     root: str | os.PathLike[str] | None = None,
     *,
+    n_runs: int = 0,
+    patterns: PatternOptions | None = None,
     align: str = "stem",
     images: str = "all",
 ) -> Study:
@@ -42,6 +46,10 @@ def simulated(
     root : path, optional
         Folder under which the study gets a folder of its own; None is ``outputs/simulated``,
         where the command line writes it too.
+    n_runs : int
+        Runs in which voxel patterns are measured, of which RDMs are then made; 0 gives RDM files.
+    patterns : PatternOptions, optional
+        How RDMs are made of them; correlation distances of their mean over runs by default.
     align, images : str
         As in `rsa_exp.open_study`; sources of images are ``coco``, ``imagenet`` and ``scenes``.
 
@@ -56,8 +64,12 @@ def simulated(
     InputError
         If there are too few images, or the folder cannot be written.
     """
-    folder = simulate_study(Path("outputs/simulated" if root is None else root), n_images, seed)
-    return _open("simulated", folder, "resnet50", None, align=align, images=images)
+    where = Path("outputs/simulated" if root is None else root)
+    folder = simulate_study(where, n_images, seed, n_runs)
+    options = (patterns or PatternOptions()) if n_runs else None
+    return _open(
+        "simulated", folder, "resnet50", None, align=align, images=images, patterns=options
+    )
 
 
 def bold5000(
@@ -107,15 +119,18 @@ def _open(
     align: str,
     images: str,
     atlas: str = "",
+    patterns: PatternOptions | None = None,
 ) -> Study:
     """Open the files that conf/data/, conf/names/ and conf/model/ describe."""
     check_choice("model", model, sorted(path.stem for path in (conf_dir() / "model").iterdir()))
     files, names, network = _conf("data", data), _conf("names", "bold5000"), _conf("model", model)
-    pattern = str(files["brain"]).replace("{atlas}", atlas)
+    pattern = str(files["brain"]).replace("{atlas}", atlas) if patterns is None else PATTERN_FILE
     chosen = list(map(str, names["subjects"] if subjects is None else subjects))
     return open_study(
         {subject: folder / pattern.replace("{subject}", subject) for subject in chosen},
-        folder / network["file"],
+        folder / (network["file"] if patterns is None else FEATURE_FILE),
+        patterns=patterns,
+        features=None if patterns is None else PatternOptions(),
         align=align,
         images=images,
         sources=names["sources"],

@@ -2,7 +2,9 @@
 
 Images get features in five layers, each built on the one below (`_layer_features`). An ROI's
 voxel patterns mix, per subject, projections of all layers, a representation that its subjects and
-both hemispheres share but no layer has, and voxel noise; RDMs are 1 - Pearson r over voxels. How
+both hemispheres share but no layer has, and voxel noise; RDMs are 1 - Pearson r over voxels. The
+study is written as RDM files, or as the patterns themselves, measured in several runs whose mean
+they are. How
 much of each is chosen so that the RSA scores are those published for ResNet-50 and BOLD5000
 (``published_scores.csv``, embedded as the planted truth: r of each subject, ROI and layer, and of
 the mean RDM), apart from sampling error, which shrinks with the number of images.
@@ -16,9 +18,8 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from rsa_exp.datasets.files import FEATURE_FILE, PATTERN_FILE
 from rsa_exp.datasets.planted import (
     LAYERS,
     N_FEATURES,
@@ -43,9 +45,12 @@ from rsa_exp.datasets.planted import (
 )
 from rsa_exp.errors import InputError
 from rsa_exp.files import whole_folder
+from rsa_exp.rdms.writing import rdm_file
 from rsa_exp.stats.condensed import FloatArray, count_pairs
 
-__all__ = ["LAYERS", "ROIS", "SUBJECTS", "published_scores", "simulate_study"]
+__all__ = [
+    "LAYERS", "ROIS", "SUBJECTS", "published_scores", "simulate_study", "simulated_bytes",
+]  # fmt: skip
 
 log = logging.getLogger(__name__)
 
@@ -65,12 +70,15 @@ _SCENES = (
 )  # fmt: skip
 
 
-def simulate_study(root: Path, n_images: int, seed: int) -> Path:
+def simulate_study(root: Path, n_images: int, seed: int, n_runs: int = 0) -> Path:
     """Write the simulated study, unless it is there already, and return its folder.
 
     Files are those of the published study: ``CSI{1,2,3}_BOLD5000_CORR_RDMs.h5`` with ten ROIs and
-    ``ResNet50_CORR_RDMs.h5`` with five layers. The model file has its images in another order and
-    all extensions as ``.jpg``. The folder appears under its name only when it is complete.
+    ``ResNet50_CORR_RDMs.h5`` with five layers. With runs they are the patterns from which the same
+    RDMs follow, ``CSI{1,2,3}_patterns.h5`` and ``ResNet50_features.h5``: each image is measured
+    once in each run, and the mean over runs is the pattern behind the RDM file, to rounding. The
+    model file has its images in another order and all extensions as ``.jpg``. The folder appears
+    under its name only when it is complete.
 
     Parameters
     ----------
@@ -80,6 +88,8 @@ def simulate_study(root: Path, n_images: int, seed: int) -> Path:
         Images, at least 20; 4916 is the size of BOLD5000 (3.4 GB).
     seed : int
         The same seed gives the same study.
+    n_runs : int
+        Runs in which patterns are measured; 0 writes RDM files.
 
     Returns
     -------
@@ -93,7 +103,8 @@ def simulate_study(root: Path, n_images: int, seed: int) -> Path:
     """
     if n_images < _MIN_IMAGES:
         raise InputError(f"data.n_images={n_images} is too few; use at least {_MIN_IMAGES}")
-    folder = root / f"bold5000-like-n{n_images}-seed{seed}-v{_RECIPE}"
+    runs = f"-runs{n_runs}" if n_runs else ""
+    folder = root / f"bold5000-like-n{n_images}{runs}-seed{seed}-v{_RECIPE}"
     if (folder / "study.json").is_file():
         return folder
     try:
@@ -104,7 +115,7 @@ def simulate_study(root: Path, n_images: int, seed: int) -> Path:
             for left in root.glob(".bold5000-like-*.part"):
                 shutil.rmtree(left, ignore_errors=True)
             if not (folder / "study.json").is_file():
-                _simulate(root, folder, n_images, seed)
+                _simulate(root, folder, n_images, seed, n_runs)
     except OSError as error:
         raise InputError(
             f"the simulated study cannot be written to {root}: {error.strerror or error}"
@@ -112,10 +123,9 @@ def simulate_study(root: Path, n_images: int, seed: int) -> Path:
     return folder
 
 
-def _simulate(root: Path, folder: Path, n_images: int, seed: int) -> None:
+def _simulate(root: Path, folder: Path, n_images: int, seed: int, n_runs: int) -> None:
     """Write a study under another name and rename it when it is complete."""
-    n_rdms = len(LAYERS) + len(SUBJECTS) * len(ROIS)
-    needed = n_rdms * 8 * count_pairs(n_images)
+    needed = simulated_bytes(n_images, n_runs)
     free = shutil.disk_usage(root).free
     if needed > free:
         raise InputError(
@@ -124,10 +134,18 @@ def _simulate(root: Path, folder: Path, n_images: int, seed: int) -> None:
         )
     log.info("simulating a study of %d images, once, in %s", n_images, folder)
     with whole_folder(folder) as part:
-        _write_study(part, n_images, seed)
+        _write_study(part, n_images, seed, n_runs)
 
 
-def _write_study(folder: Path, n_images: int, seed: int) -> None:
+def simulated_bytes(n_images: int, n_runs: int) -> int:
+    """Return how many bytes a study's files take."""
+    n_rois = len(SUBJECTS) * len(ROIS)
+    if n_runs:
+        return 8 * n_images * (n_rois * n_runs * N_VOXELS + len(LAYERS) * N_FEATURES)
+    return 8 * count_pairs(n_images) * (n_rois + len(LAYERS))
+
+
+def _write_study(folder: Path, n_images: int, seed: int, n_runs: int) -> None:
     names = _image_names(_rng(seed, "names"), n_images)
     features = _layer_features(_rng(seed, "features"), n_images)
     shared = {
@@ -155,36 +173,52 @@ def _write_study(folder: Path, n_images: int, seed: int) -> None:
             file: str, key: str, rows: tuple[str, ...], images: list[str],
             patterns: Callable[[str], FloatArray],
         ) -> None:  # fmt: skip
-            with _rdm_file(folder / file, key, rows, images) as values:
+            if n_runs:
+                measured = n_runs if key == "roi" else 1
+                with h5py.File(folder / file, "w") as out:
+                    _write_labels(out, images, measured)
+                    for name in rows:
+                        rng = _rng(seed, "runs", file, name)
+                        out[f"patterns/{name}"] = _in_runs(rng, patterns(name), measured)
+                        bar.update()
+                return
+            notes = {"simulated_by": f"rsa_exp, recipe {_RECIPE}"}
+            with rdm_file(folder / file, key, rows, images, notes=notes) as values:
                 for first in range(0, len(rows), 2):  # two at a time: memory stays bounded
                     pair = pool.map(lambda row: _correlation_rdm(patterns(row)), rows[first:][:2])
                     for i, rdm in enumerate(pair, first):
                         values[i] = rdm
                         bar.update()
 
-        write("ResNet50_CORR_RDMs.h5", "layer", LAYERS, [model_names[i] for i in order], layer)
+        model_file = FEATURE_FILE if n_runs else "ResNet50_CORR_RDMs.h5"
+        brain_file = PATTERN_FILE if n_runs else "CSI{subject}_BOLD5000_CORR_RDMs.h5"
+        write(model_file, "layer", LAYERS, [model_names[i] for i in order], layer)
         for subject in SUBJECTS:
-            file = f"CSI{subject}_BOLD5000_CORR_RDMs.h5"
-            write(file, "roi", ROIS, names, partial(roi, subject))
+            write(brain_file.format(subject=subject), "roi", ROIS, names, partial(roi, subject))
     record = {"simulated": True, "n_images": n_images, "seed": seed, "recipe": _RECIPE}
+    record |= {"n_runs": n_runs} if n_runs else {}
     (folder / "study.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
-@contextmanager
-def _rdm_file(
-    path: Path, key: str, rows: tuple[str, ...], images: list[str]
-) -> Iterator[h5py.Dataset]:
-    """Open an rsatoolbox HDF5 file to be written, row by row."""
-    with h5py.File(path, "w") as file:
-        file.attrs["dissimilarity_measure"] = "correlation"
-        file.attrs["simulated_by"] = f"rsa_exp, recipe {_RECIPE}"
-        file.create_group("descriptors")
-        descriptors = {"rdm_descriptors": (key, rows), "pattern_descriptors": ("image", images)}
-        for group, (name, values) in descriptors.items():
-            file[f"{group}/{name}"] = np.array(values).astype("S")
-            file[f"{group}/index"] = np.arange(len(values))
-        shape = len(rows), count_pairs(len(images))
-        yield file.create_dataset("dissimilarities", shape, "<f8")
+def _write_labels(file: h5py.File, images: list[str], n_runs: int) -> None:
+    """Name the image and the run of each row: run by run, images in one order."""
+    file.attrs["simulated_by"] = f"rsa_exp, recipe {_RECIPE}"
+    file["image"] = np.array(images * n_runs).astype("S")
+    if n_runs > 1:
+        file["run"] = np.repeat(np.arange(1, n_runs + 1), len(images))
+
+
+def _in_runs(rng: np.random.Generator, patterns: FloatArray, n_runs: int) -> FloatArray:
+    """Patterns as measured in several runs, (n_runs * n_images, n_voxels), with their mean.
+
+    Runs differ by noise with as much variance in a voxel as its pattern has over images.
+    """
+    if n_runs == 1:
+        return patterns
+    noise = rng.standard_normal((n_runs, *patterns.shape)) * patterns.std(axis=0)
+    noise -= noise.mean(axis=0)
+    measured: FloatArray = patterns + noise
+    return measured.reshape(-1, patterns.shape[1])
 
 
 def _rng(seed: int, *purpose: str) -> np.random.Generator:

@@ -13,7 +13,6 @@ from rsa_exp.errors import InputError
 from rsa_exp.runs.changes import Change, changes
 from rsa_exp.runs.recorded_run import RecordedRun
 from rsa_exp.runs.relocate import check_inputs, relocate_inputs
-from rsa_exp.stats.condensed import count_pairs
 
 __all__ = [
     "IMAGES_FILE", "ReproduceOptions", "Rerun", "environment_changes", "prepare",
@@ -88,12 +87,13 @@ def prepare(recorded: RecordedRun, folder: Path, options: ReproduceOptions) -> R
 
 def refuse_large_simulations(reruns: Sequence[Rerun]) -> None:
     """Refuse to write simulated studies of more than 4 GB."""
-    from rsa_exp.datasets.simulation import LAYERS, ROIS, SUBJECTS
+    from rsa_exp.datasets.simulation import simulated_bytes
 
     datas = [rerun.config.data for rerun in reruns]
-    sizes = {(data.n_images, data.seed) for data in datas if isinstance(data, SimulatedData)}
-    n_rdms = len(LAYERS) + len(SUBJECTS) * len(ROIS)
-    n_bytes = sum(8 * n_rdms * count_pairs(n) for n, _ in sizes)
+    studies = {
+        (data.n_images, data.n_runs, data.seed) for data in datas if isinstance(data, SimulatedData)
+    }
+    n_bytes = sum(simulated_bytes(n_images, n_runs) for n_images, n_runs, _ in studies)
     if n_bytes > _MOST_SIMULATED:
         raise InputError(
             f"the settings of {reruns[0].recorded.title} ask for {n_bytes / 1e9:.0f} GB of "

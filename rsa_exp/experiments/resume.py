@@ -7,7 +7,8 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
-from rsa_exp.config.schema import Config, affects
+from rsa_exp.config.keys import affects
+from rsa_exp.config.schema import Config
 from rsa_exp.errors import InputError
 from rsa_exp.experiments.membership import Membership
 from rsa_exp.runs import locks, manifest

@@ -33,6 +33,7 @@ def write_results(folder: Path, result: Result) -> list[Path]:
         "ceilings": result.ceilings,
         "best_layers": result.best_layers,
         "permutations": null,
+        "patterns": result.patterns,
     }
     files = [
         output.write_table(folder / f"{name}.csv", table)
@@ -73,6 +74,7 @@ def write_provenance(
     text = result.text
     record = provenance(result, overrides, seed) | {
         "seconds": seconds,
+        "computed_from": result.computed_from,
         "notices": result.notices,
         "warnings": result.warnings,
         "text": {"title": text.title, "score_label": text.score_label, "note": text.note},

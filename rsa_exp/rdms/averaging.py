@@ -1,14 +1,15 @@
-"""The mean of several RDMs of the same images."""
+"""The mean of several RDMs of the same images, and of RDMs given by points."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from rsa_exp.stats.condensed import FloatArray
+from rsa_exp.stats.points.points import JoinedPoints, Points
 
-__all__ = ["mean_rdm"]
+__all__ = ["mean_points", "mean_rdm"]
 
 
 def mean_rdm(rdms: Iterable[FloatArray]) -> FloatArray:
@@ -39,3 +40,11 @@ def mean_rdm(rdms: Iterable[FloatArray]) -> FloatArray:
     total[count == 0] = np.nan
     total /= np.maximum(count, 1)
     return total
+
+
+def mean_points(several: Sequence[Points | None]) -> Points | None:
+    """Points whose squared distances are the mean of several RDMs; None if one has no points."""
+    known = [points for points in several if points is not None]
+    if len(known) < len(several):
+        return None
+    return known[0] if len(known) == 1 else JoinedPoints(known)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from rsa_exp.rdms.inputs import InputRecord
+from rsa_exp.rdms.readers.rdm_source import Said
 from rsa_exp.rdms.study import Study
 from rsa_exp.stats.condensed import FloatArray
+from rsa_exp.stats.points.points import Points
 
 __all__ = ["KEPT_BYTES", "RdmCache"]
 
@@ -63,6 +66,36 @@ class RdmCache:
         self._note([""], layer)
         return self._rdm(layer, lambda: self._study.model_rdm(layer))
 
+    def has_patterns(self, subjects: Iterable[str]) -> bool:
+        """Whether the RDMs of these members (``joint`` is all subjects) and the model are made."""
+        named = [subject for subject in subjects if subject in self._study.sources]
+        chosen = named or list(self._study.sources)
+        return all(self._study.sources[name].is_made for name in [*chosen, ""])
+
+    def brain_points(self, subjects: Sequence[str], roi: str) -> Points | None:
+        """Return what `Study.brain_points` does."""
+        self._note(subjects, roi)
+        return self._study.brain_points(subjects, roi)
+
+    def model_points(self, layer: str) -> Points | None:
+        """Return what `Study.model_points` does."""
+        self._note([""], layer)
+        return self._study.model_points(layer)
+
+    def pattern_facts(self) -> list[dict[str, Any]]:
+        """Return what is known of the patterns that this analysis has used, by subject and name."""
+        return [
+            {"subject": subject, **facts}
+            for subject, names in self._used.items()
+            for facts in self._study.sources[subject].facts(names)
+        ]
+
+    def said(self) -> tuple[list[str], list[str]]:
+        """Return notices and warnings about the patterns that this analysis has used."""
+        said = [self._study.sources[subject].said(names) for subject, names in self._used.items()]
+        notices = [each for found, _ in said for each in found]
+        return _merged(notices), _merged([each for _, found in said for each in found])
+
     def inputs(self) -> list[InputRecord]:
         """Return the record of the rows that this analysis has used."""
         return self._study.inputs(self._used)
@@ -83,3 +116,14 @@ class RdmCache:
         if fits:
             self._kept[key] = values.copy()
         return values
+
+
+def _merged(said: Sequence[Said]) -> list[str]:
+    """Say the same of several ROIs once."""
+    where: dict[str, list[str]] = {}
+    for each in said:
+        where.setdefault(each.text, []).append(each.where)
+    return [
+        f"{names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: {text}"
+        for text, names in where.items()
+    ]

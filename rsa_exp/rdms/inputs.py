@@ -12,7 +12,7 @@ import xxhash
 if TYPE_CHECKING:
     from rsa_exp.rdms.readers import RdmSource
 
-__all__ = ["FileState", "InputRecord", "content_digest"]
+__all__ = ["FileState", "InputRecord", "content_digest", "input_records"]
 
 
 @dataclass(frozen=True)
@@ -79,12 +79,26 @@ class InputRecord:
             role="brain" if subject else "model",
             name=source.name,
             path="" if source.path is None else str(source.path.absolute()),
-            digest=content_digest(source.images, rows),
+            digest=content_digest(source.labels, rows),
             rows=rows,
-            n_images=source.n_cond,
+            n_images=len(source.images),
             n_rdms=len(source.row_names),
             subject=subject,
         )
+
+
+def input_records(
+    sources: Mapping[str, RdmSource], used: Mapping[str, Collection[str]] | None = None
+) -> list[InputRecord]:
+    """Return the records of what has been read from each source, as `Study.inputs` does.
+
+    `sources` are named by their subject, the model's by an empty name.
+    """
+    records = [
+        InputRecord.of(source, subject, None if used is None else used.get(subject, ()))
+        for subject, source in sources.items()
+    ]
+    return [record for record in records if record.rows]
 
 
 def content_digest(images: Sequence[str], rows: Mapping[str, str]) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from rsa_exp.errors import InputError, listing, suggestion
+from rsa_exp.rdms.readers import RdmSource
 
-__all__ = ["choose_names", "fits"]
+__all__ = ["choose_layers", "choose_names", "fits"]
 
 
 def choose_names(
@@ -56,3 +57,25 @@ def fits(name: str, wanted: str | Sequence[str]) -> bool:
     """Whether a name is among those asked for: ``all``, a name, a pattern, or several of these."""
     patterns = [wanted] if isinstance(wanted, str) else wanted
     return any(pattern in {"all", name} or fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def choose_layers(model: RdmSource, layers: Sequence[str] | None) -> list[str]:
+    """Return a model's layers in depth order: those given, or its RDMs in order.
+
+    Raises
+    ------
+    InputError
+        If a layer is unknown, named twice, or the name of several RDMs.
+    """
+    repeated = {name for name in model.names if model.row_names.count(name) > 1}
+    wanted = list(model.names if layers is None else layers)
+    if len(set(wanted)) < len(wanted):
+        raise InputError(f"data.layers names a layer twice: {listing(wanted)}")
+    if repeated.intersection(wanted):
+        raise InputError(
+            f"{model.name}: several RDMs are called layer '{min(repeated)}'; give each layer "
+            "one RDM, or name another descriptor with data.layer_key=NAME"
+        )
+    for layer in wanted:
+        model.rows_of(layer)
+    return wanted

@@ -2,27 +2,53 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeAlias, cast
 
 from rsa_exp.errors import InputError, listing
-from rsa_exp.rdms.readers import Naming, RdmInput, RdmSource, open_rdms
+from rsa_exp.rdms.pattern_rdms import PatternRdms
+from rsa_exp.rdms.readers import (
+    Naming,
+    PatternInput,
+    Patterns,
+    RdmInput,
+    RdmSource,
+    open_patterns,
+    open_rdms,
+)
+from rsa_exp.rdms.readers.name_lists import read_names
 from rsa_exp.rdms.study import Study
+from rsa_exp.stats.patterns.measurements import PatternOptions
 from rsa_exp.vocabulary import ROI_FIELDS
 
-__all__ = ["open_study"]
+__all__ = ["ImageNames", "open_source", "open_study"]
+
+ImageNames: TypeAlias = "Sequence[str] | str | os.PathLike[str]"
+"""Names of images, or a text file with one a line."""
 
 
 def open_study(
-    brain: Mapping[str, RdmInput],
-    model: RdmInput,
+    brain: Mapping[str, RdmInput | PatternInput],
+    model: RdmInput | PatternInput,
     *,
+    patterns: PatternOptions | None = None,
+    features: PatternOptions | None = None,
     align: str = "stem",
+    match: str = "study",
     images: str = "all",
     sources: Mapping[str, str] | None = None,
+    brain_images: Mapping[str, ImageNames] | None = None,
+    model_images: ImageNames | None = None,
+    residuals: Mapping[str, PatternInput] | None = None,
     image_key: str = "image",
     roi_key: str = "roi",
     layer_key: str = "layer",
+    run_key: str = "run",
+    session_key: str = "session",
     layers: Sequence[str] | None = None,
     rois: Mapping[str, Mapping[str, str]] | None = None,
     name: str | None = None,
@@ -30,24 +56,42 @@ def open_study(
     simulated: bool = False,
     hint: str = "",
 ) -> Study:
-    """Open brain and model RDMs and align their images by name.
+    """Open brain and model RDMs, or patterns of which they are made; align their images by name.
 
     Parameters
     ----------
     brain : mapping of str to source
-        Subject to its RDMs, one or more for each ROI. A source is the path of a file, an
-        `rsatoolbox.rdm.RDMs` object, or `rsa_exp.Arrays`: RDMs by name, with names of images.
+        Subject to its RDMs, one or more for each ROI, or to its response patterns. A source is the
+        path of a file or folder, an `rsatoolbox.rdm.RDMs` object, `rsa_exp.Arrays` (RDMs by name,
+        with names of images) or `rsa_exp.Patterns`.
     model : source
-        The model's RDMs, one for each layer.
+        The model's RDMs, one for each layer, or its features.
+    patterns, features : PatternOptions, optional
+        How RDMs are made of the brain's patterns, and of the model's features; files are read as
+        patterns where this is given. `rsa_exp.Patterns` get correlation distances by default.
     align : {'stem', 'exact'}
         Image names are matched without their extension, or whole.
+    match : {'study', 'subject'}
+        Whose images are used: those common to all subjects and the model; or, for each subject
+        alone, those that this subject and the model have (noise ceilings, ``group`` and ``joint``
+        need images that all subjects saw).
     images : str
         ``all``, a key of `sources`, or the path of a file with one image name a line.
     sources : mapping of str to str, optional
         Source of images to the pattern of their names (``COCO_*``); ``*`` takes what fits no other.
+    brain_images : mapping of str to sequence of str or path, optional
+        Subject to the names of the images in the order of its file, or to a text file with one a
+        line, for files that have no names.
+    model_images : sequence of str or path, optional
+        The same for the model's file.
+    residuals : mapping of str to source, optional
+        Subject to residuals of the model that estimated its patterns, for the covariance of the
+        noise; without them it comes from repetitions.
     image_key, roi_key, layer_key : str
         Descriptors that name images, ROIs and layers; where there is none of that name, the only
         descriptor of strings is used.
+    run_key, session_key : str
+        Descriptors of patterns: in which run and session a row was measured.
     layers : sequence of str, optional
         The model's layers in depth order; None takes its RDMs in order.
     rois : mapping of str to mapping, optional
@@ -83,19 +127,28 @@ def open_study(
                 f"rois has {facts!s:.100} for {roi}; an ROI may have {listing(ROI_FIELDS)}"
             )
 
-    def opened(source: RdmInput, key: str, kind: str, name: str) -> RdmSource:
-        naming = Naming(kind, image_key, key)
-        return stack.enter_context(open_rdms(source, naming, hint=hint, name=name))
-
     with ExitStack() as stack:
         brains = {
-            str(subject): opened(source, roi_key, "ROI", f"brain of subject {subject}")
+            str(subject): open_source(
+                source,
+                Naming("ROI", image_key, roi_key, run_key, session_key, subject=str(subject)),
+                patterns,
+                stack,
+                name=f"brain of subject {subject}",
+                hint=hint,
+                image_names=(brain_images or {}).get(subject),
+                residuals=(residuals or {}).get(subject),
+            )
             for subject, source in brain.items()
         }
+        naming = Naming("layer", image_key, layer_key)
         study = Study(
             brains,
-            opened(model, layer_key, "layer", "model"),
+            open_source(
+                model, naming, features, stack, name="model", hint=hint, image_names=model_images
+            ),
             align=align,
+            match=match,
             images=images,
             sources=sources or {},
             layers=layers,
@@ -106,3 +159,50 @@ def open_study(
         )
         stack.pop_all()  # the study closes them
     return study
+
+
+def open_source(
+    source: RdmInput | PatternInput,
+    naming: Naming,
+    options: PatternOptions | None,
+    stack: ExitStack,
+    *,
+    name: str,
+    hint: str = "",
+    image_names: ImageNames | None = None,
+    residuals: PatternInput | None = None,
+) -> RdmSource:
+    """Open RDMs, or patterns of which they are made.
+
+    Parameters
+    ----------
+    source, naming, hint, name
+        As in `rsa_exp.rdms.readers.open_rdms`.
+    options : PatternOptions or None
+        How RDMs are made; None where RDMs are read as such.
+    stack : ExitStack
+        Closes what is opened.
+    image_names, residuals
+        As `open_study` has them, of this source.
+    """
+    names, lists = _names(image_names)
+    naming = replace(naming, images=names)
+    if options is None and not isinstance(source, Patterns):
+        rdms = stack.enter_context(open_rdms(source, naming, hint=hint, name=name))
+    else:
+        given = cast(PatternInput, source)  # anything else is refused
+        found = stack.enter_context(open_patterns(given, naming, hint=hint, name=name))
+        around = None
+        if residuals is not None:
+            naming = replace(naming, images=None)
+            around = stack.enter_context(open_patterns(residuals, naming, hint=hint, name=name))
+        rdms = PatternRdms(found, options or PatternOptions(), around)
+    rdms.files += lists
+    return rdms
+
+
+def _names(listed: ImageNames | None) -> tuple[Sequence[str] | None, list[Path]]:
+    """Return the names of images that were given, and the file that lists them."""
+    if isinstance(listed, str | os.PathLike):
+        return read_names(Path(listed)), [Path(listed)]
+    return listed, []

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from rsa_exp.errors import InputError, check_choice, listing
-from rsa_exp.rdms.alignment import Alignment, LabelledFile, align, costly_subjects
-from rsa_exp.rdms.averaging import mean_rdm
-from rsa_exp.rdms.images import choose_images
-from rsa_exp.rdms.inputs import FileState, InputRecord
-from rsa_exp.rdms.names import choose_names, fits
-from rsa_exp.rdms.pair_gather import PairGather
+from rsa_exp.errors import check_choice, listing
+from rsa_exp.rdms.aligned_sources import AlignedSources
+from rsa_exp.rdms.alignment import Alignment
+from rsa_exp.rdms.averaging import mean_points, mean_rdm
+from rsa_exp.rdms.inputs import FileState, InputRecord, input_records
+from rsa_exp.rdms.matching import match_images
+from rsa_exp.rdms.names import choose_layers, choose_names, fits
 from rsa_exp.rdms.readers import RdmSource
 from rsa_exp.rdms.rsatoolbox_rdms import rsatoolbox_rdms
 from rsa_exp.stats.condensed import FloatArray
-from rsa_exp.vocabulary import ALIGNMENTS
+from rsa_exp.stats.points.points import Points
+from rsa_exp.vocabulary import ALIGNMENTS, MATCHES
 
 if TYPE_CHECKING:
     from rsatoolbox.rdm import RDMs
@@ -34,8 +32,9 @@ class Study:
     """Brain RDMs of several subjects and a model's, over their common images.
 
     Which images are common is decided over all subjects given here and the model, so that every
-    run of a sweep scores the same images whichever subject it is about. A context manager; without
-    ``with`` its files are closed when it is no longer referenced.
+    run of a sweep scores the same images whichever subject it is about; `own` gives the study of
+    one subject's images. A context manager; without ``with`` its files are closed when it is no
+    longer referenced.
 
     Parameters
     ----------
@@ -43,8 +42,10 @@ class Study:
         Subject to opened RDMs, closed by the study.
     model : RdmSource
         The model's.
-    align, images, sources, layers, rois, name, model_name, simulated
+    align, match, images, sources, layers, rois, name, model_name, simulated
         As in `rsa_exp.open_study`, which opens them.
+    whole : Study, optional
+        The study that this is one subject's part of, which closes the files.
 
     Attributes
     ----------
@@ -54,6 +55,8 @@ class Study:
         Whether the data are.
     subjects, layers : list of str
         Subjects as given, layers in depth order.
+    match : {'study', 'subject'}
+        Whose common images are used.
     roi_facts : mapping of str to mapping
         ROI to its hemisphere, region and level, as far as they are known.
     alignment : Alignment
@@ -79,6 +82,7 @@ class Study:
         model: RdmSource,
         *,
         align: str,
+        match: str,
         images: str,
         sources: Mapping[str, str],
         layers: Sequence[str] | None,
@@ -86,31 +90,37 @@ class Study:
         name: str | None,
         model_name: str | None,
         simulated: bool,
+        whole: Study | None = None,
     ) -> None:
         check_choice("align", align, ALIGNMENTS)
+        check_choice("match", match, MATCHES)
+        self._settings: dict[str, Any] = {
+            "align": align, "images": images, "sources": sources, "layers": layers, "rois": rois,
+            "simulated": simulated,
+        }  # fmt: skip
         self._brain, self._model = dict(brain), model
         self._all = [*self._brain.values(), model]
         self.subjects = list(self._brain)
         self.roi_facts = {roi: dict(facts) for roi, facts in rois.items()}
         self.simulated = simulated
+        self.match = match
         first = self._all[0].path
         self.name = name or (first.absolute().parent.name if first else "") or "study"
         self.model_name = model_name or (model.path.stem if model.path else "model")
         self.notices = [notice for source in self._all for notice in source.guessed]
         self.warnings: list[str] = []
-        self.layers = self._check_layers(layers)
+        self.layers = choose_layers(model, layers)
         self.image_choice = images
-        self.alignment = self._align(align, images, sources)
-        paths = [source.path for source in self._all if source.path is not None]
+        if match == "study":
+            _ = self.alignment  # what cannot be aligned is refused before anything is read
+        paths = [path for source in self._all for path in source.files]
         if images != "all" and images not in sources:
             paths.append(Path(images))
         self.states = [FileState.of(path) for path in paths]
-        self._gathers: dict[bytes, PairGather] = {}
-        self._lock = threading.Lock()
-        closing = ExitStack()
-        for source in self._all:
-            closing.push(source)
-        self._closing = weakref.finalize(self, closing.close)
+        self._whole = whole
+        self._closing: weakref.finalize[..., Any] = (
+            self._closing_sources() if whole is None else whole._closing
+        )
 
     def __enter__(self) -> Study:
         return self
@@ -127,6 +137,36 @@ class Study:
     def close(self) -> None:
         """Close all files; RDMs cannot be read after this."""
         self._closing()
+
+    @cached_property
+    def alignment(self) -> Alignment:
+        """The images that all subjects and the model have in common, as far as they are chosen."""
+        how, images, sources = (self._settings[key] for key in ("align", "images", "sources"))
+        found, warnings = match_images(self._all, self.subjects, how, images, sources)
+        self.warnings += warnings
+        return found
+
+    @cached_property
+    def _sources(self) -> AlignedSources:
+        return AlignedSources(self._all, self.alignment)
+
+    def own(self, subject: str) -> Study:
+        """Return the study of one subject's images that the model has, whatever the others saw.
+
+        Raises
+        ------
+        InputError
+            If there is no such subject, or fewer than three such images.
+        """
+        return Study(
+            {subject: self._source(subject)},
+            self._model,
+            match="study",
+            name=self.name,
+            model_name=self.model_name,
+            whole=self,
+            **self._settings,
+        )
 
     @property
     def images(self) -> list[str]:
@@ -208,18 +248,28 @@ class Study:
             In memory of its own; NaN where nobody has the pair.
         """
         indices = [self.subjects.index(subject) for subject in subjects]
-        sessions = (map(partial(self._read, i), self._all[i].rows_of(roi)) for i in indices)
+        sessions = (map(partial(self._aligned.rdm, i), self._all[i].rows_of(roi)) for i in indices)
         return mean_rdm(map(mean_rdm, sessions))
 
     def model_rdm(self, layer: str) -> FloatArray:
-        """Return the RDM of a layer over the common images.
+        """Return the RDM of a layer, otherwise as `brain_rdm`."""
+        return self._aligned.rdm(-1, self._model.rows_of(layer)[0])
 
-        Returns
-        -------
-        ndarray of shape (n_pairs,)
-            In memory of its own; NaN marks a missing pair.
+    def brain_points(self, subjects: Sequence[str], roi: str) -> Points | None:
+        """Return points whose squared distances are what `brain_rdm` returns, if it has them.
+
+        None where RDMs were read as such, or patterns have no such points.
         """
-        return self._read(-1, self._model.rows_of(layer)[0])
+        indices = [self.subjects.index(subject) for subject in subjects]
+        sessions = [
+            mean_points([self._aligned.points(i, row) for row in self._all[i].rows_of(roi)])
+            for i in indices
+        ]
+        return mean_points(sessions)
+
+    def model_points(self, layer: str) -> Points | None:
+        """Return points whose squared distances are what `model_rdm` returns, if it has them."""
+        return self._aligned.points(-1, self._model.rows_of(layer)[0])
 
     def rdms(self, roi: str) -> RDMs:
         """Return an ROI's RDMs for rsatoolbox, one for each subject who has it.
@@ -245,13 +295,15 @@ class Study:
     def model_rdms(self) -> RDMs:
         """Return the layers' RDMs for rsatoolbox.
 
-        Returns
-        -------
-        rsatoolbox.rdm.RDMs
-            As `rdms`, with the RDM descriptors ``layer`` and ``model``.
+        As `rdms`, with the RDM descriptors ``layer`` and ``model``.
         """
         names = {"layer": list(self.layers), "model": [self.model_name] * len(self.layers)}
         return rsatoolbox_rdms(map(self.model_rdm, self.layers), names, self.images, self.name)
+
+    @property
+    def sources(self) -> dict[str, RdmSource]:
+        """What RDMs are read from, by subject; the model's under an empty name."""
+        return {**self._brain, "": self._model}
 
     def inputs(self, used: Mapping[str, Collection[str]] | None = None) -> list[InputRecord]:
         """Return the record of what has been read so far, source by source.
@@ -261,12 +313,7 @@ class Study:
         used : mapping of str to collection of str, optional
             Restricts it to rows of these names: subject (empty for the model) to ROIs or layers.
         """
-        subjects = [*self.subjects, ""]
-        records = [
-            InputRecord.of(source, subject, None if used is None else used.get(subject, ()))
-            for subject, source in zip(subjects, self._all, strict=True)
-        ]
-        return [record for record in records if record.rows]
+        return input_records(self.sources, used)
 
     def digest_rows(self, role: str, subject: str, rows: Iterable[str]) -> None:
         """Read rows of a file for their digests alone, to be had from `inputs`.
@@ -280,9 +327,7 @@ class Study:
         """
         source = self._model if role == "model" else self._brain.get(subject)
         if source is not None:
-            for row in map(source.row_of_key, rows):
-                if row is not None:
-                    source.read_row(row)
+            source.read_for_digests(rows)
 
     def _source(self, subject: str) -> RdmSource:
         check_choice("subject", subject, self.subjects)
@@ -292,52 +337,14 @@ class Study:
         first, *others = (self._source(subject) for subject in subjects)
         return [name for name in first.names if all(name in other.names for other in others)]
 
-    def _read(self, index: int, row: int) -> FloatArray:
-        source = self._all[index]
+    @property
+    def _aligned(self) -> AlignedSources:
         if not self._closing.alive:
-            raise ValueError(f"the study is closed: {source.name} cannot be read; open it again")
-        values = self._gather_of(index)(source.read_row(row))
-        if np.isinf(values).any():
-            kind = "layer" if source is self._model else "ROI"
-            raise InputError(
-                f"{source.name}: {kind} '{source.row_names[row]}' has infinite dissimilarities; "
-                "mark missing pairs with NaN"
-            )
-        return values
+            raise ValueError(f"the study is closed: {self.name} cannot be read; open it again")
+        return self._sources
 
-    def _gather_of(self, index: int) -> PairGather:
-        """Return the gather for a source's order of images; sources of one order share it."""
-        positions, n_cond = self.alignment.positions[index], self._all[index].n_cond
-        key = positions.tobytes() + n_cond.to_bytes(8, "little")
-        with self._lock:
-            if key not in self._gathers:
-                self._gathers[key] = PairGather(positions, n_cond)
-            return self._gathers[key]
-
-    def _check_layers(self, layers: Sequence[str] | None) -> list[str]:
-        model = self._model
-        repeated = {name for name in model.names if model.row_names.count(name) > 1}
-        wanted = list(model.names if layers is None else layers)
-        if len(set(wanted)) < len(wanted):
-            raise InputError(f"data.layers names a layer twice: {listing(wanted)}")
-        if repeated.intersection(wanted):
-            raise InputError(
-                f"{model.name}: several RDMs are called layer '{min(repeated)}'; give each layer "
-                "one RDM, or name another descriptor with data.layer_key=NAME"
-            )
-        for layer in wanted:
-            model.rows_of(layer)
-        return wanted
-
-    def _align(self, how: str, images: str, sources: Mapping[str, str]) -> Alignment:
-        files = [
-            LabelledFile(source.name if source.path is None else str(source.path), source.images)
-            for source in self._all
-        ]
-        alignment = align(files, how)
-        self.warnings += alignment.warnings
-        self.warnings += costly_subjects(self.subjects, files, how, len(alignment.keys))
-        labels = [files[0].images[i] for i in alignment.positions[0]]
-        keep, warning = choose_images(images, labels, how, sources)
-        self.warnings += [warning] if warning else []
-        return alignment.restrict(keep)
+    def _closing_sources(self) -> weakref.finalize[..., Any]:
+        closing = ExitStack()
+        for source in self._all:
+            closing.push(source)
+        return weakref.finalize(self, closing.close)

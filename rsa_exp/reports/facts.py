@@ -15,7 +15,7 @@ from rsa_exp.reports.words import ALIGNMENTS, METRIC_WORDS
 from rsa_exp.runs.recorded_run import RecordedRun
 from rsa_exp.runs.recorded_sweep import RecordedSweep
 from rsa_exp.stats.metrics.registry import METRICS
-from rsa_exp.vocabulary import GROUP, JOINT
+from rsa_exp.vocabulary import GROUP, JACKKNIFE, JOINT
 
 __all__ = [
     "ImageTable", "Setting", "common_folder", "config_lines", "image_tables", "messages",
@@ -96,8 +96,8 @@ def _inference(config: Config) -> str:
     what = {"dual": "images and subjects", "none": "nothing"}.get(bootstrap, bootstrap)
     if bootstrap == "none" and not made["n_perm"]:
         return "none"
-    draws = (
-        f"{made['n_boot']:,} bootstrap draws of {what}" if bootstrap != "none" else "no bootstrap"
+    draws = {"none": "no bootstrap", JACKKNIFE: "jackknife over images"}.get(
+        bootstrap, f"{made['n_boot']:,} bootstrap draws of {what}"
     )
     return (
         f"{draws}; {made['n_perm']:,} permutations; {made['n_splits']:,} split halves; "

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from rsa_exp.config.schema import Config, affects
+from rsa_exp.config.keys import affects
+from rsa_exp.config.schema import Config
 from rsa_exp.errors import printable_line
 
 __all__ = ["KINDS", "Change", "changes", "requirement_changes", "settings_changes"]

@@ -10,7 +10,8 @@ from typing import Any
 
 import xxhash
 
-from rsa_exp.config.schema import Config, affects
+from rsa_exp.config.keys import affects, new_settings
+from rsa_exp.config.schema import Config
 
 __all__ = ["NUMBERS", "code_id", "config_id"]
 
@@ -22,7 +23,8 @@ that do."""
 def config_id(config: Config) -> str:
     """Digest of the settings that numbers depend on: xxh3_128, 32 hex digits.
 
-    Paths are left out, as files are compared by content (see `rsa_exp.runs.validity`).
+    Paths are left out, as files are compared by content (see `rsa_exp.runs.validity`), and so are
+    settings that older versions did not have, where they are what these did.
     """
     settings = _that_affect_numbers(dataclasses.asdict(config))
     if Path(config.images).is_absolute():
@@ -32,10 +34,12 @@ def config_id(config: Config) -> str:
 
 
 def _that_affect_numbers(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    added = new_settings()
     return {
         name: _that_affect_numbers(value, f"{prefix}{name}.") if isinstance(value, dict) else value
         for name, value in settings.items()
         if affects(f"{prefix}{name}") == "numbers"
+        and (f"{prefix}{name}" not in added or value != added[f"{prefix}{name}"])
     }
 
 

@@ -2,31 +2,83 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rsa_exp.config.schema import Bold5000Data, Config, FilesData, SimulatedData
+from rsa_exp.config.schema import (
+    FEATURES,
+    Bold5000Data,
+    Config,
+    FilesData,
+    PatternsData,
+    SimulatedData,
+)
+from rsa_exp.datasets.files import FEATURE_FILE, PATTERN_FILE
 from rsa_exp.errors import InputError, listing
+from rsa_exp.rdms.readers import Naming, RdmSource
 
 if TYPE_CHECKING:
     from rsa_exp.analysis.result import Result
     from rsa_exp.rdms.study import Study
+    from rsa_exp.stats.patterns.measurements import PatternOptions
 
-__all__ = ["analyse_config", "input_files", "open_study"]
+__all__ = ["analyse_config", "input_files", "open_sources", "open_study"]
 
 
 def input_files(config: Config) -> list[Path]:
     """Return every file that a config reads; the simulated study is made if need be."""
-    brain, model = _files(config)
+    files = _files(config)
     # `from_hydra` makes the path of a list of images absolute; other values name a source.
     listed = [Path(config.images)] if Path(config.images).is_absolute() else []
-    return [*brain.values(), model, *listed]
+    lists = [*files.image_names.values(), *files.residuals.values()]
+    if files.model_images is not None:
+        lists.append(files.model_images)
+    return [*files.brain.values(), files.model, *listed, *dict.fromkeys(lists)]
 
 
 def open_study(config: Config) -> Study:
     """Open a config's files and align their images."""
-    return _open(config, *_files(config))
+    return _open(config, _files(config))
+
+
+def open_sources(config: Config, stack: ExitStack) -> dict[str, RdmSource]:
+    """Open a config's sources by themselves: of each subject, and the model's by an empty name.
+
+    The model is left out where no file of it is named; `stack` closes what is opened.
+    """
+    from rsa_exp.rdms.opening import open_source
+
+    files, data = _files(config), config.data
+    patterns, features = _options(config)
+    found = {
+        subject: open_source(
+            path,
+            _naming(config, subject),
+            patterns,
+            stack,
+            name=subject,
+            hint=data.hint,
+            image_names=files.image_names.get(subject),
+            residuals=files.residuals.get(subject),
+        )
+        for subject, path in files.brain.items()
+    }
+    if config.model_file:
+        naming = Naming("layer", data.image_key, data.layer_key)
+        found[""] = open_source(
+            files.model, naming, features, stack, name="model", image_names=files.model_images
+        )
+    return found
+
+
+def _naming(config: Config, subject: str) -> Naming:
+    data = config.data
+    naming = Naming("ROI", data.image_key, data.roi_key, subject=subject)
+    if isinstance(data, PatternsData):
+        naming = replace(naming, run_key=data.run_key, session_key=data.session_key)
+    return naming
 
 
 def analyse_config(config: Config, sums_folder: Path | None = None) -> Result:
@@ -60,9 +112,9 @@ def analyse_config(config: Config, sums_folder: Path | None = None) -> Result:
         keep_draws=settings.save_draws,
     )
     with watch("simulate"):
-        brain, model = _files(config)
+        files = _files(config)
     with watch("align"):
-        study = _open(config, brain, model)
+        study = _open(config, files)
     with study:
         result = analyse(
             study,
@@ -78,47 +130,102 @@ def analyse_config(config: Config, sums_folder: Path | None = None) -> Result:
     return replace(result, seconds=watch.seconds | result.seconds)
 
 
-def _files(config: Config) -> tuple[dict[str, Path], Path]:
-    """Brain file of every subject, and the model file; the simulated study is made if need be."""
-    data, root = config.data, Path(config.data.root)
-    if isinstance(data, SimulatedData):
-        from rsa_exp.datasets.simulation import SUBJECTS, simulate_study
+@dataclass(frozen=True)
+class _Files:
+    """The files of a config: of each subject, and of the model."""
 
-        if config.model.name != "ResNet-50":
-            raise InputError(
-                f"the simulated study has model=resnet50 only, not {config.model.name}"
-            )
-        unknown = [subject for subject in data.subjects if subject not in SUBJECTS]
-        if unknown:
-            raise InputError(
-                f"the simulated study has subjects {listing(SUBJECTS)}, not {listing(unknown)}"
-            )
-        root = simulate_study(root, data.n_images, data.seed)
-    pattern = data.brain
+    brain: dict[str, Path]
+    model: Path
+    image_names: dict[str, Path]
+    residuals: dict[str, Path]
+    model_images: Path | None
+
+
+def _files(config: Config) -> _Files:
+    """Return the files that a config names; the simulated study is made if need be."""
+    data, root = config.data, Path(config.data.root)
+    pattern, model = data.brain, config.model_file
+    if isinstance(data, SimulatedData):
+        root = _simulated(config, data)
+        if data.n_runs:
+            pattern, model = PATTERN_FILE, FEATURE_FILE
     if isinstance(data, Bold5000Data):
         pattern = pattern.replace("{atlas}", data.atlas)
-    brain = {subject: root / pattern.replace("{subject}", subject) for subject in data.subjects}
-    model = Path(data.model) if isinstance(data, FilesData) else root / config.model.file
-    return brain, model
+
+    def of_subjects(name: str | None) -> dict[str, Path]:
+        return {s: root / name.replace("{subject}", s) for s in data.subjects} if name else {}
+
+    names = config.model.image_names
+    return _Files(
+        of_subjects(pattern),
+        root / model,
+        of_subjects(data.image_names),
+        of_subjects(data.residuals if isinstance(data, PatternsData) else None),
+        root / names if names else None,
+    )
 
 
-def _open(config: Config, brain: dict[str, Path], model: Path) -> Study:
+def _simulated(config: Config, data: SimulatedData) -> Path:
+    """Simulate the study unless it is there; return its folder."""
+    from rsa_exp.datasets.simulation import SUBJECTS, simulate_study
+
+    if config.model.name != "ResNet-50":
+        raise InputError(f"the simulated study has model=resnet50 only, not {config.model_name}")
+    unknown = [subject for subject in data.subjects if subject not in SUBJECTS]
+    if unknown:
+        raise InputError(
+            f"the simulated study has subjects {listing(SUBJECTS)}, not {listing(unknown)}"
+        )
+    return simulate_study(Path(data.root), data.n_images, data.seed, data.n_runs)
+
+
+def _options(config: Config) -> tuple[PatternOptions | None, PatternOptions | None]:
+    """How RDMs are made of the brain's patterns and of the model's features, if they are."""
+    from rsa_exp.stats.patterns.measurements import PatternOptions
+
+    data, model = config.data, config.model
+    brain = features = None
+    simulated = isinstance(data, SimulatedData) and data.n_runs > 0
+    if isinstance(data, PatternsData) or (isinstance(data, SimulatedData) and simulated):
+        brain = PatternOptions(
+            data.distance, data.noise, data.folds, data.zscore, data.min_reliability
+        )
+    if simulated or model.kind == FEATURES:
+        zscore = "all" if model.zscore else "none"
+        features = PatternOptions(model.distance, zscore=zscore)
+    return brain, features
+
+
+def _open(config: Config, files: _Files) -> Study:
     from rsa_exp.rdms.opening import open_study as open_files
 
     data = config.data
+    patterns, features = _options(config)
+    keys = {}
+    if isinstance(data, PatternsData):
+        keys = {"run_key": data.run_key, "session_key": data.session_key}
     return open_files(
-        brain,
-        model,
+        files.brain,
+        files.model,
         align=config.align,
+        match=config.match,
         images=config.images,
         sources=data.sources,
+        patterns=patterns,
+        features=features,
+        brain_images=files.image_names,
+        model_images=files.model_images,
+        residuals=files.residuals,
         image_key=data.image_key,
         roi_key=data.roi_key,
         layer_key=data.layer_key,
-        layers=data.layers if isinstance(data, FilesData) else config.model.layers,
+        layers=data.layers
+        if isinstance(data, FilesData) and config.has_data_model
+        else config.model.layers,
         rois=data.rois,
         name=config.study_name,
         model_name=config.model_name,
         simulated=config.simulated,
         hint=data.hint,
+        **keys,
     )

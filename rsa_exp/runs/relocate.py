@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePath, PureWindowsPath
 from typing import TYPE_CHECKING
 
-from rsa_exp.config.schema import Bold5000Data, Config, FilesData, SimulatedData
+from rsa_exp.config.schema import Bold5000Data, Config, FilesData, PatternsData, SimulatedData
 from rsa_exp.errors import InputError, listing
 
 if TYPE_CHECKING:
@@ -36,20 +36,26 @@ def relocate_inputs(config: Config, folder: Path) -> Config:
         raise InputError(f"--data-root {folder}: there is no such user's folder") from error
     data = config.data
     atlas = data.atlas if isinstance(data, Bold5000Data) else "{atlas}"
-    model = data.model if isinstance(data, FilesData) else config.model.file
 
     def of_subjects(name: str) -> list[str]:
         return [name.replace("{atlas}", atlas).replace("{subject}", s) for s in data.subjects]
 
-    brain = _relocate(Path(data.root, data.brain), folder, of_subjects)
-    model = _relocate(Path(data.root, model), folder, lambda name: [name])
-    data = dataclasses.replace(data, root=str(folder), brain=brain)
-    if isinstance(data, FilesData):
-        data.model = model
-        return dataclasses.replace(config, data=data)
-    return dataclasses.replace(
-        config, data=data, model=dataclasses.replace(config.model, file=model)
-    )
+    def relocated(name: str, of: Callable[[str], list[str]] = lambda name: [name]) -> str:
+        return _relocate(Path(data.root, name), folder, of)
+
+    model = dataclasses.replace(config.model)
+    if not config.has_data_model:
+        model.file = relocated(model.file)
+    if model.image_names:
+        model.image_names = relocated(model.image_names)
+    moved = dataclasses.replace(data, root=str(folder), brain=relocated(data.brain, of_subjects))
+    if isinstance(moved, FilesData) and moved.model:
+        moved.model = relocated(moved.model)
+    if isinstance(moved, PatternsData) and moved.residuals:
+        moved.residuals = relocated(moved.residuals, of_subjects)
+    if moved.image_names:
+        moved.image_names = relocated(moved.image_names, of_subjects)
+    return dataclasses.replace(config, data=moved, model=model)
 
 
 def _relocate(pattern: Path, folder: Path, names: Callable[[str], list[str]]) -> str:
@@ -60,12 +66,12 @@ def _relocate(pattern: Path, folder: Path, names: Callable[[str], list[str]]) ->
     parts = PureWindowsPath(os.path.normpath(pattern)).parts
     for first in range(1, len(parts)):  # the part before is the root
         tail = PurePath(*parts[first:])
-        found = (_is_file(folder / name) for name in names(str(tail)))
+        found = (_exists(folder / name) for name in names(str(tail)))
         if ".." not in tail.parts and all(found):
             return str(folder / tail)
     # With the subject's folder, where only that distinguishes the files.
     first = next((i for i, part in enumerate(parts) if "{subject}" in part), -1)
-    lacking = [name for name in names(str(PurePath(*parts[first:]))) if not _is_file(folder / name)]
+    lacking = [name for name in names(str(PurePath(*parts[first:]))) if not _exists(folder / name)]
     raise InputError(
         f"not in {folder}: {listing(lacking, 4)}; name the folder that has the input files now"
     )
@@ -102,7 +108,7 @@ def check_inputs(config: Config, run: RecordedRun, *, relocated: bool) -> None:
     for path in input_files(config):
         if str(path) == config.images:  # the list is taken from the run
             continue
-        if not _is_file(path):
+        if not _exists(path):
             raise InputError(
                 f"{path} does not exist; name the folder that has the input files now: "
                 "--data-root FOLDER"
@@ -114,8 +120,9 @@ def check_inputs(config: Config, run: RecordedRun, *, relocated: bool) -> None:
             )
 
 
-def _is_file(path: Path) -> bool:
+def _exists(path: Path) -> bool:
+    """Whether there is a file, or a folder that is read as a whole."""
     try:
-        return path.is_file()
+        return path.exists()
     except OSError:  # a name that is too long, a folder without permission
         return False

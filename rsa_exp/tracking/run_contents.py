@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from rsa_exp.config.schema import Config, FilesData
+from rsa_exp.config.schema import FEATURES, Config, FilesData, PatternsData, SimulatedData
 from rsa_exp.runs.provenance import git_state
 from rsa_exp.runs.significance import count_significant
 from rsa_exp.stats.metrics.registry import METRICS
@@ -41,11 +41,19 @@ def parameters(config: Config) -> dict[str, object]:
     }
     for key in ("bootstrap", "n_boot", "n_perm", "n_splits", "ci", "family", "ceiling"):
         params[f"inference.{key}"] = getattr(config.inference, key)
-    for key in ("n_images", "seed", "atlas"):
+    for key in ("n_images", "n_runs", "seed", "atlas"):
         if hasattr(data, key):
             params[f"data.{key}"] = getattr(data, key)
-    if isinstance(data, FilesData):
-        params |= {"data.brain": data.brain, "data.model": data.model}
+    if config.match != "study":
+        params["match"] = config.match
+    if isinstance(data, FilesData | PatternsData):
+        params["data.brain"] = data.brain
+        params["data.model" if config.has_data_model else "model.file"] = config.model_file
+    if isinstance(data, PatternsData) or (isinstance(data, SimulatedData) and data.n_runs):
+        for key in ("distance", "noise", "folds", "zscore", "min_reliability"):
+            params[f"data.{key}"] = getattr(data, key)
+    if config.model.kind == FEATURES:
+        params |= {"model.distance": config.model.distance, "model.zscore": config.model.zscore}
     return params
 
 
