@@ -12,7 +12,8 @@ Each pass forms the dissimilarities anew, tile by tile, with the same bits each 
 Dissimilarities with equal codes count as tied, and equal dissimilarities always have equal codes.
 Different ones share a code only if they differ by less than 2^-34 of the range that the points'
 lengths allow, and by far less where many pairs lie: there are 2048 codes for each pair, and 2^27
-where the table has 4 bytes a pair, as it has up to 16,384 images.
+where the table has 4 bytes a pair, as it has up to 16,384 images. With 2048, a score
+changed by 1e-13 at 12,000 images, and the change falls with more.
 """
 
 from __future__ import annotations

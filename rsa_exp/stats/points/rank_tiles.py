@@ -27,7 +27,7 @@ MEMORY = 3e9
 
 # What `rank_cost` supposes of a core: multiply-adds a second, and seconds a pair and pass for the
 # rest.
-_SPEED, _REST = 2.5e10, 2e-8
+_SPEED, _REST = 2.5e10, 6e-8
 _METHODS = ("spearman", "rho-a")
 
 
