@@ -48,6 +48,7 @@ def figure_text(study: Study, subject: str, metric: Metric, scores: pd.DataFrame
     ]
     if study.image_choice != "all":
         parts.append(f"images={Path(study.image_choice).name}")
+    parts += _distances(study)
     return FigureText(
         title=f"{study.model_name} vs {study.name}, {who}",
         note="; ".join(parts),
@@ -55,6 +56,16 @@ def figure_text(study: Study, subject: str, metric: Metric, scores: pd.DataFrame
         greater_is_better=metric.greater_is_better,
         signed=metric.zero_is_null,
     )
+
+
+def _distances(study: Study) -> list[str]:
+    """Say how RDMs were made of patterns; nothing of RDM files."""
+    model = study.sources[""].measure
+    brain = ", ".join({s.measure: None for name, s in study.sources.items() if name and s.measure})
+    if brain == model:
+        return [f"distance={brain}"] if brain else []
+    named = {"brain": brain, "model": model}
+    return [f"{what} distance={distance}" for what, distance in named.items() if distance]
 
 
 def _square(values: FloatArray) -> FloatArray:

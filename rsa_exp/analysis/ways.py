@@ -7,9 +7,7 @@ and units, and RDMs of many images fit into no memory.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import sqrt
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +19,7 @@ from rsa_exp.rdms.cache import RdmCache
 from rsa_exp.stats.condensed import count_pairs
 from rsa_exp.stats.metrics.registry import METRICS
 from rsa_exp.stats.parallel import in_order, n_workers
-from rsa_exp.stats.points.comparison import PointComparison
+from rsa_exp.stats.points.comparison import Cost, PointComparison
 from rsa_exp.stats.points.points import Points
 from rsa_exp.vocabulary import JOINT
 
@@ -36,11 +34,7 @@ _SHARE, _PER_CORE = 0.7, 3
 _OF_DRAWS, _OF_PAIR = 0.25, 60
 # Multiplications of doubles by one core in a second, about.
 _SPEED = 2.5e10
-_PARTS = {
-    "scores": "scores",
-    "draws": "draws and noise ceilings",
-    "permutations": "permutations",
-}
+_NO_COST = Cost(0.0, 0.0, 0.0, 0.0)
 _WORDS = {
     "patterns": "come from sums over patterns, without RDMs",
     "tiles": "come from tiles of RDMs",
@@ -101,10 +95,14 @@ class Ways:
 
     Attributes
     ----------
+    made : bool
+        Whether RDMs are made of patterns, and not read as such.
     points : StudyPoints or None
-        None where RDMs are read as such, or patterns have no points.
+        Where some part comes from patterns or tiles.
     comparison : PointComparison or None
-        Sums over patterns, for metrics that are inner products.
+        Where some part comes from patterns.
+    cost : Cost
+        Of the comparison.
     free : float
         Bytes of memory that were free.
     scores : {'patterns', 'tiles', 'rdms'}
@@ -114,8 +112,10 @@ class Ways:
         images fit into no memory.
     """
 
+    made: bool = False
     points: StudyPoints | None = None
     comparison: PointComparison | None = None
+    cost: Cost = _NO_COST
     free: float = 0.0
     scores: str = "rdms"
     draws: str = "rdms"
@@ -123,7 +123,7 @@ class Ways:
 
     def described(self, question: Question, inference: Inference) -> Described:
         """Say what was computed and how; nothing for RDM files."""
-        if self.points is None:
+        if not self.made:
             return Described({}, [])
         parts = {"scores": self.scores}
         if inference.bootstrap != "none" or inference.n_splits or inference.ceiling != "none":
@@ -132,20 +132,19 @@ class Ways:
             parts["permutations"] = self.permutations
         texts = []
         for way in dict.fromkeys(parts.values()):
-            named = [_PARTS[part] for part, other in parts.items() if other == way]
-            texts.append(f"{' and '.join(named)} {_WORDS[way]}")
+            named = [part for part, other in parts.items() if other == way]
+            texts.append(f"{', '.join(named)} {_WORDS[way]}")
         return Described(parts, ["; ".join(texts)])
 
     def announce(self, question: Question, inference: Inference, n_images: int) -> None:
         """Warn if inference will take more than a minute."""
-        if self.comparison is None or "patterns" not in (self.draws, self.permutations):
-            announce_inference(question, inference, n_images)
+        if "patterns" not in (self.draws, self.permutations):
+            if self.draws != "none":
+                announce_inference(question, inference, n_images)
             return
-        cost = self.comparison.cost
-        of_images = inference.bootstrap in {"images", "dual"}
-        n_draw = 2 * inference.n_splits + (inference.n_boot if of_images else 0)
-        work = cost.draw * n_draw * (self.draws == "patterns")
-        work += cost.permutation * inference.n_perm * (self.permutations == "patterns")
+        n_draw = _n_draw(inference)
+        work = self.cost.draw * n_draw * (self.draws == "patterns")
+        work += self.cost.permutation * inference.n_perm * (self.permutations == "patterns")
         announce_seconds(
             f"inference ({n_draw} draws and {inference.n_perm} permutations of {n_images} images; "
             "inference=jackknife gives standard errors without draws)",
@@ -155,6 +154,9 @@ class Ways:
 
 def choose_ways(rdms: RdmCache, question: Question, inference: Inference, precision: str) -> Ways:
     """Choose the cheapest way for each part of an analysis.
+
+    What costs least depends on the numbers of images, voxels and units alone. Where RDMs do not fit
+    into the memory that is free, another way is taken whatever it costs.
 
     Parameters
     ----------
@@ -166,79 +168,108 @@ def choose_ways(rdms: RdmCache, question: Question, inference: Inference, precis
     Raises
     ------
     InputError
-        If RDMs are needed, and one takes more memory than there is.
+        If RDMs are needed, and take more memory than there is.
     """
-    n_images, metric = rdms.n_images, question.metric
-    row = 8 * count_pairs(n_images)
-    needed = row * (1 + _PER_CORE * n_workers())
-    free = available_bytes()
-    fits = needed <= _SHARE * free
-    able = metric.bootstrap == "weights" or (metric.name in _BY_TILES and not fits)
-    peers = inference.ceiling != "none" and metric.has_ceiling and question.subject != JOINT
-    points = None
-    if able and rdms.has_patterns(question.members):
-        points = StudyPoints.of(rdms, question, peers=peers and metric.bootstrap == "weights")
-    if points is None:
-        if not fits and rdms.has_patterns(question.members):
-            linear = [name for name in METRICS if METRICS[name].bootstrap == "weights"]
-            raise InputError(
-                f"metric={metric.name} of these patterns needs RDMs of {n_images} images, "
-                f"{row / 1e9:.1f} GB each and {needed / 1e9:.0f} GB in all, and {free / 1e9:.0f} "
-                f"GB are free; {listing(linear)} of complete patterns need no RDM, or choose "
-                "fewer images with images=FILE"
-            )
+    if not rdms.has_patterns(question.members):
         return Ways()
-    if metric.bootstrap != "weights":
-        return Ways(points, None, free, "tiles", "none", "none")
-    comparison = PointComparison(
-        metric, points.layers, points.rois, len(question.members), precision
-    )
-    if not fits:
-        return Ways(points, comparison, free, "patterns", "patterns", "patterns")
-    cost, forming = comparison.cost, _forming(points, n_images)
-    n_cell = sum(map(len, points.rois)) * len(points.layers)
+    n_images, metric = rdms.n_images, question.metric
+    needed, free = 8 * count_pairs(n_images) * (1 + _PER_CORE * n_workers()), available_bytes()
+    fits = needed <= _SHARE * free
+    linear = metric.bootstrap == "weights"
+    by_tiles = metric.name in _BY_TILES and not fits
+    ceilings = linear and inference.ceiling != "none" and question.subject != JOINT
+    found = Ways(made=True, free=free)
+    if linear:
+        sizes = _Sizes.of(rdms, question, peers=ceilings)
+        found = replace(found, cost=sizes.cost(len(question.members)))
+        parts = _cheapest(found.cost, sizes, question, inference) if fits else ("patterns",) * 3
+        found = replace(found, scores=parts[0], draws=parts[1], permutations=parts[2])
+    elif by_tiles:
+        found = replace(found, scores="tiles", draws="none", permutations="none")
+    if found.scores == found.draws == found.permutations == "rdms" and fits:
+        return found
+    points = None
+    if linear or by_tiles:
+        points = StudyPoints.of(rdms, question, peers=ceilings)
+    if points is None and fits:
+        return Ways(made=True, free=free)
+    if points is None:
+        names = listing([name for name in METRICS if METRICS[name].bootstrap == "weights"])
+        raise InputError(
+            f"metric={metric.name} of these patterns needs RDMs of {n_images} images, "
+            f"{8 * count_pairs(n_images) / 1e9:.1f} GB each and {needed / 1e9:.0f} GB in all, and "
+            f"{free / 1e9:.0f} GB are free; {names} of complete patterns need no RDM, or choose "
+            "fewer images with images=FILE"
+        )
+    if not linear:
+        return replace(found, points=points)
+    n_member = len(question.members)
+    comparison = PointComparison(metric, points.layers, points.rois, n_member, precision)
+    return replace(found, points=points, comparison=comparison)
+
+
+@dataclass(frozen=True)
+class _Sizes:
+    """Images, and dimensions of the points of the layers, and of each ROI's members and peers."""
+
+    n_images: int
+    layers: list[int]
+    rois: list[list[int]]
+
+    @classmethod
+    def of(cls, rdms: RdmCache, question: Question, *, peers: bool) -> _Sizes:
+        groups = list(question.members.values())
+        rois = []
+        for roi in question.rois:
+            named = [[peer] for peer in question.peers if peers and rdms.has_roi(peer, roi)]
+            rois.append([rdms.n_dim(group, roi) for group in (*groups, *named)])
+        return cls(rdms.n_images, [rdms.n_dim([""], layer) for layer in question.layers], rois)
+
+    def cost(self, n_member: int) -> Cost:
+        """Multiplications of a `PointComparison`, about."""
+        brains = [dim for roi in self.rois for dim in roi]
+        across = sum(self.layers) * sum(dim for roi in self.rois for dim in roi[:n_member])
+        own = sum(dim * dim for dim in (*self.layers, *brains)) / 2
+        pools = sum(sum(roi) ** 2 - sum(dim * dim for dim in roi) for roi in self.rois) / 2
+        full = self.n_images * (own + pools + across)
+        return Cost(full, 2 * full, full, float(self.n_images * across))
+
+    @property
+    def forming(self) -> float:
+        """Multiplications in whose time all RDMs are formed."""
+        every = [*self.layers, *(dim for roi in self.rois for dim in roi)]
+        return float(count_pairs(self.n_images) * sum(dim + _OF_PAIR for dim in every))
+
+
+def _cheapest(
+    cost: Cost, sizes: _Sizes, question: Question, inference: Inference
+) -> tuple[str, ...]:
+    """Choose between patterns and RDMs for scores, draws and permutations, by what they cost."""
+    n_images, forming = sizes.n_images, sizes.forming
+    n_cell = sum(map(len, sizes.rois)) * len(sizes.layers)
+
+    def from_rdms(part: Inference) -> float:
+        return forming + _OF_DRAWS * inference_seconds(question, part, n_images, 1.0)
+
+    draws = replace(inference, n_perm=0)
+    permutations = replace(inference, bootstrap="none", n_splits=0, ceiling="none")
     scores = cost.full <= forming + n_cell * count_pairs(n_images)
-    draws = _draws_from_patterns(comparison, question, inference, forming, n_images)
-    each = sqrt(inference.n_perm) if inference.n_perm else 0.0
-    work = inference_seconds(question, _only_permutations(inference), n_images, 1.0) * _OF_DRAWS
-    permutations = cost.permutation * inference.n_perm <= forming * (each > 0) + work
-    return Ways(
-        points,
-        comparison,
-        free,
-        *("patterns" if chosen else "rdms" for chosen in (scores, draws, permutations)),
+    chosen = (
+        scores,
+        scores
+        if draws.is_none
+        else cost.without_images + cost.draw * _n_draw(inference) <= from_rdms(draws),
+        scores
+        if permutations.is_none
+        else cost.permutation * inference.n_perm <= from_rdms(permutations),
     )
+    return tuple("patterns" if from_patterns else "rdms" for from_patterns in chosen)
 
 
-def _draws_from_patterns(
-    comparison: PointComparison,
-    question: Question,
-    inference: Inference,
-    forming: float,
-    n_images: int,
-) -> bool:
-    """Whether draws, and noise ceilings, take less time from patterns than from RDMs."""
+def _n_draw(inference: Inference) -> int:
+    """Draws of images, and halves of them."""
     of_images = inference.bootstrap in {"images", "dual"}
-    n_column = 2 * inference.n_splits + (inference.n_boot if of_images else 0)
-    cost = comparison.cost
-    from_points = cost.draw * n_column + cost.without_images
-    without = _without_permutations(inference)
-    from_rdms = inference_seconds(question, without, n_images, 1.0) * _OF_DRAWS + forming
-    return from_points <= from_rdms
-
-
-def _without_permutations(inference: Inference) -> Inference:
-    return replace(inference, n_perm=0)
-
-
-def _only_permutations(inference: Inference) -> Inference:
-    return replace(inference, bootstrap="none", n_splits=0, ceiling="none")
-
-
-def _forming(points: StudyPoints, n_images: int) -> float:
-    """Multiplications in whose time all RDMs are formed."""
-    every: Sequence[Points] = [*points.layers, *(brain for roi in points.rois for brain in roi)]
-    return float(count_pairs(n_images) * sum(each.n_dim + _OF_PAIR for each in every))
+    return 2 * inference.n_splits + (inference.n_boot if of_images else 0)
 
 
 def available_bytes() -> float:

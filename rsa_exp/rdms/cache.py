@@ -72,6 +72,11 @@ class RdmCache:
         chosen = named or list(self._study.sources)
         return all(self._study.sources[name].is_made for name in [*chosen, ""])
 
+    def n_dim(self, subjects: Sequence[str], name: str) -> int:
+        """Return how many dimensions the points of an ROI, or a layer of the subject "", have."""
+        sources = [self._study.sources[subject] for subject in subjects]
+        return sum(source.n_dim(row) for source in sources for row in source.rows_of(name))
+
     def brain_points(self, subjects: Sequence[str], roi: str) -> Points | None:
         """Return what `Study.brain_points` does."""
         self._note(subjects, roi)

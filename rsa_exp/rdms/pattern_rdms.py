@@ -109,6 +109,16 @@ class PatternRdms(RdmSource):
             streamed = self._streamed(row, positions)
             return streamed or self._prepared(row).points(positions.astype(np.int64))
 
+    def n_dim(self, row: int) -> int:
+        """Return how many dimensions the points of a matrix would have, without reading it."""
+        n_channel = self._patterns.shape(row)[1]
+        if self._options.distance.startswith("poisson"):
+            n_channel *= 2
+        folds = self._sessions if self._options.folds == "session" else self._runs
+        if self._options.cross_validated and folds is not None:
+            n_channel *= len(np.unique(folds))
+        return n_channel
+
     def facts(self, names: Collection[str]) -> list[dict[str, Any]]:
         """Return what is known of the patterns of some names, as far as they have been used."""
         return [

@@ -105,6 +105,10 @@ class RdmSource(LabelledSource):
         """Return one RDM of all images, numbered by `images`, in memory of its own."""
         return self.read_row(row).copy()
 
+    def n_dim(self, row: int) -> int:  # noqa: ARG002
+        """Return how many dimensions the points of a row would have; 0 of RDMs read as such."""
+        return 0
+
     def points(self, row: int, positions: NDArray[np.intp]) -> Points | None:  # noqa: ARG002
         """Return the points whose squared distances are the RDM of chosen images, if it has them.
 
