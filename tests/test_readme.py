@@ -25,7 +25,10 @@ COMMANDS = [
     for block in re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)
     for line in block.splitlines()
 ]
-PYTHON = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+_PYTHON = re.compile(r"```python\n(.*?)```", flags=re.DOTALL)
+PYTHON = _PYTHON.findall(README)
+# One script: it writes files of patterns, which commands of the README read, and analyses them.
+PATTERNS = "".join(_PYTHON.findall((ROOT / "docs" / "patterns.md").read_text(encoding="utf-8")))
 # .ci/run runs these two, word for word, in a clean clone.
 BY_CI = [
     "pip install -e . && python -m rsa_exp subject=1,2,3 --multirun",
@@ -44,6 +47,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         source = work / "bold5000" / f"CSI{number}_BOLD5000_CORR_RDMs.h5"
         shutil.copy(source, work / "my" / f"{name}_RDMs.h5")
     shutil.copy(work / "bold5000" / "ResNet50_CORR_RDMs.h5", work / "my" / "models.h5")
+    check_python(PATTERNS, work)
     return work
 
 
@@ -71,9 +75,10 @@ def test_command(command: str, folder: Path) -> None:
     if command.endswith(" ui"):
         check_ui(f"{command} --port 5791", folder)
         return
-    words = ("reproduce", "export", "diff", "report", "sync", "--help", "--cfg")
+    words = ("reproduce", "export", "diff", "rdms", "report", "sync", "--help", "--cfg")
     runs = not any(f" {word}" in command for word in words)
-    if runs and " data=" not in command and "resume=" not in command:
+    simulated = " data=" not in command or " data=simulated" in command
+    if runs and simulated and "resume=" not in command:
         command += " data.n_images=80"  # the simulated study, but small
     if runs and "=" in command.removesuffix(" data.n_images=80"):
         command += " figures=none"  # the plain run has drawn them all
@@ -87,8 +92,13 @@ def test_command(command: str, folder: Path) -> None:
 
 @pytest.mark.parametrize("block", PYTHON)
 def test_python(block: str, tmp_path: Path) -> None:
+    check_python(block, tmp_path)
+
+
+def check_python(block: str, folder: Path) -> None:
+    """Run a block of Python, which prints something and warns of nothing."""
     finished = subprocess.run(
-        [sys.executable, "-W", "error", "-c", block], cwd=tmp_path, text=True, capture_output=True
+        [sys.executable, "-W", "error", "-c", block], cwd=folder, text=True, capture_output=True
     )
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout.strip()

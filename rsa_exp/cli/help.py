@@ -24,7 +24,10 @@ reproducible.
   python -m rsa_exp -m subject=1,2,group metric=corr,spearman roi='LH*' layer=layer3,layer4
   python -m rsa_exp data=bold5000 data.root=/path        the published BOLD5000 files
   python -m rsa_exp data=files "data.brain='/path/{subject}_RDMs.h5'" data.model=/path/models.h5 \\
-      'data.subjects=[BE,KO]' subject=BE,KO --multirun    your own rsatoolbox files
+      'data.subjects=[BE,KO]' subject=BE,KO --multirun    your own RDM files
+  python -m rsa_exp data=patterns "data.brain='/path/{subject}.npz'" model.file=/path/units.npz \\
+      'data.subjects=[BE,KO]' subject=BE,KO --multirun    your own response patterns and features
+  python -m rsa_exp data=simulated data.n_runs=3         the simulated study, from voxel patterns
 
   python -m rsa_exp experiment=hierarchy                 a predefined sweep, see below
   python -m rsa_exp resume=last                          continue a sweep that was stopped, or
@@ -34,6 +37,7 @@ reproducible.
   python -m rsa_exp reproduce RUN                        rerun a run or a sweep and compare
   python -m rsa_exp export RUN FOLDER                    write a folder for a paper's supplement
   python -m rsa_exp diff RUN_A RUN_B                     show what differs: settings, inputs, scores
+  python -m rsa_exp rdms FOLDER data=patterns ...        write the RDMs of patterns, for rsatoolbox
   python -m rsa_exp report SWEEP                         write a sweep's report.html again
   python -m rsa_exp sync OUTPUTS                         upload runs made while the tracking server
                                                          was offline
