@@ -415,6 +415,8 @@ class Bench:
         ceilings = subjects.ceilings()
         expected = np.stack([world.expected] * 2)
         self.judge(report, scores, of_images, given, float(ceilings[0]))
+        left_out = held.draws(scores, "jackknife", self.cell, seed, "auto")
+        self.judge(report, scores, left_out, given, float(ceilings[0]))
         self.judge(report, scores, dual, expected, float(world.ceilings[0]))
         self.judge_second_order(report, held, dual, scores, given)
         self.judge_permutation(report, held, seed)
@@ -446,10 +448,10 @@ class Bench:
         }  # fmt: skip
         for what, (row, column, true) in ours.items():
             report.interval(what, f"{kind}, {method}", row["ci_low"], row["ci_high"], true)
-            if kind == "dual":
-                report.variance(what, "dual, t", row["se"] ** 2, row[column] - true)
-            else:
+            if kind == "images":
                 report.student(what, "images, t", row[column], row["se"] ** 2, dof, true)
+            else:
+                report.variance(what, f"{kind}, t", row["se"] ** 2, row[column] - true)
         low = limits.iloc[0]
         report.interval(
             "lower ceiling", f"{kind}, {method}",
@@ -473,9 +475,6 @@ class Bench:
             report.test("score = lower ceiling", kind, near["p_ceiling"])
             self.judge_freedom(report, scores, drawn, truth, ceiling)
             return
-        jackknife = table.loc[("left", "a"), "se_jackknife"] ** 2
-        row = table.loc["left", "a"]
-        report.student("score", "jackknife, t", row["score"], jackknife, dof, float(truth[0, 0]))
         # These subjects' truths differ: what is tested is the difference less the true one.
         for what, key, true in (
             ("layer = layer", ("left", "a", "swapped"), truth[0, 0] - truth[0, 2]),
@@ -541,11 +540,10 @@ class Bench:
                 less = dual.jackknife[0, 0] ** 2 - quadratic
                 report.student(what, "jackknife, second order, t", estimate, less, dof, true)
         images, both, some, quadratic = parts.variances(nought, sampling)
-        jackknife = float(dual.jackknife[0, 4] ** 2)
+        less = float(dual.jackknife[0, 4] ** 2) - quadratic
         for method, variance, freedom in (
             ("images, second order", images, dof),
-            ("jackknife", jackknife, dof),
-            ("jackknife, second order", jackknife - quadratic, dof),
+            ("jackknife, second order", less, dof),
             ("dual, second order", both, sampling.dof),
             ("dual, second order, Satterthwaite", both, some),
         ):

@@ -70,7 +70,7 @@ def test_tables(
     assert "replaced" not in text
     table = c.pd.read_csv(tmp_path / "calibration.csv")
     assert (
-        table.groupby(["RDMs", "sort"]).size().unstack().to_numpy().tolist() == [[32, 27, 27]] * 2
+        table.groupby(["RDMs", "sort"]).size().unstack().to_numpy().tolist() == [[35, 31, 31]] * 2
     )
     rates = table[table["sort"] != "variance"]
     assert rates["rate"].between(0, 1).all()
