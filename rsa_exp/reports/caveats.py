@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rsa_exp.errors import listing
@@ -87,8 +87,9 @@ def _subjects(summary: Summary) -> Iterator[str]:
 
 
 def _images(runs: tuple[RecordedRun, ...]) -> Iterator[str]:
-    reports = _distinct([run.alignment for run in runs])
-    for report in reports:
+    apart = [run for run in runs if _of_one_subject(run)]
+    of_all = [run.alignment for run in runs if run not in apart]
+    for report in _distinct([run.alignment for run in runs]):
         largest = max((file["n_images"] for file in report["files"]), default=0)
         lost = report.get("n_lost_to_extensions", 0)
         if lost:
@@ -98,18 +99,30 @@ def _images(runs: tuple[RecordedRun, ...]) -> Iterator[str]:
                 f"extensions{kinds}: where a source of images has extensions of its own it is "
                 "lost whole, and what remains is another sample of images."
             )
-        elif report["n_common"] < largest:
+        elif report["n_common"] < largest and report in of_all:
             yield (
                 f"Of up to {largest:,} images in a file, {report['n_common']:,} are common to all "
                 f"files (align={report['align']})."
             )
-    used = sorted({report["n_used"] for report in reports})
-    if len(used) > 1:
-        sizes = listing([f"{n:,}" for n in used])
+    if len({run.setting("subject") for run in apart}) > 1:
         yield (
-            f"Runs rest on different images ({sizes}): their scores differ also because their "
-            "images do."
+            f"Each subject's scores rest on the images that this subject saw ({_sizes(apart)}; "
+            "match=subject): subjects differ also because their images do."
         )
+    if len({run.provenance.get("images_digest") for run in runs}) > 1 and len(runs) > len(apart):
+        yield (
+            f"Runs rest on different images ({_sizes(runs)}): their scores differ also because "
+            "their images do."
+        )
+
+
+def _of_one_subject(run: RecordedRun) -> bool:
+    """Whether a run used the images of its subject, whatever the others saw."""
+    return run.setting("match") == "subject" and run.setting("subject") not in POOLED
+
+
+def _sizes(runs: Sequence[RecordedRun]) -> str:
+    return listing([f"{n:,}" for n in sorted({run.alignment["n_used"] for run in runs})])
 
 
 def _dropped(report: Mapping[str, Any]) -> str:

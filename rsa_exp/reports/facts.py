@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
+from rsa_exp.config.schema import FEATURES
 from rsa_exp.errors import listing
-from rsa_exp.reports.words import ALIGNMENTS, METRIC_WORDS
+from rsa_exp.reports.words import ALIGNMENTS, MATCHES, METRIC_WORDS
 from rsa_exp.runs.recorded_run import RecordedRun
 from rsa_exp.runs.recorded_sweep import RecordedSweep
 from rsa_exp.stats.metrics.registry import METRICS
-from rsa_exp.vocabulary import GROUP, JACKKNIFE, JOINT
+from rsa_exp.vocabulary import CROSS_VALIDATED, GROUP, JACKKNIFE, JOINT, WHITENED
 
 __all__ = [
     "ImageTable", "Setting", "common_folder", "config_lines", "image_tables", "messages",
@@ -39,7 +40,7 @@ def setting_rows(sweep: RecordedSweep) -> list[Setting]:
     configs = [run.settings for run in sweep.runs if run.settings]
     found = []
     for key, (name, describe) in _SETTINGS.items():
-        values = list(dict.fromkeys(describe(config) for config in configs))
+        values = list(dict.fromkeys(filter(None, map(describe, configs))))
         if values:
             found.append(Setting(name, values, key in sweep.keys))
     for key in sweep.keys:
@@ -51,16 +52,43 @@ def setting_rows(sweep: RecordedSweep) -> list[Setting]:
 
 def _data(config: Config) -> str:
     data = config["data"]
-    kind = {"simulated": "built-in simulated study", "files": "own files"}.get(
-        data["kind"], "published"
-    )
+    kind = _DATA_KINDS.get(data["kind"], "published")
     return f"{data.get('name') or PurePath(data['brain']).parent.name} ({kind}), in {data['root']}"
 
 
 def _model(config: Config) -> str:
+    model = config["model"]
+    if model.get("kind") == FEATURES:
+        return f"{model['name'] or PurePath(model['file']).stem} (features)"
     if config["data"]["kind"] == "files":
         return PurePath(config["data"]["model"]).stem
-    return str(config["model"]["name"])
+    return str(model["name"] or PurePath(model["file"]).stem)
+
+
+def _has_patterns(data: Config) -> bool:
+    return data["kind"] == "patterns" or bool(data.get("n_runs"))
+
+
+def _made(config: Config) -> str:
+    """How RDMs are made of patterns; nothing where they are read as such."""
+    data, model = config["data"], config["model"]
+    parts = []
+    if _has_patterns(data):
+        values = {key: data.get(key) for key in _OF_PATTERNS}
+        settings = [
+            f"{key}={value}" for key, value in values.items() if value not in ("none", None)
+        ]
+        if data.get("distance") in CROSS_VALIDATED:
+            settings.append(f"folds={data.get('folds')}")
+        parts.append(f"of responses, {' '.join(settings)}")
+    if model.get("kind") == FEATURES or data.get("n_runs"):
+        scaled = " zscore=true" if model.get("zscore") else ""
+        parts.append(f"of features, distance={model.get('distance')}{scaled}")
+    return "; ".join(parts)
+
+
+def _match(config: Config) -> str:
+    return f"{config.get('match', 'study')}: {MATCHES[str(config.get('match', 'study'))]}"
 
 
 def _subject(config: Config) -> str:
@@ -105,14 +133,22 @@ def _inference(config: Config) -> str:
     )
 
 
+_DATA_KINDS = {
+    "simulated": "built-in simulated study", "files": "own files", "patterns": "own patterns",
+}  # fmt: skip
+# Settings of patterns that are shown unless they are none.
+_OF_PATTERNS = ("distance", "noise", "zscore", "min_reliability")
+
 _SETTINGS: dict[str, tuple[str, Callable[[Config], str]]] = {
     "data": ("Data", _data),
     "model": ("Model", _model),
+    "made": ("RDMs are made", _made),
     "subject": ("Subjects", _subject),
     "roi": ("Regions", _names("roi")),
     "layer": ("Layers", _names("layer")),
     "metric": ("Metric", _metric),
     "align": ("Image names", _align),
+    "match": ("Images of", _match),
     "images": ("Images", _names("images")),
     "inference": ("Inference, where it is cheap for the metric", _inference),
     "seed": ("Seed", _names("seed")),
@@ -247,10 +283,21 @@ def references(sweep: RecordedSweep) -> list[str]:
         return any(table[column].notna().any() for table in tables)
 
     metrics = {str(name) for table in tables for name in table["metric"].unique()}
+    made = [run for run in sweep.finished if _has_patterns(run.settings["data"])]
+    distances = {run.setting("data.distance") for run in made}
+    noises = {run.setting("data.noise") for run in made}
+    chosen = any(run.setting("data.min_reliability") is not None for run in made)
     dual = any(table["ci_method"].str.startswith("dual").any() for table in tables)
     used = {
         "Kriegeskorte, Mur & Bandettini 2008, Frontiers in Systems Neuroscience 2:4 "
         "(representational similarity analysis)": True,
+        "Walther, Nili, Ejaz, Alink, Kriegeskorte & Diedrichsen 2016, NeuroImage 137:188 (noise "
+        "normalisation, cross-validated distances)": bool({*WHITENED} & distances),
+        "Schäfer & Strimmer 2005, Statistical Applications in Genetics and Molecular Biology 4:32 "
+        "(shrinkage of the noise covariance to its diagonal)": "shrinkage_diag" in noises,
+        "Ledoit & Wolf 2004, Journal of Multivariate Analysis 88:365 (shrinkage of the noise "
+        "covariance)": "shrinkage_eye" in noises,
+        "Tarhan & Konkle 2020, NeuroImage 207:116350 (voxels chosen by reliability)": chosen,
         "Schütt, Kipnis, Diedrichsen & Kriegeskorte 2023, eLife 12:e82566 (bootstrap"
         + (" over images and subjects at once" if dual else "")
         + (", ρ-a" if "rho-a" in metrics else "")

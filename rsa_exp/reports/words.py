@@ -17,9 +17,9 @@ from rsa_exp.stats.metrics.registry import METRICS
 from rsa_exp.vocabulary import ALPHA, GROUP, JOINT, POOLED
 
 __all__ = [
-    "ALIGNMENTS", "METRIC_WORDS", "best_layers", "by_level", "enumerated", "fewer_subjects",
-    "headline", "main_rows", "named_subjects", "of_analysis", "outcome", "question",
-    "swept_subjects",
+    "ALIGNMENTS", "MATCHES", "METRIC_WORDS", "best_layers", "by_level", "enumerated",
+    "fewer_subjects", "headline", "main_rows", "named_subjects", "of_analysis", "outcome",
+    "question", "swept_subjects",
 ]  # fmt: skip
 
 METRIC_WORDS = {
@@ -47,6 +47,10 @@ METRIC_WORDS = {
 ALIGNMENTS = {
     "stem": "images are matched by name without the file extension",
     "exact": "images are matched by whole file name, extension included",
+}
+MATCHES = {
+    "study": "those that all subjects and the model have",
+    "subject": "all that a subject and the model have, for each subject alone",
 }
 
 
