@@ -55,6 +55,8 @@ def explain(error: BaseException) -> str | None:
         return f"{error.filename} cannot be used: {error.strerror}"
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EIO}:
         return f"a file could not be written: {os.strerror(error.errno)}"
+    if isinstance(error, ValueError) and message.startswith("Config group override must be"):
+        return "a config group is null; name one of its options (see --help)"
     if isinstance(error, MemoryError):
         return f"not enough memory ({message or 'allocation failed'}); choose fewer images"
     return None
@@ -96,6 +98,8 @@ def _explain_override(override: str) -> str:
 def _explain_composition(message: str, cause: BaseException | None) -> str:
     if found := re.match(r"Could not override '([^']+)'", message):
         key = found.group(1)
+        if key in known_keys():
+            return f"{key} is a setting of another option of {key.partition('.')[0]}= (see --help)"
         return f"there is no key '{key}'{suggestion(key, known_keys())} (see --help)"
     if found := re.match(r"Error merging override (\S+)", message):
         reason = str(cause).splitlines()[0] if cause is not None else "it does not fit the schema"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from rsa_exp.config.schema import (
     Config,
     DataConfig,
     FilesData,
+    ModelConfig,
     PatternsData,
     SimulatedData,
 )
@@ -49,6 +52,11 @@ _MAX_RUNS = 100
 
 # Distances that need neither repetitions nor folds, which features have not.
 _OF_FEATURES = ("correlation", "cosine", "euclidean")
+
+# Settings of patterns, and why they may have no meaning.
+_OF_PATTERNS = ("distance", "noise", "folds", "zscore", "min_reliability")
+_SIMULATED_RDMS = "the study is simulated as RDM files; data.n_runs=3 simulates patterns in 3 runs"
+_OF_RDMS = "the model's file has RDMs, which are used as they are; it is for model=features"
 
 
 def checked(config: Config) -> Config:
@@ -107,6 +115,8 @@ def _check_data(data: DataConfig) -> None:
         check_choice("data.noise", data.noise, NOISES)
         check_choice("data.folds", data.folds, FOLDS)
         check_choice("data.zscore", data.zscore, ZSCORES)
+    if isinstance(data, SimulatedData) and not data.n_runs:
+        _refuse_unused("data", data, SimulatedData, _OF_PATTERNS, _SIMULATED_RDMS)
     if not data.subjects:
         raise InputError("data.subjects is empty; name the study's subjects: data.subjects=[1,2,3]")
     if len(set(data.subjects)) < len(data.subjects):
@@ -129,10 +139,28 @@ def _check_data(data: DataConfig) -> None:
 
 
 def _check_model(config: Config) -> None:
+    data = config.data
     if config.model.kind == FEATURES:
         check_choice("model.distance", config.model.distance, _OF_FEATURES)
-    elif config.has_data_model and not config.model_file:
+        if isinstance(data, FilesData) and data.model:
+            raise InputError(
+                f"data.model={data.model} is not used with model=features; set model.file alone, "
+                "or leave out model=features"
+            )
+    elif not (isinstance(data, SimulatedData) and data.n_runs):
+        _refuse_unused("model", config.model, ModelConfig, ("distance", "zscore"), _OF_RDMS)
+    if config.has_data_model and not config.model_file:
         raise InputError("data.model is not set: data.model=/path/to/RDMs.h5, or model=features")
+
+
+def _refuse_unused(
+    section: str, given: object, schema: type, names: Iterable[str], why: str
+) -> None:
+    """Refuse settings of a section that would change nothing."""
+    defaults = {field.name: field.default for field in fields(schema)}
+    for name in names:
+        if getattr(given, name) != defaults[name]:
+            raise InputError(f"{section}.{name}={getattr(given, name)} would change nothing: {why}")
 
 
 def _check_inference(config: Config) -> None:

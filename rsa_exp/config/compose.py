@@ -14,7 +14,7 @@ from rsa_exp.config.checks import checked
 from rsa_exp.config.keys import affects, known_keys, new_settings
 from rsa_exp.config.plain_yaml import check_plain_yaml
 from rsa_exp.config.quoting import quoted
-from rsa_exp.config.schema import DATA_KINDS, MISSING, SECTIONS, Config
+from rsa_exp.config.schema import DATA_KINDS, FEATURES, MISSING, SECTIONS, Config
 from rsa_exp.errors import UNPRINTABLE, InputError, listing, suggestion
 from rsa_exp.vocabulary import FIGURE_NAMES
 
@@ -53,7 +53,9 @@ def from_hydra(composed: DictConfig) -> Config:
     """
     _refuse_unknown_keys(composed)
     for key in sorted(OmegaConf.missing_keys(composed)):
-        raise InputError(f"{key} is not set: {key}=/path/to/RDMs.h5")
+        kind = OmegaConf.select(composed, f"{key.partition('.')[0]}.kind")
+        example = {"patterns": "patterns.npz", FEATURES: "features.npz"}.get(kind, "RDMs.h5")
+        raise InputError(f"{key} is not set: {key}=/path/to/{example}")
     try:
         config = OmegaConf.to_object(composed)
     except OmegaConfBaseException as error:

@@ -122,8 +122,10 @@ def _open(
     patterns: PatternOptions | None = None,
 ) -> Study:
     """Open the files that conf/data/, conf/names/ and conf/model/ describe."""
-    check_choice("model", model, sorted(path.stem for path in (conf_dir() / "model").iterdir()))
-    files, names, network = _conf("data", data), _conf("names", "bold5000"), _conf("model", model)
+    networks = {path.stem: _conf("model", path.stem) for path in (conf_dir() / "model").iterdir()}
+    published = sorted(each for each, network in networks.items() if "file" in network)
+    check_choice("model", model, published)
+    files, names, network = _conf("data", data), _conf("names", "bold5000"), networks[model]
     pattern = str(files["brain"]).replace("{atlas}", atlas) if patterns is None else PATTERN_FILE
     chosen = list(map(str, names["subjects"] if subjects is None else subjects))
     return open_study(

@@ -103,7 +103,7 @@ def test_npy_patterns(version: tuple[int, int], order: Any, dtype: str, tmp_path
 @pytest.mark.parametrize("name", ["V1_images.txt", "file_names.txt", "images.txt"])
 def test_names_beside_a_file(name: str, tmp_path: Path) -> None:
     np.save(tmp_path / "V1.npy", X)
-    with pytest.raises(InputError, match=r"no names .*data.image_names=FILE.*V1_images.txt"):
+    with pytest.raises(InputError, match=r"no names .*model.image_names=FILE.*V1_images.txt"):
         patterns(tmp_path / "V1.npy")
     listed = write_names(tmp_path / name)
     with patterns(tmp_path / "V1.npy") as source:
@@ -228,7 +228,7 @@ def test_npz_without_names_of_images_or_matrices(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"several descriptors .* \(one, two\).*data.image_key"):
         patterns(path)
     np.savez(path, a=X, image=np.array(IMAGES), run=np.arange(3))
-    with pytest.raises(InputError, match="3 runs are named for 9 rows"):
+    with pytest.raises(InputError, match="names 3 runs and 9 images"):
         patterns(path)
 
 

@@ -75,7 +75,7 @@ class Hdf5Patterns(PatternSource):
 
     def _read_layout(self, naming: Naming) -> None:
         if own_item(self._file, "dissimilarities") is not None:
-            raise InputError(f"{self.name} holds RDMs, not patterns; use data=files")
+            raise InputError(f"{self.name} holds RDMs, not patterns; use {self.use_rdms}")
         group, matrices = self._matrices()
         beside = own_item(self._file, _BESIDE)
         places = [self._file, *([beside] if isinstance(beside, h5py.Group) else []), group]

@@ -86,7 +86,7 @@ class MatlabPatterns(PatternSource):
         structs, _ = struct_arrays(variables)
         rdms = any("RDM" in entry for entries in structs.values() for entry in entries[:1])
         raise InputError(
-            f"{self.name} holds RDMs, not patterns; use data=files"
+            f"{self.name} holds RDMs, not patterns; use {self.use_rdms}"
             if rdms
             else f"{self.name} has no matrix of numbers (it has {listing(variables)}); expected "
             f"one for each {self.row_kind}, (n_row, n_channel)"

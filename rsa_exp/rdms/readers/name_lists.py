@@ -42,7 +42,8 @@ def read_names(path: Path) -> list[str]:
             raise InputError(f"{path} is larger than {_MAX_BYTES} bytes, which no list of names is")
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as a list of names: {error!s:.200}") from error
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise InputError(f"{path} cannot be read as a list of names: {reason}") from error
     return [line.strip() for line in text.rstrip().split("\n")] if text.strip() else []
 
 
@@ -73,10 +74,11 @@ def find_images(path: Path, naming: Naming) -> tuple[list[str], list[Path]]:
     for candidate in (*own, *(folder / name for name in LIST_NAMES)):
         if candidate.is_file():
             return read_names(candidate), [candidate]
+    section = "data" if naming.row_kind == "ROI" else "model"
     where = f"{path.name}/images.txt" if is_folder else f"{own[0].name} beside it"
     raise InputError(
         f"{path.name} has no names of images; list them in a text file, one a line, and name it "
-        f"with data.image_names=FILE, or call it {where}"
+        f"with {section}.image_names=FILE, or call it {where}"
     )
 
 

@@ -46,6 +46,12 @@ class NpzPatterns(MatrixPatterns):
         members = open_npz(path)
         labels = {key: member for key, member in members.items() if is_label(member)}
         matrices = self._find_matrices(members)
+        named = members.get(naming.image_key)
+        if naming.images is None and named is not None and named.dtype.kind == "O":
+            raise InputError(
+                f"{self.name}: '{naming.image_key}' has Python objects, which are never loaded; "
+                "save it as text: numpy.array(names, dtype=str)"
+            )
         images, self.files = self._find_images(path, naming, labels, matrices)
         runs, sessions = (
             read_texts(path, labels, key) if key in labels else None

@@ -103,7 +103,8 @@ class PatternSource(LabelledSource):
         labels = self._labels(values, kind)
         if len(labels) != self.n_row:
             raise InputError(
-                f"{self.name}: {len(labels)} {kind}s are named for {self.n_row} rows of patterns"
+                f"{self.name} names {len(labels)} {kind}s and {self.n_row} images; expected one of "
+                "each for every row of the patterns"
             )
         return labels
 

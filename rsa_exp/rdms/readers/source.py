@@ -88,6 +88,16 @@ class LabelledSource(ABC):
         self.close()
 
     @property
+    def use_patterns(self) -> str:
+        """The settings that have the source read as patterns."""
+        return "data=patterns" if self.row_kind == "ROI" else "model=features"
+
+    @property
+    def use_rdms(self) -> str:
+        """The settings that have the source read as RDMs."""
+        return "data=files" if self.row_kind == "ROI" else "model=rdms (data.model of data=files)"
+
+    @property
     def labels(self) -> list[str]:
         """What a digest is of, besides rows: the names of the images."""
         return self.images

@@ -59,7 +59,8 @@ class StackedRdms(RdmSource):
         raise InputError(
             f"{self.name}: {self.row_kind} '{name}' has shape {shape!s:.80} and type "
             f"{stack.dtype}; expected numbers of shape ({n_pairs},) or ({n}, {n}) for {n} images, "
-            f"or several of them: (k, {n_pairs}), (k, {n}, {n}) or ({n}, {n}, k)"
+            f"or several of them: (k, {n_pairs}), (k, {n}, {n}) or ({n}, {n}, k); if these are "
+            f"patterns, use {self.use_patterns}"
         )
 
     def close(self) -> None:
