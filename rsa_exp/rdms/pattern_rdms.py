@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsa_exp.errors import listing
+from rsa_exp.errors import InputError
 from rsa_exp.rdms.pair_gather import PairGather
 from rsa_exp.rdms.readers import PatternSource, RdmSource
 from rsa_exp.rdms.readers.rdm_source import Said
@@ -67,6 +67,7 @@ class PatternRdms(RdmSource):
         self._digests = patterns._digests
         index = {label: i for i, label in enumerate(self.images)}
         self._image_of_row = np.array([index[label] for label in patterns.images], dtype=np.int64)
+        self._check_folds(patterns, options)
         self._runs, self._sessions = _codes(patterns.runs), _codes(patterns.sessions)
         self._kept: OrderedDict[int, Prepared] = OrderedDict()
         self._plain: dict[int, bool] = {}
@@ -154,6 +155,20 @@ class PatternRdms(RdmSource):
         """Bytes of one matrix when it is prepared, without folds."""
         return 8 * len(self.images) * self._patterns.shape(row)[1]
 
+    def _check_folds(self, patterns: PatternSource, options: PatternOptions) -> None:
+        """Refuse options that need the run or session of each row where there is none."""
+        kinds = {"zscore": options.zscore}
+        if options.cross_validated:
+            kinds["distance"] = options.folds
+        known = {"run": patterns.runs, "session": patterns.sessions}
+        for option, kind in kinds.items():
+            if kind in known and known[kind] is None:
+                raise InputError(
+                    f"{self.name} does not say in which {kind} each row was measured, which "
+                    f"{option}={getattr(options, option)} needs; store it beside the image names, "
+                    f"under the name that data.{kind}_key has ('{kind}' by default)"
+                )
+
     def _what(self, row: int) -> str:
         return f"{self.name}: {self.row_kind} '{self.row_names[row]}'"
 
@@ -171,19 +186,15 @@ class PatternRdms(RdmSource):
         )
         residuals = self._residuals_of(self.row_names[row])
         what = self._what(row)
-        found = prepare(measurements, self._options, residuals=residuals, what=what)
-        undefined = [self.images[i] for i in found.undefined]
-        lost = [
-            f"{len(undefined)} images have no {self._options.distance} distance "
-            f"({listing(undefined, 3)}); their pairs are missing"
-        ]
-        texts = (
+        found = prepare(
+            measurements, self._options, residuals=residuals, what=what, names=self.images
+        )
+        notices, warnings = (
             [t.removeprefix(f"{what}: ") for t in said] for said in (found.notices, found.warnings)
         )
-        notices, warnings = texts
         with self._lock:
             self._facts[row] = found.facts
-            self._said[row] = notices, [*warnings, *(lost if undefined else ())]
+            self._said[row] = notices, warnings
             self._kept[row] = found
             while len(self._kept) > 1 and sum(map(self._n_bytes, self._kept)) > _KEPT_BYTES:
                 self._kept.popitem(last=False)

@@ -15,6 +15,7 @@ from rsa_exp.config.schema import (
     PatternsData,
     SimulatedData,
 )
+from rsa_exp.config.typed_names import as_typed, typed_names
 from rsa_exp.datasets.files import FEATURE_FILE, PATTERN_FILE
 from rsa_exp.errors import InputError, listing
 from rsa_exp.rdms.readers import Naming, RdmSource
@@ -115,7 +116,7 @@ def analyse_config(config: Config, sums_folder: Path | None = None) -> Result:
         files = _files(config)
     with watch("align"):
         study = _open(config, files)
-    with study:
+    with study, typed_names():
         result = analyse(
             study,
             subject=config.subject,
@@ -127,7 +128,12 @@ def analyse_config(config: Config, sums_folder: Path | None = None) -> Result:
             seed=config.seed,
             sums_folder=sums_folder,
         )
-    return replace(result, seconds=watch.seconds | result.seconds)
+    return replace(
+        result,
+        notices=[*map(as_typed, result.notices)],
+        warnings=[*map(as_typed, result.warnings)],
+        seconds=watch.seconds | result.seconds,
+    )
 
 
 @dataclass(frozen=True)
@@ -179,6 +185,7 @@ def _simulated(config: Config, data: SimulatedData) -> Path:
     return simulate_study(Path(data.root), data.n_images, data.seed, data.n_runs)
 
 
+@typed_names()
 def _options(config: Config) -> tuple[PatternOptions | None, PatternOptions | None]:
     """How RDMs are made of the brain's patterns and of the model's features, if they are."""
     from rsa_exp.stats.patterns.measurements import PatternOptions
@@ -196,6 +203,7 @@ def _options(config: Config) -> tuple[PatternOptions | None, PatternOptions | No
     return brain, features
 
 
+@typed_names()
 def _open(config: Config, files: _Files) -> Study:
     from rsa_exp.rdms.opening import open_study as open_files
 

@@ -177,7 +177,7 @@ def test_undefined_images_are_named_and_left_out() -> None:
     model = rsa_exp.Patterns({"a": rng.standard_normal((12, 5))}, images)
     with rsa_exp.open_study({"1": brain}, model) as study:
         found = rsa_exp.analyse(study, inference=None)
-    assert any("3.png" in warning and "pairs are missing" in warning for warning in found.warnings)
+    assert any("(3.png): their pairs are NaN" in warning for warning in found.warnings)
     assert found.scores["n_pairs"].tolist() == [11 * 10 // 2]
 
 

@@ -51,7 +51,7 @@ class Measurements:
 
     def __post_init__(self) -> None:
         values = self.values
-        if values.ndim != 2 or values.dtype.kind not in "iuf" or not values.size:
+        if values.ndim != 2 or values.dtype.kind not in "iufb" or not values.size:
             raise InputError(
                 f"patterns are an array of shape {values.shape} and type {values.dtype};"
                 " they must be numbers of shape (measurements, channels)"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rsa_exp.stats.condensed import FloatArray, IntArray, count_pairs, kept_pairs
+from rsa_exp.errors import listing
+from rsa_exp.stats.condensed import BoolArray, FloatArray, IntArray, count_pairs, kept_pairs
 from rsa_exp.stats.patterns.geometry import CrossValidated, Embedded, Geometry, poisson_features
 from rsa_exp.stats.patterns.measurements import Measurements, PatternOptions, group_sums
 from rsa_exp.stats.patterns.noise import Noise, noise_covariance
@@ -105,6 +107,7 @@ def prepare(
     residuals: NDArray[np.floating] | None = None,
     dof: int | None = None,
     what: str = "",
+    names: Sequence[str] = (),
 ) -> Prepared:
     """Make patterns ready: clean, z-score, choose channels, estimate the noise, average or sum.
 
@@ -126,6 +129,8 @@ def prepare(
         Degrees of freedom of the residuals: rows minus regressors. Without it, rows minus 1.
     what : str
         What the patterns are (subject, ROI), for messages.
+    names : sequence of str, optional
+        Names of the images, for messages.
 
     Returns
     -------
@@ -169,7 +174,7 @@ def prepare(
             patterns = _whiten(patterns, noise, report)
             patterns /= sqrt(n_channel)
         geometry = Embedded(patterns)
-    undefined = _undefined(rows, options, geometry)
+    undefined = _undefined(rows, options, geometry, names)
     if distance == "crossnobis" and isinstance(geometry, CrossValidated):
         defined = np.setdiff1d(np.arange(measurements.n_image), undefined)
         if geometry.equal_counts(defined) is None:
@@ -226,10 +231,7 @@ def _noise(
         )
     noise = noise_covariance(deviations, freedom, options.noise)
     report.facts |= {"noise_dof": freedom, "noise_shrinkage": noise.shrinkage}
-    report.notice(
-        f"the noise of {n_channel} channels is estimated (noise={options.noise}) from {source}"
-        f" with {freedom} degrees of freedom"
-    )
+    report.notice(f"the covariance of the noise (noise={options.noise}) is estimated from {source}")
     return noise
 
 
@@ -281,7 +283,9 @@ def _warn_of_mean(rows: Rows, kind: str) -> None:
         )
 
 
-def _undefined(rows: Rows, options: PatternOptions, geometry: Geometry) -> IntArray:
+def _undefined(
+    rows: Rows, options: PatternOptions, geometry: Geometry, names: Sequence[str]
+) -> IntArray:
     """Find the images whose pairs are NaN, and say how many and why."""
     report, absent = rows.report, rows.counts == 0
     undefined = absent.copy()
@@ -294,11 +298,14 @@ def _undefined(rows: Rows, options: PatternOptions, geometry: Geometry) -> IntAr
     n_image, n_absent = len(absent), int(absent.sum())
     n_other = int(undefined.sum()) - n_absent
     if n_absent:
-        report.warn(f"{n_absent} of {n_image} images have no measurement: their pairs are NaN")
+        report.warn(
+            f"{n_absent} of {n_image} images have no measurement{_named(absent, names)}: their"
+            " pairs are NaN"
+        )
     if n_other:
         report.warn(
-            f"{n_other} of {n_image} images {reason}: their pairs are NaN, as"
-            f" distance={options.distance} is undefined"
+            f"{n_other} of {n_image} images {reason}{_named(undefined & ~absent, names)}: their"
+            f" pairs are NaN, as distance={options.distance} is undefined"
         )
     if n_image - undefined.sum() < MIN_IMAGES:
         raise report.error(
@@ -308,3 +315,8 @@ def _undefined(rows: Rows, options: PatternOptions, geometry: Geometry) -> IntAr
         )
     report.facts["n_image_undefined"] = int(undefined.sum())
     return np.flatnonzero(undefined)
+
+
+def _named(which: BoolArray, names: Sequence[str]) -> str:
+    """List the first of some images in brackets, where names are known."""
+    return f" ({listing([names[i] for i in np.flatnonzero(which).tolist()], 3)})" if names else ""

@@ -92,7 +92,7 @@ class Rows:
         self.kept = np.flatnonzero(present)
         n_row, n_channel = values.shape
         if not len(self.kept):
-            raise report.error("no row has a finite value")
+            raise report.error(f"no row has a finite value (below {_LARGEST:g})")
         if len(self.kept) < n_row:
             report.warn(
                 f"{n_row - len(self.kept)} of {n_row} measurements have no finite value and are"
@@ -189,10 +189,7 @@ class Rows:
                 f"no channel has a split-half reliability of min_reliability={least:g} or more;"
                 f" the highest is {halves[known].max():.3f}"
             )
-        self.report.notice(
-            f"{int(chosen.sum())} of {len(chosen)} channels have a split-half reliability of"
-            f" {least:g} or more and are used"
-        )
+        self.report.notice(f"channels with a split-half reliability of {least:g} or more are used")
         self.values = self.values[:, chosen]
         self.channels = self.channels[chosen]
 
