@@ -173,12 +173,21 @@ def _file_report(file: LabelledFile, keys: dict[str, int], common: set[str]) -> 
 
 def _too_few(files: Sequence[LabelledFile], common: list[str], how: str, lost: int) -> str:
     have = "; ".join(f"{file.name} has {listing(file.images, 2)}" for file in (files[0], files[-1]))
-    advice = (
-        f"align=stem would match {len(common) + lost}"
-        if lost
-        else "check data.image_key and that the files are of one study"
-    )
+    advice = "check data.image_key and that the files are of one study"
+    if lost:
+        advice = f"align=stem would match {len(common) + lost}"
+    elif len(files) > 2 and _pairwise(files, how):
+        advice = (
+            "match=subject scores each subject alone on the images that it saw; group and joint "
+            "need common ones"
+        )
     return (
         f"{len(common)} images are common to the {len(files)} files by align={how}, "
         f"at least {MIN_IMAGES} are needed: {have}; {advice}"
     )
+
+
+def _pairwise(files: Sequence[LabelledFile], how: str) -> bool:
+    """Whether each file has enough images in common with the last, the model's."""
+    *keys, of_model = map(set, _match(files, how))
+    return all(len(of_model & each) >= MIN_IMAGES for each in keys)

@@ -12,7 +12,7 @@ from rsa_exp.rdms.alignment import stem
 from rsa_exp.rdms.readers.name_lists import read_names
 from rsa_exp.vocabulary import MIN_IMAGES
 
-__all__ = ["choose_images", "in_source"]
+__all__ = ["check_choice_of_images", "choose_images", "in_source"]
 
 
 def in_source(label: str, source: str, sources: Mapping[str, str]) -> bool:
@@ -58,7 +58,8 @@ def choose_images(
         keep = np.array([in_source(label, images, sources) for label in labels])
     else:
         key = stem if how == "stem" else str
-        wanted = {key(name) for name in _read_names(images, sources)}
+        check_choice_of_images(images, sources)
+        wanted = {key(name) for name in filter(None, read_names(Path(images)))}
         keys = [key(label) for label in labels]
         keep = np.array([name in wanted for name in keys])
         unknown = sorted(wanted.difference(keys))
@@ -75,20 +76,19 @@ def choose_images(
     return keep, warning
 
 
+def check_choice_of_images(images: str, sources: Mapping[str, str]) -> None:
+    """Refuse a choice of images that is neither ``all`` nor a source nor a file."""
+    choices = ["all", *sources]
+    if images not in choices and not _is_file(Path(images)):
+        raise InputError(
+            f"images={images:.200} is neither {' nor '.join(choices)} nor a file with one image "
+            f"name a line{suggestion(images[:200], choices)}"
+        )
+
+
 def _is_file(path: Path) -> bool:
     """Whether a path, which may be no possible path at all, is that of a regular file."""
     try:
         return path.is_file()
     except (OSError, ValueError):  # too long; a null character
         return False
-
-
-def _read_names(images: str, sources: Mapping[str, str]) -> set[str]:
-    choices = ["all", *sources]
-    path = Path(images)
-    if not _is_file(path):
-        raise InputError(
-            f"images={images:.200} is neither {' nor '.join(choices)} nor a file with one image "
-            f"name a line{suggestion(images[:200], choices)}"
-        )
-    return set(filter(None, read_names(path)))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeAlias, cast
 
 from rsa_exp.errors import InputError, listing
+from rsa_exp.rdms.images import check_choice_of_images
 from rsa_exp.rdms.pattern_rdms import PatternRdms
 from rsa_exp.rdms.readers import (
     Naming,
@@ -127,6 +128,7 @@ def open_study(
                 f"rois has {facts!s:.100} for {roi}; an ROI may have {listing(ROI_FIELDS)}"
             )
 
+    check_choice_of_images(images, sources or {})
     with ExitStack() as stack:
         brains = {
             str(subject): open_source(
