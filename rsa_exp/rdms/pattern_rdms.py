@@ -144,8 +144,17 @@ class PatternRdms(RdmSource):
     def _fetch(self, row: int) -> FloatArray:
         return self.whole_rdm(row, np.arange(len(self.images)))
 
+    def row_digests(self, names: Collection[str] | None = None) -> dict[str, str]:
+        """Content digests of the patterns read so far, and of their residuals."""
+        found = super().row_digests(names)
+        if self._residuals is not None:
+            read = self._residuals.row_digests(names)
+            found |= {f"residuals of {name}": digest for name, digest in read.items()}
+        return found
+
     def _read_for_digest(self, row: int) -> None:
         self._patterns.read(row)
+        self._residuals_of(self.row_names[row])
 
     def _residuals_of(self, name: str) -> NDArray[Any] | None:
         source = self._residuals
