@@ -13,6 +13,7 @@ from rsa_exp.errors import InputError, listing
 from rsa_exp.rdms.images import check_choice_of_images
 from rsa_exp.rdms.pattern_rdms import PatternRdms
 from rsa_exp.rdms.readers import (
+    Arrays,
     Naming,
     PatternInput,
     Patterns,
@@ -128,6 +129,16 @@ def open_study(
                 f"rois has {facts!s:.100} for {roi}; an ROI may have {listing(ROI_FIELDS)}"
             )
 
+    for what, named in {"brain_images": brain_images, "residuals": residuals}.items():
+        if unknown := set(named or ()).difference(brain):
+            raise InputError(
+                f"{what} has {listing(sorted(map(str, unknown)))}, which brain has not"
+            )
+    for what, options in {"patterns": patterns, "features": features}.items():
+        if not isinstance(options, PatternOptions | None):
+            raise InputError(
+                f"{what} is {options!s:.100}; give rsa_exp.PatternOptions(distance='correlation')"
+            )
     check_choice_of_images(images, sources or {})
     with ExitStack() as stack:
         brains = {
@@ -187,6 +198,8 @@ def open_source(
     image_names, residuals
         As `open_study` has them, of this source.
     """
+    if image_names is not None and isinstance(source, Arrays | Patterns):
+        raise InputError(f"{name} names its images itself; leave out brain_images or model_images")
     names, lists = _names(image_names)
     naming = replace(naming, images=names)
     if options is None and not isinstance(source, Patterns):

@@ -52,7 +52,9 @@ def parameters(config: Config) -> dict[str, object]:
     if isinstance(data, PatternsData) or (isinstance(data, SimulatedData) and data.n_runs):
         for key in ("distance", "noise", "folds", "zscore", "min_reliability"):
             params[f"data.{key}"] = getattr(data, key)
-    if config.model.kind == FEATURES:
+    if isinstance(data, PatternsData) and data.residuals:
+        params["data.residuals"] = data.residuals
+    if config.model.kind == FEATURES or (isinstance(data, SimulatedData) and data.n_runs):
         params |= {"model.distance": config.model.distance, "model.zscore": config.model.zscore}
     return params
 

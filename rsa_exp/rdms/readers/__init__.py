@@ -139,7 +139,8 @@ def open_rdms(source: RdmInput, naming: Naming, *, hint: str = "", name: str = "
         return RsatoolboxRdms(source, naming, name=name)
     raise InputError(
         f"{name}: found {_found(source)}; "
-        "expected a file, an rsatoolbox.rdm.RDMs object, or rsa_exp.Arrays({name: array}, images)"
+        "expected a file, an rsatoolbox.rdm.RDMs object, RDMs as rsa_exp.Arrays({name: array}, "
+        "images), or responses as rsa_exp.Patterns({name: array}, images)"
     )
 
 

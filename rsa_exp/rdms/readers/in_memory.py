@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsa_exp.errors import InputError
+from rsa_exp.errors import InputError, listing
 from rsa_exp.rdms.readers.pattern_source import PatternSource
 from rsa_exp.rdms.readers.rdm_source import RdmSource
 from rsa_exp.rdms.readers.source import Naming
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from rsatoolbox.rdm import RDMs
 
 __all__ = ["ArrayPatterns", "ArrayRdms", "Arrays", "Patterns", "RsatoolboxRdms"]
+
+# How values that mark a missing label are shown.
+_MISSING = ("None", "nan", "<NA>", "NaT")
 
 
 @dataclass(frozen=True)
@@ -94,10 +97,9 @@ class ArrayRdms(_InMemory):
         self, arrays: Arrays, *, row_kind: str, name: str, path: Path | None = None
     ) -> None:
         super().__init__(name, path, row_kind)
-        if not arrays.rdms:
-            raise InputError(f"{name}: there are no RDMs")
-        self._set_labels(arrays.images, arrays.rdms)
-        self._rows = [np.asarray(values) for values in arrays.rdms.values()]
+        given = _named_arrays(arrays.rdms, "RDMs", name)
+        self._set_labels(_complete(arrays.images, f"{name}: image"), given)
+        self._rows = list(given.values())
         for row_name, values in zip(self.row_names, self._rows, strict=True):
             self._check(f"{name}: {row_kind} '{row_name}'", values)
 
@@ -140,11 +142,13 @@ class ArrayPatterns(PatternSource):
         self, patterns: Patterns, *, row_kind: str, name: str, path: Path | None = None
     ) -> None:
         super().__init__(name, path, row_kind)
-        if not patterns.values:
-            raise InputError(f"{name}: there are no patterns")
-        self._set_labels(patterns.images, patterns.values)
-        self._set_folds(patterns.runs, patterns.sessions)
-        self._values = [np.asarray(values) for values in patterns.values.values()]
+        given = _named_arrays(patterns.values, "patterns", name)
+        self._set_labels(_complete(patterns.images, f"{name}: row", "image name"), given)
+        folds = {"run": patterns.runs, "session": patterns.sessions}
+        self._set_folds(
+            *(v if v is None else _complete(v, f"{name}: row", k) for k, v in folds.items())
+        )
+        self._values = list(given.values())
         for row_name, values in zip(self.row_names, self._values, strict=True):
             what = f"{name}: {row_kind} '{row_name}'"
             self._check_shape(values.shape, what)
@@ -165,6 +169,31 @@ class ArrayPatterns(PatternSource):
 
     def _fetch(self, index: int) -> NDArray[Any]:
         return self._values[index]
+
+
+def _named_arrays(given: object, kind: str, name: str) -> dict[str, NDArray[Any]]:
+    """Return what was given as arrays by name; an `InputError` if it is none, or masked."""
+    if not isinstance(given, Mapping) or not given:
+        raise InputError(f"{name}: there are no {kind}; give them by name: {{'V1': array}}")
+    masked = [key for key, values in given.items() if isinstance(values, np.ma.MaskedArray)]
+    if masked:
+        raise InputError(
+            f"{name}: {listing(masked)} has a mask, which would be lost; fill in what it hides: "
+            "array.filled(numpy.nan)"
+        )
+    try:
+        return {key: np.asarray(values) for key, values in given.items()}
+    except ValueError as error:  # rows of several lengths
+        raise InputError(f"{name}: {kind} are no arrays of numbers") from error
+
+
+def _complete(labels: Iterable[object], what: str, kind: str = "name") -> list[object]:
+    """Return labels as a list; an `InputError` if one is missing, which is counted from 1."""
+    found = list(labels)
+    for number, label in enumerate(found, 1):
+        if not label.strip() if isinstance(label, str | bytes) else str(label) in _MISSING:
+            raise InputError(f"{what} {number} of {len(found)} has no {kind}")
+    return found
 
 
 def _labels(descriptor: Any) -> NDArray[Any] | None:
