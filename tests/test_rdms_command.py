@@ -1,4 +1,4 @@
-"""``python -m rsa_exp rdms``: files that rsatoolbox and ``data=files`` read, whole or not at all."""
+"""``python -m rsa_exp rdms``: files for rsatoolbox and ``data=files``, whole or not at all."""
 
 from __future__ import annotations
 

@@ -227,10 +227,9 @@ class _Drawing:
             return dict(zip(rdms, scorer.score(chosen, on_progress), strict=True))
         if self.can_weight:
             names = listing([self.rois[index] for index in rdms], 4)
-            self.drawn.warnings.append(
-                f"no draws of images for {names}: pairs are missing, so each draw is a whole "
-                f"comparison ({HOW_TO_RESAMPLE})"
-            )
+            how = f"so each draw is a whole comparison ({HOW_TO_RESAMPLE})"
+            why = "for which there is no jackknife" if self._ways == (JACKKNIFE,) else how
+            self.drawn.warnings.append(f"no draws of images for {names}: pairs are missing, {why}")
         on_progress(len(rdms))
         nothing = DrawScores(np.full((len(self.members), len(self.layers), n_column), np.nan))
         return dict.fromkeys(rdms, nothing)
@@ -313,14 +312,14 @@ class _Drawing:
         scores[:, :, (counts > 0).sum(axis=0) < MIN_PAIRS] = np.nan
         n_draw, n_split = drawn.image_counts.shape[1], drawn.halves.shape[3]
         images = scores[:, :, :n_draw]
-        if self._ways == (JACKKNIFE,) and weighted.without_image is not None:
-            images = weighted.without_image
+        if self._ways == (JACKKNIFE,):
+            left_out = weighted.without_image
+            images = drawn.member_scores[:, index] if left_out is None else left_out
         drawn.member_scores[:, index] = images
         drawn.halves[0, index] = scores[:, :, n_draw : n_draw + n_split].mean(axis=0)
         drawn.halves[1, index] = scores[:, :, n_draw + n_split :].mean(axis=0)
         if weighted.without_image is not None:
-            left_out = weighted.without_image.mean(axis=0)
-            drawn.jackknife[index] = jackknife_error(left_out)
+            drawn.jackknife[index] = jackknife_error(weighted.without_image.mean(axis=0))
         shares = drawn.subject_counts / n_member
         for way, name in enumerate(self._ways):
             if name in {"images", JACKKNIFE}:
