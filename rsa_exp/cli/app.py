@@ -150,7 +150,8 @@ def _report_failure(error: InputError, spec: RunSpec, *, multirun: bool) -> None
 
 
 def _refuse_model_group(config: Config, overrides: list[str]) -> None:
-    given = any(text.startswith(("model=", "model.")) for text in overrides)
+    names = {text.partition("=")[0] for text in overrides} - {"model.image_names"}
+    given = any(name == "model" or name.startswith("model.") for name in names)
     if given and config.has_data_model:
         raise InputError(
             "data=files does not use the model group, except model=features; set "

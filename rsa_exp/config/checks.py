@@ -131,11 +131,6 @@ def _check_data(data: DataConfig) -> None:
     for source in data.sources:
         if Path(source).is_absolute():  # as `images` it would name a file
             raise InputError(f"data.sources names {source!a:.100}, which is a path; use a name")
-    if len(data.subjects) > 1 and "{subject}" not in data.brain:
-        raise InputError(
-            f"data.brain={data.brain} is one file for {len(data.subjects)} subjects; put "
-            "{subject} where their ids differ: \"data.brain='/path/{subject}_RDMs.h5'\""
-        )
 
 
 def _check_model(config: Config) -> None:

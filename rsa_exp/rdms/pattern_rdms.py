@@ -59,7 +59,7 @@ class PatternRdms(RdmSource):
         residuals: PatternSource | None = None,
     ) -> None:
         super().__init__(patterns.name, patterns.path, patterns.row_kind)
-        self.measure = options.distance
+        self.measure, self.of_subject = options.distance, patterns.of_subject
         self._patterns, self._options, self._residuals = patterns, options, residuals
         self.files = [*patterns.files, *(residuals.files if residuals else ())]
         self.guessed = patterns.guessed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -66,6 +67,7 @@ def open_sources(config: Config, stack: ExitStack) -> dict[str, RdmSource]:
         )
         for subject, path in files.brain.items()
     }
+    _refuse_shared_files(config, found)
     if config.model_file:
         naming = Naming("layer", data.image_key, data.layer_key)
         found[""] = open_source(
@@ -212,7 +214,7 @@ def _open(config: Config, files: _Files) -> Study:
     keys = {}
     if isinstance(data, PatternsData):
         keys = {"run_key": data.run_key, "session_key": data.session_key}
-    return open_files(
+    study = open_files(
         files.brain,
         files.model,
         align=config.align,
@@ -237,3 +239,17 @@ def _open(config: Config, files: _Files) -> Study:
         hint=data.hint,
         **keys,
     )
+    _refuse_shared_files(config, study.sources)
+    return study
+
+
+def _refuse_shared_files(config: Config, sources: Mapping[str, RdmSource]) -> None:
+    """Refuse one file for several subjects, unless it says what is whose."""
+    data = config.data
+    shared = len(data.subjects) > 1 and "{subject}" not in data.brain
+    if shared and not all(source.of_subject for name, source in sources.items() if name):
+        raise InputError(
+            f"data.brain={data.brain} is one file for {len(data.subjects)} subjects, and does not "
+            "say what is whose; put {subject} where their ids differ: "
+            "\"data.brain='/path/{subject}_RDMs.h5'\""
+        )

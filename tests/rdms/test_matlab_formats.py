@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 from scipy.spatial.distance import squareform
+from studies import Finished, random_rdms
 
 from rsa_exp.errors import InputError
+from rsa_exp.files import read_scores
 from rsa_exp.rdms.readers import Naming, open_patterns, open_rdms
 
 NAMES = ["a.jpg", "bé.jpg", "c.jpg", "a.jpg", "bé.jpg"]
@@ -314,3 +317,30 @@ def test_texts_as_matlab_stores_them(tmp_path: Path) -> None:
     with open_patterns(path, Naming("ROI")) as source:
         assert source.images == ["é漢b"] * 5
         assert not source.read(0).any()
+
+
+def test_one_file_of_several_subjects(cli: Callable[..., Finished], tmp_path: Path) -> None:
+    """A file like Kriegeskorte's serves all its subjects; one that says not whose it is, none."""
+    rdms = {f"hIT | {s} | Session: {k}": random_rdms(1, 8, seed=i) for i, (s, k) in enumerate(
+        product(("BE", "KO"), (1, 2))
+    )}  # fmt: skip
+    structs = np.array(
+        [(squareform(rdm[0]), name) for name, rdm in rdms.items()],
+        dtype=[("RDM", object), ("name", object)],
+    )
+    savemat(tmp_path / "brain.mat", {"RDMs": structs.reshape(1, 2, 2)})
+    savemat(tmp_path / "model.mat", {"a": squareform(random_rdms(1, 8, seed=9)[0])})
+    (tmp_path / "names.txt").write_text("\n".join(f"i{k}" for k in range(8)))
+    settings = [
+        "data=files", "data.brain=brain.mat", "data.model=model.mat", "data.subjects=[BE,KO]",
+        "data.image_names=names.txt", "model.image_names=names.txt", "inference=none",
+    ]  # fmt: skip
+    for subject, first in (("BE", 0), ("KO", 2)):
+        done = cli(*settings, f"subject={subject}")
+        assert done.status == 0, done.err
+        mean = np.mean([random_rdms(1, 8, seed=first + k)[0] for k in (0, 1)], axis=0)
+        expected = np.corrcoef(mean, random_rdms(1, 8, seed=9)[0])[0, 1]
+        table = max(tmp_path.rglob("scores.csv"), key=lambda path: path.stat().st_mtime_ns)
+        assert read_scores(table)["score"].iloc[0] == pytest.approx(expected, abs=1e-12)
+    done = cli(*settings, "data.brain=model.mat", "subject=BE")
+    assert "is one file for 2 subjects, and does not say what is whose" in done.err

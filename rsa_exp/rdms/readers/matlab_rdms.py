@@ -144,17 +144,17 @@ class MatlabRdms(RdmSource):
         return checked_names(texts(chosen), f"{self.name}: '{chosen.name}'")
 
     def _of_subject(self, rows: Sequence[_Row], subject: str) -> Sequence[_Row]:
-        """Return the rows of one subject, or all where rows have none or none is asked for."""
+        """Return the rows of one subject; all of a file of one, and where none is asked for."""
         subjects = list(dict.fromkeys(row.subject for row in rows if row.subject))
-        if not subjects:
+        if len(subjects) < 2:
             return rows
         if not subject:
-            if len(subjects) > 1:
-                self.guessed.append(
-                    f"{self.name}: RDMs of {len(subjects)} subjects are taken together "
-                    f"({listing(subjects)})"
-                )
+            self.guessed.append(
+                f"{self.name}: RDMs of {len(subjects)} subjects are taken together "
+                f"({listing(subjects)})"
+            )
             return rows
+        self.of_subject = True
         chosen = [row for row in rows if row.subject in ("", *_spellings(subject, subjects))]
         if not any(row.subject for row in chosen):
             raise InputError(

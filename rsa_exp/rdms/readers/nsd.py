@@ -64,6 +64,7 @@ class NsdPatterns(PatternSource):
 
     def __init__(self, path: Path, naming: Naming) -> None:
         super().__init__(path.name, path, naming.row_kind)
+        self.of_subject = bool(naming.subject)
         self._sessions = _session_files(path, naming.subject)
         subject = _subject(next(iter(self._sessions.values())), naming.subject)
         shapes = {number: self._shape_of(file) for number, file in self._sessions.items()}

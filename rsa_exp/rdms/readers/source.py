@@ -69,7 +69,11 @@ class LabelledSource(ABC):
         The distinct row names in order of appearance.
     guessed : list of str
         Notices about descriptors that are not called as configured.
+    of_subject : bool
+        Whether it is a part of a file of several subjects: that of `Naming.subject`.
     """
+
+    of_subject = False
 
     def __init__(self, name: str, path: Path | None, row_kind: str) -> None:
         self.name, self.path, self.row_kind = name, path, row_kind
