@@ -181,7 +181,7 @@ def choose_ways(rdms: RdmCache, question: Question, inference: Inference, precis
     found = Ways(made=True, free=free)
     if linear:
         sizes = _Sizes.of(rdms, question, peers=ceilings)
-        found = replace(found, cost=sizes.cost(len(question.members)))
+        found = replace(found, cost=sizes.cost(len(question.members), pooled=ceilings))
         parts = _cheapest(found.cost, sizes, question, inference) if fits else ("patterns",) * 3
         found = replace(found, scores=parts[0], draws=parts[1], permutations=parts[2])
     elif by_tiles:
@@ -204,7 +204,9 @@ def choose_ways(rdms: RdmCache, question: Question, inference: Inference, precis
     if not linear:
         return replace(found, points=points)
     n_member = len(question.members)
-    comparison = PointComparison(metric, points.layers, points.rois, n_member, precision)
+    comparison = PointComparison(
+        metric, points.layers, points.rois, n_member, precision, pooled=ceilings
+    )
     return replace(found, points=points, comparison=comparison)
 
 
@@ -225,13 +227,13 @@ class _Sizes:
             rois.append([rdms.n_dim(group, roi) for group in (*groups, *named)])
         return cls(rdms.n_images, [rdms.n_dim([""], layer) for layer in question.layers], rois)
 
-    def cost(self, n_member: int) -> Cost:
+    def cost(self, n_member: int, *, pooled: bool) -> Cost:
         """Multiplications of a `PointComparison`, about."""
         brains = [dim for roi in self.rois for dim in roi]
         across = sum(self.layers) * sum(dim for roi in self.rois for dim in roi[:n_member])
         own = sum(dim * dim for dim in (*self.layers, *brains)) / 2
         pools = sum(sum(roi) ** 2 - sum(dim * dim for dim in roi) for roi in self.rois) / 2
-        full = self.n_images * (own + pools + across)
+        full = self.n_images * (own + pools * pooled + across)
         return Cost(full, 2 * full, full, float(self.n_images * across))
 
     @property

@@ -78,10 +78,12 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(passes, "_CHUNK_BYTES", 60000)
 
 
-@pytest.mark.parametrize("n_cond", [40, 110])
+@pytest.mark.parametrize(("n_cond", "narrow"), [(40, False), (40, True), (110, False)])
 @pytest.mark.parametrize("name", INNER)
-def test_scores_equal_those_of_the_rdms(name, n_cond, small_blocks):
+def test_scores_equal_those_of_the_rdms(name, n_cond, narrow, small_blocks):
+    """Layers far narrower than brains are multiplied with each brain, not brains with each layer."""
     metric, (models, rois) = METRICS[name], study(n_cond)
+    models = [models[1], points_of(n_cond, 6, 3)] if narrow else models
     counts = bootstrap_counts(1, "images", n_cond, 5)
     splits = halves(1, n_cond, 2)
     wanted = expected(metric, models, rois, counts, splits)
@@ -215,6 +217,16 @@ def test_bits_do_not_depend_on_workers(small_blocks, monkeypatch):
         arrays = [*(part for each in drawn for part in (each.scores, each.without_image)), null]
         seen.add(b"".join(each.tobytes() for each in arrays))
     assert len(seen) == 1
+
+
+def test_no_pools_unless_they_are_wanted():
+    models, rois = study(40)
+    with_pools = PointComparison(METRICS["corr_cov"], models, rois, N_MEMBER)
+    alone = PointComparison(METRICS["corr_cov"], models, rois, N_MEMBER, pooled=False)
+    assert alone.cost.full < with_pools.cost.full
+    for found, wanted in zip(alone.without_images(), with_pools.without_images(), strict=True):
+        np.testing.assert_array_equal(found.scores, wanted.scores)
+        assert (found.pool, found.full_pool) == (None, None)
 
 
 def test_cost_counts_multiplications():

@@ -81,6 +81,9 @@ class PointComparison:
     precision : {'float64', 'float32'}
         In which the images of a block are multiplied; blocks are added in double precision. Single
         precision takes half of the time and changes scores by less than 1e-6.
+    pooled : bool
+        Whether an ROI's brains are compared with one another too, for noise ceilings; results have
+        pools only then.
 
     Raises
     ------
@@ -89,7 +92,7 @@ class PointComparison:
 
     Notes
     -----
-    Points are read in blocks of at most 2048 images, always anew: three times for `full` or
+    Points are read in blocks of at most 512 images, always anew: three times for `full` or
     `without_images` (more often with thousands of dimensions), and once for each draw. Held in
     memory are some blocks, and products of 128 MB for each core and half a gigabyte in all.
     Results have the same bits for any number of cores.
@@ -102,6 +105,8 @@ class PointComparison:
         rois: Sequence[Sequence[Points]],
         n_member: int,
         precision: str = "float64",
+        *,
+        pooled: bool = True,
     ) -> None:
         given = [*models, *(brain for roi in rois for brain in roi)]
         if metric.bootstrap != "weights":
@@ -109,18 +114,29 @@ class PointComparison:
         if len({points.n_cond for points in given}) > 1:
             raise ValueError("layers and brains are not over the same images")
         self._metric, self._dtype = metric, PRECISIONS[precision]
-        self._n_member, self._layers = n_member, range(len(models))
+        self._n_member, self._layers, self._pooled = n_member, range(len(models)), pooled
         self._forms = list(in_order(Form, given))
         ends = np.cumsum([len(models), *map(len, rois)]).tolist()
         self._rois = [range(*pair) for pair in pairwise(ends)]
         self._members = [brain for roi in self._rois for brain in roi[:n_member]]
-        wanted = [(brain, range(roi.start, brain)) for roi in self._rois for brain in roi]
-        self._sums = FormSums(
-            metric,
-            self._forms,
-            [*wanted, *((layer, self._members) for layer in self._layers)],
-            self._dtype,
-        )
+        self._sums = FormSums(metric, self._forms, self._wanted(), self._dtype)
+
+    def _wanted(self) -> list[tuple[int, list[int]]]:
+        """Which forms are multiplied with which others, so that few are read often."""
+        brains = {
+            brain: list(range(roi.start, brain)) if self._pooled else []
+            for roi in self._rois
+            for brain in roi
+        }
+        layers: dict[int, list[int]] = {layer: [] for layer in self._layers}
+        # With each layer all brains are read, or with each brain all layers.
+        width = [form.width for form in self._forms]
+        per_layer = len(layers) * sum(width[brain] for brain in self._members)
+        if per_layer <= len(self._members) * sum(width[layer] for layer in layers):
+            return [*brains.items(), *((layer, self._members) for layer in layers)]
+        for brain in self._members:
+            brains[brain] += layers
+        return [*layers.items(), *brains.items()]
 
     @property
     def cost(self) -> Cost:
@@ -140,7 +156,8 @@ class PointComparison:
         Returns
         -------
         list of DrawScores
-            One for each ROI, of one column; `pool` and `full_pool` are the same.
+            One for each ROI, of one column; `pool` and `full_pool` are the same, None unless
+            pooled.
         """
         with one_blas_thread():
             return self._scores(self._sums.once(on_progress))
@@ -267,7 +284,10 @@ class PointComparison:
             cells = np.array([[rows[layer, brain] for layer in layers] for brain in members])
             norms = np.sqrt(inner[members][:, None] * inner[None, : len(layers)])
             scores = np.clip(sums.inner[cells] / norms, -1.0, 1.0)
-            pairs = np.array([[rows[max(a, b), min(a, b)] for a in roi] for b in roi])
+            if not self._pooled:
+                found.append(DrawScores(scores, None))
+                continue
+            pairs = np.array([[rows[a, b] for a in roi] for b in roi])
             pools = [
                 _pool(each.inner[pairs], of_plain[roi], of_inner[roi])
                 for each, of_plain, of_inner in (

@@ -30,7 +30,7 @@ __all__ = ["Form", "Piece", "block_starts", "pieces_of"]
 
 # Images read at a time, fewer where that would be more than so many bytes. The order of all sums,
 # and so their last bits, depends on it.
-_IMAGES = 2048
+_IMAGES = 512
 _BYTES = 1 << 26
 # Images whose centre stands for that of all, in so many runs of neighbours.
 _SAMPLE = 2048

@@ -82,7 +82,7 @@ class FormSums:
     Attributes
     ----------
     rows : dict of (int, int) to int
-        Where the results have the product of two forms.
+        Where the results have the product of two forms, in either order.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class FormSums:
         self._metric, self._forms, self._dtype = metric, forms, dtype
         self._n_cond = forms[0].n_cond
         pairs = [(form, other) for form, others in wanted for other in (form, *others)]
-        self.rows = {pair: row for row, pair in enumerate(pairs)}
+        self.rows = {pair: row for row, (x, y) in enumerate(pairs) for pair in ((x, y), (y, x))}
         self._pairs = np.array(pairs)
         self._own = np.array([self.rows[form, form] for form in range(len(forms))])
         self._chunks = [chunk for each in wanted for chunk in chunks_of(forms, *each)]
@@ -151,7 +151,7 @@ class FormSums:
 
     def _pass(self, on_progress: Progress, follow: _Follow | None) -> PairSums:
         """Multiply all with all, and do what is to follow each chunk."""
-        totals, means = _Totals(len(self.rows)), self._means
+        totals, means = _Totals(len(self._pairs)), self._means
         for index, chunk in enumerate(self._chunks):
             if index in self._kept:
                 products = self._kept[index]
@@ -216,10 +216,10 @@ class FormSums:
     def without_images(self, on_progress: Progress = ignore) -> PairSums:
         """Return sums without each image in turn, K = n_cond; `once` is known then too."""
         n_cond, means, totals = self._n_cond, self._means, self._image_totals
-        plain = np.zeros((len(self.rows), n_cond))  # first, what each image's pairs add
+        plain = np.zeros((len(self._pairs), n_cond))  # first, what each image's pairs add
         inner = np.zeros_like(plain) if self._metric.whitened else plain
         image_sums = np.empty((len(self._forms), n_cond))
-        rounding = np.full(len(self.rows), _ROUNDING[self._dtype])
+        rounding = np.full(len(self._pairs), _ROUNDING[self._dtype])
         image_products = np.empty(0)
 
         def half(share: float) -> None:
@@ -292,13 +292,13 @@ class FormSums:
     def weighted(self, weights: NDArray[Any], on_progress: Progress = ignore) -> PairSums:
         """Return sums under each column of weights, integers of shape (n_cond, K)."""
         x, y = self._pairs.T
-        n_column, shape = weights.shape[1], (len(self.rows), weights.shape[1])
+        n_column, shape = weights.shape[1], (len(self._pairs), weights.shape[1])
         sums = weighted_sums(self._forms, weights)
         squares = np.einsum("ik,ik->k", weights, weights, dtype=np.float64)
         means = self._means_of(sums, weights.sum(axis=0, dtype=np.float64) ** 2 - squares)
         plain, sizes = np.empty(shape), np.empty(shape)
         for k in range(n_column):
-            totals = _Totals(len(self.rows))
+            totals = _Totals(len(self._pairs))
             for index, chunk in enumerate(self._chunks):
                 products = multiply(
                     self._forms,
