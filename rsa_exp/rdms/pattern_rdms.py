@@ -14,7 +14,7 @@ from rsa_exp.errors import InputError
 from rsa_exp.rdms.pair_gather import PairGather
 from rsa_exp.rdms.readers import PatternSource, RdmSource
 from rsa_exp.rdms.readers.rdm_source import Said
-from rsa_exp.rdms.streamed_points import StreamedPoints, unusable_rows
+from rsa_exp.rdms.streamed_points import StreamedPoints, row_scales
 from rsa_exp.stats.condensed import FloatArray, IntArray
 from rsa_exp.stats.parallel import one_blas_thread
 from rsa_exp.stats.patterns.measurements import Measurements, PatternOptions
@@ -25,7 +25,8 @@ __all__ = ["PatternRdms"]
 
 # Bytes of prepared patterns that are kept, of all ROIs or layers of a source.
 _KEPT_BYTES = 1 << 28
-# Patterns that take more than this in float64 are read in blocks of images, where they may be.
+# A source's patterns are read in blocks of images where they may be, if all of them take more than
+# this in float64.
 _STREAMED_BYTES = 1 << 27
 _FIRST = np.zeros(1, dtype=np.int64)
 
@@ -69,8 +70,9 @@ class PatternRdms(RdmSource):
         self._image_of_row = np.array([index[label] for label in patterns.images], dtype=np.int64)
         self._check_folds(patterns, options)
         self._runs, self._sessions = _codes(patterns.runs), _codes(patterns.sessions)
+        self._n_channels = sum(patterns.shape(row)[1] for row in range(len(self.row_names)))
         self._kept: OrderedDict[int, Prepared] = OrderedDict()
-        self._plain: dict[int, bool] = {}
+        self._scales: dict[int, FloatArray] = {}
         self._facts: dict[int, dict[str, float]] = {}
         self._said: dict[int, tuple[list[str], list[str]]] = {}
         self._lock = threading.Lock()
@@ -106,9 +108,11 @@ class PatternRdms(RdmSource):
 
         Patterns without repetitions that may be read by rows are read in blocks of images.
         """
+        streamed = self._streamed(row, positions)
+        if streamed is not None:
+            return streamed
         with one_blas_thread():
-            streamed = self._streamed(row, positions)
-            return streamed or self._prepared(row).points(positions.astype(np.int64))
+            return self._prepared(row).points(positions.astype(np.int64))
 
     def n_dim(self, row: int) -> int:
         """Return how many dimensions the points of a matrix would have, without reading it."""
@@ -213,19 +217,31 @@ class PatternRdms(RdmSource):
         """Return points that are read in blocks of images, where patterns are large and plain."""
         patterns, options = self._patterns, self._options
         n_row, n_channel = patterns.shape(row)
-        if 8 * n_row * n_channel < _STREAMED_BYTES or len(self.images) < n_row:
+        if len(self.images) < n_row or not StreamedPoints.can_stream(options):
             return None
-        if not StreamedPoints.can_stream(options) or patterns.read_rows(row, _FIRST) is None:
+        if 8 * n_row * self._n_channels < _STREAMED_BYTES or (
+            patterns.read_rows(row, _FIRST) is None
+        ):
             return None
         with self._lock:
-            known = self._plain.get(row)
-        if known is None:
-            known = not unusable_rows(patterns, row, options.distance).any()
+            scales = self._scales.get(row)
+        if scales is None:
+            scales = row_scales(patterns, row, options.distance)
             with self._lock:
-                self._plain[row] = known
-                self._facts[row] = {"n_channel": n_channel, "n_channel_used": n_channel}
-        rows = positions.astype(np.int64)
-        return StreamedPoints(patterns, row, rows, options.distance) if known else None
+                self._scales[row] = scales
+        if np.isnan(scales).any():
+            return None
+        with self._lock:
+            self._facts[row] = {
+                "n_row": n_row,
+                "n_row_missing": 0,
+                "n_channel": n_channel,
+                "repetitions_min": 1,
+                "repetitions_max": 1,
+                "n_channel_used": n_channel,
+                "n_image_undefined": 0,
+            }
+        return StreamedPoints(patterns, row, positions.astype(np.int64), scales)
 
 
 def _codes(labels: list[str] | None) -> IntArray | None:
