@@ -268,6 +268,11 @@ class Config:
         named = None if self.has_data_model else self.model.name
         return named or Path(self.model_file).stem
 
+    @property
+    def of_own_images(self) -> bool:
+        """Whether the subject's own images are used, whatever the other subjects saw."""
+        return self.match == "subject" and self.subject not in POOLED
+
     def scored_subjects(self) -> list[str]:
         """Subjects whose RDMs are scored: one, or all of them for ``joint`` and ``group``."""
         return list(self.data.subjects) if self.subject in POOLED else [self.subject]

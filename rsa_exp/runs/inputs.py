@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,9 +29,12 @@ if TYPE_CHECKING:
 __all__ = ["analyse_config", "input_files", "open_sources", "open_study"]
 
 
-def input_files(config: Config) -> list[Path]:
-    """Return every file that a config reads; the simulated study is made if need be."""
-    files = _files(config)
+def input_files(config: Config, subjects: Collection[str] | None = None) -> list[Path]:
+    """Return every file that a config opens; the simulated study is made if need be.
+
+    Those of some subjects and the model, or of all.
+    """
+    files = _files(config, subjects)
     # `from_hydra` makes the path of a list of images absolute; other values name a source.
     listed = [Path(config.images)] if Path(config.images).is_absolute() else []
     lists = [*files.image_names.values(), *files.residuals.values()]
@@ -41,8 +44,9 @@ def input_files(config: Config) -> list[Path]:
 
 
 def open_study(config: Config) -> Study:
-    """Open a config's files and align their images."""
-    return _open(config, _files(config))
+    """Open a config's files and align their images: those that its run uses."""
+    study = _open(config, _files(config))
+    return study.own(config.subject) if config.of_own_images else study
 
 
 def open_sources(config: Config, stack: ExitStack) -> dict[str, RdmSource]:
@@ -149,7 +153,7 @@ class _Files:
     model_images: Path | None
 
 
-def _files(config: Config) -> _Files:
+def _files(config: Config, subjects: Collection[str] | None = None) -> _Files:
     """Return the files that a config names; the simulated study is made if need be."""
     data, root = config.data, Path(config.data.root)
     pattern, model = data.brain, config.model_file
@@ -161,7 +165,8 @@ def _files(config: Config) -> _Files:
         pattern = pattern.replace("{atlas}", data.atlas)
 
     def of_subjects(name: str | None) -> dict[str, Path]:
-        return {s: root / name.replace("{subject}", s) for s in data.subjects} if name else {}
+        chosen = [s for s in data.subjects if subjects is None or s in subjects]
+        return {s: root / name.replace("{subject}", s) for s in chosen} if name else {}
 
     names = config.model.image_names
     return _Files(
