@@ -33,6 +33,7 @@ def data_config(overrides: Sequence[str]) -> Config:
     if not any(text.startswith("subject=") for text in overrides):
         subjects = [] if OmegaConf.is_missing(composed.data, "subjects") else composed.data.subjects
         composed.subject = subjects[0] if subjects else composed.subject
+    composed.match = "study"
     if OmegaConf.is_missing(composed.model, "file"):
         composed.model.file = ""
     return from_hydra(composed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,12 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["analyse_config", "input_files", "open_sources", "open_study"]
 
 
-def input_files(config: Config, subjects: Collection[str] | None = None) -> list[Path]:
-    """Return every file that a config opens; the simulated study is made if need be.
-
-    Those of some subjects and the model, or of all.
-    """
-    files = _files(config, subjects)
+def input_files(config: Config) -> list[Path]:
+    """Return every file that a config opens; the simulated study is made if need be."""
+    files = _files(config)
     # `from_hydra` makes the path of a list of images absolute; other values name a source.
     listed = [Path(config.images)] if Path(config.images).is_absolute() else []
     lists = [*files.image_names.values(), *files.residuals.values()]
@@ -153,9 +150,13 @@ class _Files:
     model_images: Path | None
 
 
-def _files(config: Config, subjects: Collection[str] | None = None) -> _Files:
-    """Return the files that a config names; the simulated study is made if need be."""
+def _files(config: Config) -> _Files:
+    """Return the files that a config opens; the simulated study is made if need be.
+
+    A run on a subject's own images needs nobody else's.
+    """
     data, root = config.data, Path(config.data.root)
+    subjects = [config.subject] if config.of_own_images else data.subjects
     pattern, model = data.brain, config.model_file
     if isinstance(data, SimulatedData):
         root = _simulated(config, data)
@@ -165,8 +166,7 @@ def _files(config: Config, subjects: Collection[str] | None = None) -> _Files:
         pattern = pattern.replace("{atlas}", data.atlas)
 
     def of_subjects(name: str | None) -> dict[str, Path]:
-        chosen = [s for s in data.subjects if subjects is None or s in subjects]
-        return {s: root / name.replace("{subject}", s) for s in chosen} if name else {}
+        return {s: root / name.replace("{subject}", s) for s in subjects} if name else {}
 
     names = config.model.image_names
     return _Files(

@@ -35,10 +35,11 @@ def relocate_inputs(config: Config, folder: Path) -> Config:
     except RuntimeError as error:
         raise InputError(f"--data-root {folder}: there is no such user's folder") from error
     data = config.data
+    subjects = [config.subject] if config.of_own_images else data.subjects
     atlas = data.atlas if isinstance(data, Bold5000Data) else "{atlas}"
 
     def of_subjects(name: str) -> list[str]:
-        return [name.replace("{atlas}", atlas).replace("{subject}", s) for s in data.subjects]
+        return [name.replace("{atlas}", atlas).replace("{subject}", s) for s in subjects]
 
     def relocated(name: str, of: Callable[[str], list[str]] = lambda name: [name]) -> str:
         return _relocate(Path(data.root, name), folder, of)

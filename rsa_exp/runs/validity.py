@@ -43,9 +43,8 @@ def _same_inputs(config: Config, record: Mapping[str, Any]) -> bool:
     from rsa_exp.rdms.inputs import FileState
     from rsa_exp.runs.inputs import input_files
 
-    read = input_files(config, [config.subject] if config.of_own_images else None)
     try:
-        states = [dataclasses.asdict(FileState.of(path)) for path in read]
+        states = [dataclasses.asdict(FileState.of(path)) for path in input_files(config)]
     except FileNotFoundError as error:
         raise InputError(f"{error.filename} is gone; put it back, or name where it is") from error
     return states == record.get("files") or not changed_inputs(config, record)
