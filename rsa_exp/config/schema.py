@@ -269,9 +269,10 @@ class Config:
         return named or Path(self.model_file).stem
 
     @property
-    def of_own_images(self) -> bool:
-        """Whether the subject's own images are used, whatever the other subjects saw."""
-        return self.match == "subject" and self.subject not in POOLED
+    def opened_subjects(self) -> list[str]:
+        """Subjects whose files a run opens: those whose images decide which are used."""
+        alone = self.match == "subject" and self.subject not in POOLED
+        return [self.subject] if alone else list(self.data.subjects)
 
     def scored_subjects(self) -> list[str]:
         """Subjects whose RDMs are scored: one, or all of them for ``joint`` and ``group``."""

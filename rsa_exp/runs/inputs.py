@@ -41,9 +41,8 @@ def input_files(config: Config) -> list[Path]:
 
 
 def open_study(config: Config) -> Study:
-    """Open a config's files and align their images: those that its run uses."""
-    study = _open(config, _files(config))
-    return study.own(config.subject) if config.of_own_images else study
+    """Open a config's files and align their images."""
+    return _open(config, _files(config))
 
 
 def open_sources(config: Config, stack: ExitStack) -> dict[str, RdmSource]:
@@ -156,7 +155,7 @@ def _files(config: Config) -> _Files:
     A run on a subject's own images needs nobody else's.
     """
     data, root = config.data, Path(config.data.root)
-    subjects = [config.subject] if config.of_own_images else data.subjects
+    subjects = config.opened_subjects
     pattern, model = data.brain, config.model_file
     if isinstance(data, SimulatedData):
         root = _simulated(config, data)

@@ -35,7 +35,7 @@ def relocate_inputs(config: Config, folder: Path) -> Config:
     except RuntimeError as error:
         raise InputError(f"--data-root {folder}: there is no such user's folder") from error
     data = config.data
-    subjects = [config.subject] if config.of_own_images else data.subjects
+    subjects = config.opened_subjects
     atlas = data.atlas if isinstance(data, Bold5000Data) else "{atlas}"
 
     def of_subjects(name: str) -> list[str]:
