@@ -127,8 +127,8 @@ class PatternsData(_OfPatterns, DataConfig):
     session_key: str = _key("session", "array that says in which session a row was measured")
     residuals: str | None = _key(
         None,
-        "file of residuals for the covariance of the noise, laid out as the brain file; without "
-        "it, that comes from repetitions",
+        "file of residuals for the covariance of the noise, laid out as the brain file, with any "
+        "name for each row; without it, that comes from repetitions",
         "inputs",
     )
 

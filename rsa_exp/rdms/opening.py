@@ -210,7 +210,10 @@ def open_source(
         around = None
         if residuals is not None:
             naming = replace(naming, images=None)
-            around = stack.enter_context(open_patterns(residuals, naming, hint=hint, name=name))
+            try:
+                around = stack.enter_context(open_patterns(residuals, naming, hint=hint, name=name))
+            except InputError as error:
+                raise InputError(f"residuals: {error}") from error
         rdms = PatternRdms(found, options or PatternOptions(), around)
     rdms.files += lists
     return rdms
