@@ -29,7 +29,7 @@ __all__ = ["analyse"]
 
 _OWN_IMAGES = (
     "match=subject: all images that this subject and the model have; there is no noise ceiling, "
-    "which needs images that all subjects saw",
+    "which needs images that all subjects saw"
 )
 
 
@@ -129,7 +129,10 @@ def analyse(
     averaged = study.averaged_rois(scored_subjects, question.rois)
     said, doubts = rdms.said()
     computed = ways.described(question, settings)
-    notices = [*study.notices, *(_OWN_IMAGES if apart else ()), *averaged, *said]
+    own = [_OWN_IMAGES] if apart else []
+    if study.match == "subject" and subject in POOLED:
+        own = [f"match=subject: {subject} uses the {study.n_images} images that all subjects saw"]
+    notices = [*study.notices, *own, *averaged, *said]
     lost = [*study.warnings, *study.partial_rois(scored_subjects, roi), *doubts, *score_warnings]
     findings = vars(found) | {
         "notices": [*notices, *computed.notices, *found.notices],

@@ -200,4 +200,5 @@ def test_each_subjects_own_images() -> None:
         assert found.ceilings is None
         assert any("match=subject" in notice for notice in found.notices)
     pooled = rsa_exp.analyse(study, subject="group", inference=None)
-    assert pooled.scores["n_images"].tolist() == [5]  # those that all three saw
+    assert pooled.scores["n_images"].tolist() == [5]
+    assert "match=subject: group uses the 5 images that all subjects saw" in pooled.notices
