@@ -20,6 +20,12 @@ def bench(name: str, *arguments: str) -> str:
     return finished.stdout
 
 
+def largest_differences(out: str, count: int) -> float:
+    found = re.findall(r"largest (?:difference )?of .*: (\S+)$", out, re.MULTILINE)
+    assert len(found) == count, out
+    return max(map(float, found))
+
+
 def test_scaling() -> None:
     out = bench("scaling.py", "--images", "60", "--metrics", "corr")
     assert len(re.findall(r"\d\.\d\d s, \d\.\d\d GB", out)) == 1 + 3
@@ -28,6 +34,24 @@ def test_scaling() -> None:
 def test_partial() -> None:
     out = bench("partial.py", "--images", "120", "--metrics", "corr", "spearman", "corr_cov")
     assert len(re.findall(r"\d\.\dx", out)) == 6
+
+
+def test_crossnobis() -> None:
+    row = bench("crossnobis.py", "--conditions", "40", "--channels", "20").splitlines()[-1]
+    assert float(row.split("|")[-2]) < 1e-9
+
+
+def test_points() -> None:
+    sizes = {"images": 2000, "rois": 2, "voxels": 50, "layers": 2, "units": 200, "formed": 500}
+    out = bench("points.py", *(f"--{name}={size}" for name, size in sizes.items()))
+    assert largest_differences(out, 2) < 1e-9
+
+
+def test_patterns(tmp_path: Path) -> None:
+    out = bench("patterns.py", "--small", "--folder", str(tmp_path))
+    assert largest_differences(out, 3) < 1e-9
+    assert len(re.findall(r"CPU \d+\.\d s\), \d\.\d\d GB", out)) == 6
+    assert re.search(r"spearman of 400 images.* tiles$", out, re.MULTILINE)
 
 
 @pytest.mark.slow

@@ -81,7 +81,7 @@ def small_blocks(monkeypatch):
 @pytest.mark.parametrize(("n_cond", "narrow"), [(40, False), (40, True), (110, False)])
 @pytest.mark.parametrize("name", INNER)
 def test_scores_equal_those_of_the_rdms(name, n_cond, narrow, small_blocks):
-    """Layers far narrower than brains are multiplied with each brain, not brains with each layer."""
+    """Layers narrower than brains stand beside each brain, brains otherwise beside each layer."""
     metric, (models, rois) = METRICS[name], study(n_cond)
     models = [models[1], points_of(n_cond, 6, 3)] if narrow else models
     counts = bootstrap_counts(1, "images", n_cond, 5)
