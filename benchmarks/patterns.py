@@ -2,8 +2,9 @@
 
     python benchmarks/patterns.py [study] [agreement] [nsd] [tiles] [--small] [--folder FOLDER]
 
-What is measured has processes of its own, for its peak memory; imports and compilation are not
-timed, and what imports take is shown beside the peak.
+What is measured has processes of its own, for its peak memory; imports are not timed, and what they
+take of it is shown beside the peak. Our times of ``study`` are the best of three, so that they
+include no compilation.
 
 - ``study``: the published study (4916 images, 3 subjects x 10 ROIs, 5 layers) is scored from files
   of patterns, of subject 1 and of the group, and by rsatoolbox, which makes all RDMs of the same
