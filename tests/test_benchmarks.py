@@ -54,6 +54,13 @@ def test_patterns(tmp_path: Path) -> None:
     assert re.search(r"spearman of 400 images.* tiles$", out, re.MULTILINE)
 
 
+def test_rank_tiles() -> None:
+    small = ["--images", "500", "--units", "20", "--voxels", "9", "--small", "300"]
+    found = re.search(r"Difference .* at 300 images: (\S+)", bench("rank_tiles.py", *small))
+    assert found is not None
+    assert float(found.group(1)) < 1e-9
+
+
 @pytest.mark.slow
 def test_inference(tmp_path: Path) -> None:
     small = ["--folder", str(tmp_path), "--images", "60", "--draws", "20", "--metrics", "corr"]
