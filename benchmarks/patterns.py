@@ -155,7 +155,8 @@ def compared(folder: Path, other: Path, subject: str) -> dict[str, Any]:
         for table in ("scores", "subject_scores", "comparisons", "ceilings", "best_layers")
         for column, difference in of_tables(getattr(left, table), getattr(right, table)).items()
     }
-    differences["null"] = float(np.abs(np.subtract(left.null, right.null)).max())
+    if left.null is not None and right.null is not None:
+        differences["null"] = float(np.abs(left.null - right.null).max())
     return {"seconds": seconds, "differences": differences, "ways": right.computed_from}
 
 
