@@ -435,6 +435,25 @@ def test_thingsvision_parts_and_modules(names: list[str], tmp_path: Path) -> Non
         patterns(tmp_path / "out")
 
 
+def test_thingsvision_matlab_has_a_variable_for_each_image(tmp_path: Path) -> None:
+    folder = tmp_path / "fc"
+    folder.mkdir()
+    write_names(folder / "file_names.txt", [f"class/{name}" for name in IMAGES])
+    named = {f"class/{name.rpartition('.')[0]}": row for name, row in zip(IMAGES, X, strict=True)}
+    backwards = dict(reversed(named.items()))
+    savemat(folder / "features_01.mat", dict(list(backwards.items())[:4]))
+    savemat(folder / "features_02.mat", dict(list(backwards.items())[4:]))
+    with patterns(folder) as source:
+        assert (source.names, source.images) == (["fc"], IMAGES)
+        np.testing.assert_array_equal(source.read(0), X)
+    (folder / "features_02.mat").unlink()
+    with pytest.raises(InputError, match=r"no variable with the features of 5 of 9 images"):
+        patterns(folder)
+    savemat(folder / "features.mat", {"features": X})  # written before its list of names
+    with patterns(folder) as source:
+        np.testing.assert_array_equal(source.read(0), X)
+
+
 def test_modules_called_features_are_layers(tmp_path: Path) -> None:
     layer(tmp_path, features_0=X, features_3=Y)
     write_names(tmp_path / "images.txt")
@@ -469,9 +488,12 @@ def test_thingsvision_in_formats_of_others(tmp_path: Path) -> None:
         np.testing.assert_array_equal(source.read(0), X)
         some = source.read_rows(0, np.array([5, 2]))
         assert some is None or np.array_equal(some, X[[5, 2]], equal_nan=True)
-    (tmp_path / "features.hdf5").unlink()
-    savemat(
-        tmp_path / "features.mat", {name[:-4]: row for name, row in zip(IMAGES, X, strict=True)}
-    )
-    with pytest.raises(InputError, match=r"\(of thingsvision's formats, 'npy' can always be read"):
+    with h5py.File(tmp_path / "features.hdf5", "w") as file:
+        file["features_02"], file["features_01"], file["features_10"] = X[2:5], X[:2], X[5:]
+    with patterns(tmp_path) as source:
+        np.testing.assert_array_equal(source.read(0), X)
+    with h5py.File(tmp_path / "features.hdf5", "a") as file:
+        del file["features_02"]
+        file["features_02"] = ["no", "numbers"]
+    with pytest.raises(InputError, match="are not all data sets of numbers"):
         patterns(tmp_path)

@@ -1,15 +1,17 @@
 """Features as thingsvision writes them: a folder with ``features.npy`` and ``file_names.txt``.
 
 One folder is one layer, called by the folder's name: ``features.npy``, ``features.hdf5`` (data set
-``features``), or ``features.txt`` (a line an image). Features that thingsvision split, because they
-were too large, are joined: ``features_01.npy``, ``features_02.npy``; ``features_0-32.npy``,
-``features_32-64.npy``. Those of more than two dimensions (channels x height x width) have all units
-in one. A folder of such folders, one a layer (``extract_features(..., module_names=[...],
-output_dir=...)``), is a model; layers come in the natural order of their names.
+``features``), ``features.mat`` or ``features.txt`` (a line an image). Features that thingsvision
+split, because they were too large, are joined: ``features_01.npy``, ``features_02.npy``;
+``features_0-32.npy``, ``features_32-64.npy``; data sets ``features_01``, ``features_02``. Those of
+more than two dimensions (channels x height x width) have all units in one. A folder of such
+folders, one a layer (``extract_features(..., module_names=[...], output_dir=...)``), is a model;
+layers come in the natural order of their names.
 
 ``file_names.txt`` lists the images; it is in the folder of the features or in the one above.
 Images of class data sets are listed with their folders, which are dropped where names stay
-distinct. ``.pt`` is a pickle and never loaded; ``.mat`` has a variable for each image.
+distinct. ``features.mat`` has a variable for each image, called as in ``file_names.txt`` without
+its extension, or one, ``features``. ``.pt`` is a pickle and never loaded.
 """
 
 from __future__ import annotations
@@ -22,19 +24,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from rsa_exp.errors import InputError
+from rsa_exp.errors import InputError, listing
+from rsa_exp.rdms.alignment import stem
 from rsa_exp.rdms.readers.folders import entries, natural_order
+from rsa_exp.rdms.readers.hdf5 import damage_reported, own_item
+from rsa_exp.rdms.readers.matlab_file import MatlabFile
 from rsa_exp.rdms.readers.matrix_patterns import LoadedArray, Matrix, MatrixPatterns
 from rsa_exp.rdms.readers.name_lists import LIST_NAMES, find_images
 from rsa_exp.rdms.readers.npy_files import open_npy
 from rsa_exp.rdms.readers.pattern_source import PatternSource
 from rsa_exp.rdms.readers.source import Naming
+from rsa_exp.rdms.readers.stored_array import StoredArray, is_numeric
 from rsa_exp.stats.condensed import IntArray
 
 __all__ = ["StackedRows", "ThingsvisionFormat", "ThingsvisionPatterns"]
+
+_MAX_PARTS = 1000
 
 OpenPatterns: TypeAlias = Callable[[Path, Naming], PatternSource]
 
@@ -187,6 +196,10 @@ def _matrices(
         if len({part.shape[1:] for part in parts}) > 1:
             raise InputError(f"{files[0].parent}: the parts of features have different shapes")
         return {name: StackedRows(parts)}
+    if kind == ".mat":
+        return {name: StackedRows([LoadedArray(_by_image(files, naming.images or ()))])}
+    if parts := _hdf5_parts(files[0]):
+        return {name: StackedRows(parts)}
     try:
         source = open_patterns(files[0], naming)
     except InputError as error:
@@ -194,6 +207,49 @@ def _matrices(
             f"{error} (of thingsvision's formats, 'npy' can always be read, and 'hdf5')"
         ) from error
     return {name: _SourceMatrix(source)}
+
+
+def _hdf5_parts(path: Path) -> list[Matrix]:
+    """Read the data sets ``features_01``, ``features_02`` ...; none where features are whole."""
+    with damage_reported(path), h5py.File(path, "r") as file:
+        names = [name for name in list(file)[:_MAX_PARTS] if re.fullmatch(r"features_\d+", name)]
+        items = [own_item(file, name) for name in sorted(names, key=natural_order)]
+        if "features" in file or not items:
+            return []
+        if not all(isinstance(item, h5py.Dataset) and is_numeric(item) for item in items):
+            raise InputError(f"{path}: {listing(names, 4)} are not all data sets of numbers")
+        return [LoadedArray(StoredArray(item, path).read()) for item in items]
+
+
+def _by_image(files: Sequence[Path], images: Sequence[str]) -> NDArray[Any]:
+    """Read MATLAB files with a variable for each image, or with all of them as ``features``."""
+    found: dict[str, NDArray[Any]] = {}
+    for path in files:
+        file = MatlabFile(path)
+        try:
+            arrays = {
+                key: np.asarray(each.load())
+                for key, each in file.variables.items()
+                if each.kind == "numbers"
+            }
+        finally:
+            file.close()
+        if list(arrays) == ["features"] and len(files) == 1:
+            return arrays["features"]
+        found |= arrays
+    # Images are perhaps called without their folders, which variables have.
+    found = {re.split(r"[/\\]", key)[-1]: value for key, value in found.items()} | found
+    keys = [stem(image) for image in images]
+    lacking = [image for image, key in zip(images, keys, strict=True) if key not in found]
+    if lacking:
+        raise InputError(
+            f"{files[0]} has no variable with the features of {len(lacking)} of {len(images)} "
+            f"images: {listing(lacking, 3)}"
+        )
+    rows = [found[key].reshape(-1) for key in keys]
+    if len({len(row) for row in rows}) > 1:
+        raise InputError(f"{files[0]}: images have different numbers of features")
+    return np.stack(rows) if rows else np.empty((0, 0))
 
 
 def _text(path: Path) -> NDArray[np.float64]:
