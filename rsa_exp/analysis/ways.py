@@ -133,7 +133,8 @@ class Ways:
         texts = []
         for way in dict.fromkeys(parts.values()):
             named = [part for part, other in parts.items() if other == way]
-            texts.append(f"{', '.join(named)} {_WORDS[way]}")
+            what = " and ".join(filter(None, (", ".join(named[:-1]), named[-1])))
+            texts.append(f"{what} {_WORDS[way]}")
         return Described(parts, ["; ".join(texts)])
 
     def announce(self, question: Question, inference: Inference, n_images: int) -> None:
