@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -16,9 +17,12 @@ from rsa_exp.errors import UNPRINTABLE, InputError
 from rsa_exp.vocabulary import COUNT_COLUMNS, NUMBER_COLUMNS
 
 __all__ = [
-    "claim_folder", "copy_file", "file_inside", "prepare_folder", "read_scores", "whole_file",
-    "whole_folder", "write_arrays", "write_bytes", "write_json", "write_table", "write_text",
+    "claim_folder", "copy_file", "file_inside", "natural_order", "prepare_folder", "read_scores",
+    "whole_file", "whole_folder", "write_arrays", "write_bytes", "write_json", "write_table",
+    "write_text",
 ]  # fmt: skip
+
+_DIGITS = 19  # more are no number that anybody counts to
 
 
 def prepare_folder(folder: Path) -> Path:
@@ -73,6 +77,14 @@ def copy_file(name: str, source: Path, folder: Path) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(path, target)
     return target
+
+
+def natural_order(name: str) -> list[tuple[int, str]]:
+    """Key to sort names by which numbers in them count as such: ``conv2`` before ``conv10``."""
+    return [
+        (int(part) if part.isdecimal() and len(part) < _DIGITS else -1, part)
+        for part in re.split(r"(\d+)", name)
+    ]
 
 
 @contextmanager

@@ -71,8 +71,7 @@ def inference_seconds(
     metric, n_roi, n_layer = question.metric, len(question.rois), len(question.layers)
     n_member = len(question.members)
     n_pool = n_member + (len(question.peers) if inference.ceiling != "none" else 0)
-    of_images = inference.bootstrap in {"images", "dual"}
-    n_column = 1 + 2 * inference.n_splits + (inference.n_boot if of_images else 0)
+    n_column = 1 + inference.n_draw
     total = 0.0
     left_out = inference.bootstrap == JACKKNIFE
     if (n_column > 1 or left_out) and metric.bootstrap == "weights":

@@ -85,8 +85,7 @@ def infer(
     ways.announce(question, inference, rdms.n_images)
     drawn: Drawn | None = None
     permuted: Permuted | None = None
-    wanted = inference.bootstrap != "none" or inference.n_splits or inference.ceiling != "none"
-    if wanted and ways.draws != "none":
+    if inference.draws and ways.draws != "none":
         full = np.stack([similarities[name].scores for name in question.members])
         with watch("bootstrap"):
             drawn = draw_study(

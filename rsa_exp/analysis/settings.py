@@ -73,10 +73,20 @@ class Inference:
             raise InputError(f"ci={self.ci} is not a confidence level such as 0.95")
 
     @property
+    def n_draw(self) -> int:
+        """Draws of images, and halves of them."""
+        of_images = self.bootstrap in {"images", "dual"}
+        return 2 * self.n_splits + (self.n_boot if of_images else 0)
+
+    @property
+    def draws(self) -> bool:
+        """Whether there is a bootstrap, or split halves, or noise ceilings."""
+        return self.bootstrap != "none" or self.ceiling != "none" or self.n_splits > 0
+
+    @property
     def is_none(self) -> bool:
         """Whether nothing is to be inferred."""
-        asked = self.bootstrap != "none" or self.ceiling != "none" or self.n_perm or self.n_splits
-        return not asked
+        return not (self.draws or self.n_perm)
 
 
 NO_INFERENCE = Inference("none", n_boot=0, n_perm=0, n_splits=0, ceiling="none")

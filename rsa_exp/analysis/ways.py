@@ -126,7 +126,7 @@ class Ways:
         if not self.made:
             return Described({}, [])
         parts = {"scores": self.scores}
-        if inference.bootstrap != "none" or inference.n_splits or inference.ceiling != "none":
+        if inference.draws:
             parts["draws"] = self.draws
         if inference.n_perm and (question.metric.has_unit or inference.resampling):
             parts["permutations"] = self.permutations
@@ -143,7 +143,7 @@ class Ways:
             if self.draws != "none":
                 announce_inference(question, inference, n_images)
             return
-        n_draw = _n_draw(inference)
+        n_draw = inference.n_draw
         work = self.cost.draw * n_draw * (self.draws == "patterns")
         work += self.cost.permutation * inference.n_perm * (self.permutations == "patterns")
         announce_seconds(
@@ -261,18 +261,12 @@ def _cheapest(
         scores,
         scores
         if draws.is_none
-        else cost.without_images + cost.draw * _n_draw(inference) <= from_rdms(draws),
+        else cost.without_images + cost.draw * inference.n_draw <= from_rdms(draws),
         scores
         if permutations.is_none
         else cost.permutation * inference.n_perm <= from_rdms(permutations),
     )
     return tuple("patterns" if from_patterns else "rdms" for from_patterns in chosen)
-
-
-def _n_draw(inference: Inference) -> int:
-    """Draws of images, and halves of them."""
-    of_images = inference.bootstrap in {"images", "dual"}
-    return 2 * inference.n_splits + (inference.n_boot if of_images else 0)
 
 
 def available_bytes() -> float:

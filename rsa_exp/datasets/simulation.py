@@ -26,7 +26,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 from filelock import FileLock
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
@@ -46,7 +45,7 @@ from rsa_exp.datasets.planted import (
 from rsa_exp.errors import InputError
 from rsa_exp.files import whole_folder
 from rsa_exp.rdms.writing import rdm_file
-from rsa_exp.stats.condensed import FloatArray, count_pairs
+from rsa_exp.stats.condensed import FloatArray, count_pairs, put_rows
 
 __all__ = [
     "LAYERS", "ROIS", "SUBJECTS", "published_scores", "simulate_study", "simulated_bytes",
@@ -281,11 +280,6 @@ def _correlation_rdm(patterns: FloatArray) -> FloatArray:
     z /= np.linalg.norm(z, axis=1, keepdims=True)
     n = len(z)
     condensed = np.empty(count_pairs(n))
-    start = 0
     for first in range(0, n, _BLOCK):
-        distances: NDArray[np.float64] = 1 - z[first : first + _BLOCK] @ z[first:].T
-        for i, row in enumerate(distances):
-            stop = start + n - 1 - first - i
-            condensed[start:stop] = row[i + 1 :]
-            start = stop
+        put_rows(condensed, first, 1 - z[first : first + _BLOCK] @ z[first:].T)
     return condensed

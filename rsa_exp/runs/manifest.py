@@ -228,7 +228,7 @@ def find_runs(folder: Path, sweep: str | None = None) -> list[tuple[Path, RunMan
         if (run := read_run(run_folder)) is not None
         and (sweep is None or (run.sweep == sweep and not run.superseded))
     ]
-    return sorted(found, key=lambda item: [_natural(part) for part in item[0].parts])
+    return sorted(found, key=lambda item: [files.natural_order(part) for part in item[0].parts])
 
 
 def find_sweeps(folder: Path) -> list[tuple[Path, SweepManifest]]:
@@ -240,9 +240,3 @@ def find_sweeps(folder: Path) -> list[tuple[Path, SweepManifest]]:
 def _folders_with(name: str, folder: Path) -> list[Path]:
     """Folders that have a file; those that are moved meanwhile are left out."""
     return sorted(Path(each) for each, _, names in os.walk(folder) if name in names)
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Sort ``10`` after ``9``."""
-    parts = re.split(r"(\d+)", name)
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]

@@ -13,7 +13,7 @@ from rsa_exp.stats.compiled import compiled
 
 __all__ = [
     "BoolArray", "Counts", "FloatArray", "IntArray", "Rdm", "complete_images", "count_pairs",
-    "image_sums", "images_touched", "kept_pairs", "n_cond_of",
+    "image_sums", "images_touched", "kept_pairs", "n_cond_of", "put_rows",
 ]  # fmt: skip
 
 FloatArray: TypeAlias = NDArray[np.float64]
@@ -26,6 +26,26 @@ Counts: TypeAlias = NDArray[np.uint8]
 def count_pairs(n_cond: int) -> int:
     """Pairs of `n_cond` images: ``n_cond (n_cond - 1) / 2``."""
     return n_cond * (n_cond - 1) // 2
+
+
+def put_rows(condensed: FloatArray, first: int, rows: FloatArray) -> None:
+    """Enter rows of a square RDM, from its row and column `first` on, into the condensed form.
+
+    Parameters
+    ----------
+    condensed : ndarray of shape (n_pairs,)
+        Written to.
+    first : int
+        The first of the rows.
+    rows : ndarray of shape (n_row, n_cond - first)
+        What is on and below the diagonal is not used.
+    """
+    n_cond = first + rows.shape[1]
+    start = first * (2 * n_cond - first - 1) // 2
+    for i, row in enumerate(rows):
+        stop = start + n_cond - 1 - first - i
+        condensed[start:stop] = row[i + 1 :]
+        start = stop
 
 
 def n_cond_of(n_pairs: int) -> int:

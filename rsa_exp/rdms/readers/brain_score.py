@@ -71,11 +71,8 @@ class BrainScorePatterns(PatternSource):
         with path.open("rb") as stream:
             classic = stream.read(len(_CLASSIC)) == _CLASSIC
         self._assembly = _Classic(path) if classic else _Netcdf4(path)
-        try:
+        with self._closed_on_failure():
             self._read_layout(naming)
-        except BaseException:
-            self.close()
-            raise
 
     def close(self) -> None:
         """Close the file."""

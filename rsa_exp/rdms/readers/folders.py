@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from rsa_exp.errors import InputError
+from rsa_exp.files import natural_order
 
-__all__ = ["entries", "files_in", "natural_order", "row_names_of"]
+__all__ = ["entries", "files_in", "row_names_of"]
 
 _MAX_FILES = 10_000
 
@@ -19,13 +19,6 @@ def entries(folder: Path) -> list[Path]:
         return list(folder.iterdir())
     except OSError as error:
         raise InputError(f"{folder} cannot be read: {error.strerror}") from error
-
-
-def natural_order(name: str) -> list[tuple[int, str]]:
-    """Key to sort names by which numbers in them count as such: ``conv2`` before ``conv10``."""
-    return [
-        (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)
-    ]
 
 
 def files_in(folder: Path, *suffixes: str) -> list[Path]:

@@ -12,7 +12,6 @@ their names, numbers in them counted as numbers.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import h5py
 from numpy.typing import NDArray
 
 from rsa_exp.errors import InputError, listing
+from rsa_exp.files import natural_order
 from rsa_exp.rdms.readers.bold5000 import find_stimulus_list, read_stimulus_list
 from rsa_exp.rdms.readers.hdf5 import (
     MAGIC,
@@ -61,11 +61,8 @@ class Hdf5Patterns(PatternSource):
         self._arrays: list[StoredArray] = []
         with damage_reported(path):
             self._file = h5py.File(path, "r")
-            try:
+            with self._closed_on_failure():
                 self._read_layout(naming)
-            except BaseException:
-                self.close()
-                raise
 
     def close(self) -> None:
         """Close the file."""
@@ -163,21 +160,13 @@ def _tables(group: h5py.Group) -> dict[str, h5py.Dataset]:
     names = list(group)
     ordered = group.id.get_create_plist().get_link_creation_order()
     if not ordered & h5py.h5p.CRT_ORDER_TRACKED:
-        names.sort(key=_natural)
+        names.sort(key=natural_order)
     items = {name: own_item(group, name) for name in names}
     return {
         name: item
         for name, item in items.items()
         if isinstance(item, h5py.Dataset) and item.ndim == 2 and is_numeric(item)
     }
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Sort conv2 before conv10."""
-    return [
-        (int(part) if part.isdecimal() and len(part) < 19 else -1, part)
-        for part in re.split(r"(\d+)", name)
-    ]
 
 
 open_file = Hdf5Patterns

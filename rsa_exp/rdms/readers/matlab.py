@@ -43,11 +43,8 @@ class MatlabPatterns(PatternSource):
     def __init__(self, path: Path, naming: Naming) -> None:
         super().__init__(path.name, path, naming.row_kind)
         self._file = MatlabFile(path)
-        try:
+        with self._closed_on_failure():
             self._read_layout(naming)
-        except BaseException:
-            self.close()
-            raise
 
     def close(self) -> None:
         """Close the file."""

@@ -69,11 +69,8 @@ class MatlabRdms(RdmSource):
         self._file = MatlabFile(path)
         self._lock = threading.Lock()
         self._loaded: tuple[Variable | None, NDArray[Any]] = (None, np.empty(0))
-        try:
+        with self._closed_on_failure():
             self._read_layout(naming)
-        except BaseException:
-            self.close()
-            raise
 
     def close(self) -> None:
         """Close the file."""

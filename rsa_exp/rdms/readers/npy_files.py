@@ -23,8 +23,8 @@ from rsa_exp.rdms.readers.plain_matrix import PlainMatrix
 from rsa_exp.stats.condensed import IntArray
 
 __all__ = [
-    "HEADER_BYTES", "MAGIC", "HeaderError", "NpyFile", "NpyHeader", "check_memory", "is_plain",
-    "open_npy", "read_header", "type_problem",
+    "HEADER_BYTES", "MAGIC", "HeaderError", "NpyFile", "NpyHeader", "NumpyArray", "check_memory",
+    "is_plain", "open_npy", "read_header", "type_problem",
 ]  # fmt: skip
 
 MAGIC = b"\x93NUMPY"
@@ -125,8 +125,8 @@ def check_memory(n_bytes: int, what: str) -> None:
 
 
 @dataclass(frozen=True)
-class NpyFile:
-    """The array of a ``.npy`` file; one in C order is not loaded to read some of its rows."""
+class NumpyArray:
+    """An array that numpy stored in a file, which is not held open."""
 
     path: Path
     header: NpyHeader
@@ -140,6 +140,13 @@ class NpyFile:
     def dtype(self) -> np.dtype[Any]:
         """Type in which it is stored."""
         return self.header.dtype
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+class NpyFile(NumpyArray):
+    """The array of a ``.npy`` file; one in C order is not loaded to read some of its rows."""
 
     def read(self) -> NDArray[Any]:
         """Read the array whole, in native byte order."""
@@ -156,9 +163,6 @@ class NpyFile:
             PlainMatrix(self.path, self.header.offset, (n_row, math.prod(others)), self.dtype)
         ) as matrix:
             return matrix.read(rows)
-
-    def close(self) -> None:
-        """Nothing is held open."""
 
 
 def open_npy(path: Path) -> NpyFile:

@@ -26,7 +26,7 @@ from rsa_exp.rdms.readers.name_lists import label_texts
 from rsa_exp.rdms.readers.npy_files import (
     HEADER_BYTES,
     HeaderError,
-    NpyHeader,
+    NumpyArray,
     check_memory,
     is_plain,
     read_header,
@@ -71,22 +71,10 @@ def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
 
 
 @dataclass(frozen=True)
-class NpzMember:
+class NpzMember(NumpyArray):
     """An array of an archive, read whole each time."""
 
-    path: Path
     name: str
-    header: NpyHeader
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the array."""
-        return self.header.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type in which it is stored."""
-        return self.header.dtype
 
     def read(self) -> NDArray[Any]:
         """Read the array whole, in native byte order; an `InputError` if it is damaged."""
@@ -107,9 +95,6 @@ class NpzMember:
 
     def read_rows(self, rows: IntArray) -> None:
         """Return None: it must be read whole."""
-
-    def close(self) -> None:
-        """Nothing is held open."""
 
 
 def open_npz(path: Path) -> dict[str, NpzMember]:
@@ -149,7 +134,7 @@ def open_npz(path: Path) -> dict[str, NpzMember]:
                     f"{path}: '{key:.100}' declares an array of shape {header.shape!s:.80} and "
                     f"type {header.dtype!s:.40}, but has {member.file_size - header.offset} bytes"
                 )
-            found[key] = NpzMember(path, member.filename, header)
+            found[key] = NpzMember(path, header, member.filename)
     return found
 
 

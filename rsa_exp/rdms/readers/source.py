@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -84,6 +85,15 @@ class LabelledSource(ABC):
     @abstractmethod
     def close(self) -> None:
         """Release what the source holds open; reading after this is an error."""
+
+    @contextmanager
+    def _closed_on_failure(self) -> Iterator[None]:
+        """Close the source if the block, which reads its layout, does not end well."""
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self

@@ -29,8 +29,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsa_exp.errors import InputError, listing
+from rsa_exp.files import natural_order
 from rsa_exp.rdms.alignment import stem
-from rsa_exp.rdms.readers.folders import entries, natural_order
+from rsa_exp.rdms.readers.folders import entries
 from rsa_exp.rdms.readers.hdf5 import damage_reported, own_item
 from rsa_exp.rdms.readers.matlab_file import MatlabFile
 from rsa_exp.rdms.readers.matrix_patterns import LoadedArray, Matrix, MatrixPatterns

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rsa_exp.stats.condensed import FloatArray, IntArray, count_pairs
+from rsa_exp.stats.condensed import FloatArray, IntArray, count_pairs, put_rows
 from rsa_exp.stats.patterns.measurements import group_sums
 from rsa_exp.stats.points.points import ArrayPoints, condensed_rdm
 
@@ -184,7 +184,6 @@ class CrossValidated(Geometry):
                 whole.append((group_sums(-a, place, n_cond), group_sums(b, place, n_cond)))
         panel, other_panel = (np.hstack(parts) for parts in zip(*whole, strict=True))
         condensed = np.empty(count_pairs(n_cond))
-        start = 0
         for first in range(0, n_cond, _ROWS):
             block = panel[first : first + _ROWS] @ other_panel[first:].T
             for place, a, b in scattered:
@@ -197,10 +196,7 @@ class CrossValidated(Geometry):
             block /= divisor
             block += own[first : first + _ROWS, None]
             block += own[first:]
-            for i, row in enumerate(block):
-                stop = start + n_cond - 1 - first - i
-                condensed[start:stop] = row[i + 1 :]
-                start = stop
+            put_rows(condensed, first, block)
         return condensed
 
 

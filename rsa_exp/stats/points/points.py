@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsa_exp.stats.condensed import FloatArray, count_pairs
+from rsa_exp.stats.condensed import FloatArray, count_pairs, put_rows
 
 __all__ = ["ArrayPoints", "JoinedPoints", "Points", "condensed_rdm"]
 
@@ -114,7 +114,6 @@ def condensed_rdm(points: Points) -> FloatArray:
     right = left if signs is None else left * signs
     squares = np.einsum("ij,ij->i", left, right)
     condensed = np.empty(count_pairs(n_cond))
-    start = 0
     for first in range(0, n_cond, _ROWS):
         block = left[first : first + _ROWS] @ right[first:].T
         block *= -2
@@ -122,8 +121,5 @@ def condensed_rdm(points: Points) -> FloatArray:
         block += squares[first:]
         if signs is None:
             np.maximum(block, 0, out=block)
-        for i, row in enumerate(block):
-            stop = start + n_cond - 1 - first - i
-            condensed[start:stop] = row[i + 1 :]
-            start = stop
+        put_rows(condensed, first, block)
     return condensed
